@@ -1,0 +1,556 @@
+//! The device on a line and a flash in memory, with a simple engine in the generator's place.
+
+extern crate std;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::vec;
+use std::vec::Vec;
+
+use super::*;
+use crate::generator::Noise;
+use crate::link::message::{Packet, Reply, Request};
+use crate::link::{FrameReader, encode};
+use crate::pack::{NoiseKind, PackError};
+use crate::storage::RamFlash;
+
+const SECTOR: usize = 64;
+
+type Flash = RamFlash<Vec<u8>, 4, SECTOR>;
+
+/// Both directions of a line.
+#[derive(Default)]
+struct Wires {
+    to_device: VecDeque<u8>,
+    to_host: Vec<u8>,
+    /// Arrives while the device sends its n-th reply from now.
+    meanwhile: Option<(usize, Vec<u8>)>,
+}
+
+#[derive(Clone, Default)]
+struct Loop(Rc<RefCell<Wires>>);
+
+impl embedded_io::ErrorType for Loop {
+    type Error = embedded_io::ErrorKind;
+}
+
+impl ReadReady for Loop {
+    fn read_ready(&mut self) -> Result<bool, Self::Error> {
+        Ok(!self.0.borrow().to_device.is_empty())
+    }
+}
+
+impl Read for Loop {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Self::Error> {
+        let mut wires = self.0.borrow_mut();
+        let n = buf.len().min(wires.to_device.len());
+        for (place, byte) in buf.iter_mut().zip(wires.to_device.drain(..n)) {
+            *place = byte;
+        }
+        Ok(n)
+    }
+}
+
+impl Write for Loop {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, Self::Error> {
+        self.0.borrow_mut().to_host.extend_from_slice(buf);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Self::Error> {
+        let mut wires = self.0.borrow_mut();
+        if let Some((replies, bytes)) = wires.meanwhile.take() {
+            if replies == 0 {
+                wires.to_device.extend(bytes);
+            } else {
+                wires.meanwhile = Some((replies - 1, bytes));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes in a row: too many for one piece in the buffer below.
+const ROW: usize = 3 * 96;
+
+/// A pack here is "P", workspace in words (u16), and anything; its image has 8 rows of 96 pixels.
+#[derive(Clone, Copy)]
+struct Simple;
+
+impl Engine for Simple {
+    fn open(&self, pack: &[u8]) -> Result<Facts, PackError> {
+        match pack {
+            [b'P', low, high, ..] => Ok(Facts {
+                name: heapless::String::try_from("simple").expect("short"),
+                resolution: 96,
+                z_dim: 5,
+                w_dim: 4,
+                noise: NoiseKind::None,
+                workspace_len: usize::from(u16::from_le_bytes([*low, *high])),
+            }),
+            _ => Err(PackError::Truncated),
+        }
+    }
+
+    fn generate(
+        &self,
+        pack: &[u8],
+        sample: &Sample<'_>,
+        _: &mut [i32],
+        row: &mut dyn FnMut(usize, &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), GenerateError> {
+        if sample.noise == Noise::Const {
+            return Err(GenerateError::NoConstNoise);
+        }
+        for y in 0..8 {
+            if row(y, &row_of(pack, sample, y)).is_break() {
+                return Err(GenerateError::Stopped);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn row_of(pack: &[u8], sample: &Sample<'_>, y: usize) -> [u8; ROW] {
+    let latent: i64 = match sample.latent {
+        Latent::Seed(seed) => seed as i64,
+        Latent::Z(z) => z.iter().zip(1..).map(|(v, i)| i64::from(*v) * i).sum(),
+        Latent::W(w) => w.iter().zip(1..).map(|(v, i)| i64::from(*v) * i).sum(),
+    };
+    let mut row = [0; ROW];
+    for (x, byte) in row.iter_mut().enumerate() {
+        *byte = pack[(x * y) % pack.len()] ^ (latent as u8) ^ (latent >> 8) as u8 ^ y as u8;
+    }
+    row
+}
+
+struct Bench {
+    wires: Loop,
+    device: Device<'static, Loop, Flash, NoClock, Simple>,
+    reader: FrameReader<Vec<u8>>,
+    next_id: u32,
+}
+
+/// An answer, owned.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Hello { model: Option<Sha256Hash>, chunk: u32 },
+    Row(u16, u16, Vec<u8>),
+    Plain(Answer<'static>),
+}
+
+impl Bench {
+    fn new(flash: Flash) -> Self {
+        let wires = Loop::default();
+        let buffers = Buffers {
+            receive: vec![0; 256].leak(),
+            send: vec![0; 256].leak(),
+            latents: vec![0; 4].leak(),
+            workspace: vec![0; 100].leak(),
+        };
+        let identity = Identity { board: "test", firmware: "0" };
+        let device = Device::new(identity, wires.clone(), flash, NoClock, Simple, buffers);
+        Self { wires, device, reader: FrameReader::new(vec![0; 512]), next_id: 1 }
+    }
+
+    fn empty() -> Self {
+        Self::new(RamFlash::erased(vec![0; 32 * SECTOR]))
+    }
+
+    fn with_model(bytes: &[u8]) -> Self {
+        let mut bench = Self::empty();
+        bench.upload(bytes);
+        bench
+    }
+
+    fn frame(id: u32, ask: Ask<'_>) -> Vec<u8> {
+        let mut buf = [0; 1024];
+        encode(&Packet::Request(Request { id, ask }), &mut buf).expect("fits").to_vec()
+    }
+
+    fn deliver(&mut self, bytes: &[u8]) -> Vec<(u32, Told)> {
+        self.wires.0.borrow_mut().to_device.extend(bytes);
+        self.device.poll();
+        let sent = core::mem::take(&mut self.wires.0.borrow_mut().to_host);
+        let mut told = Vec::new();
+        for byte in sent {
+            if !self.reader.push(byte) {
+                continue;
+            }
+            let Ok(Packet::Reply(Reply { id, answer })) = postcard::from_bytes(self.reader.payload()) else {
+                panic!("a device only replies");
+            };
+            told.push((
+                id,
+                match answer {
+                    Answer::Hello(hello) => {
+                        Told::Hello { model: hello.model.map(|model| model.sha256), chunk: hello.chunk }
+                    }
+                    Answer::Row { y, x, rgb } => Told::Row(y, x, rgb.to_vec()),
+                    Answer::Status(status) => Told::Plain(Answer::Status(status)),
+                    Answer::Ready { offset, chunk, granule } => Told::Plain(Answer::Ready { offset, chunk, granule }),
+                    Answer::Ack { offset } => Told::Plain(Answer::Ack { offset }),
+                    Answer::Committed { sha256 } => Told::Plain(Answer::Committed { sha256 }),
+                    Answer::Aborted => Told::Plain(Answer::Aborted),
+                    Answer::Done { rows, sha256, ticks } => Told::Plain(Answer::Done { rows, sha256, ticks }),
+                    Answer::Cancelled { rows } => Told::Plain(Answer::Cancelled { rows }),
+                    Answer::Error(error) => Told::Plain(Answer::Error(error)),
+                },
+            ));
+        }
+        assert_eq!(self.reader.dropped(), 0, "a device sends whole frames");
+        told
+    }
+
+    fn ask(&mut self, ask: Ask<'_>) -> Vec<Told> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let told = self.deliver(&Self::frame(id, ask));
+        assert!(told.iter().all(|(of, _)| *of == id));
+        told.into_iter().map(|(_, told)| told).collect()
+    }
+
+    /// The only answer to a question that has one.
+    fn one(&mut self, ask: Ask<'_>) -> Told {
+        let mut told = self.ask(ask);
+        assert_eq!(told.len(), 1);
+        told.remove(0)
+    }
+
+    fn refused(&mut self, ask: Ask<'_>) -> DeviceError {
+        match self.one(ask) {
+            Told::Plain(Answer::Error(error)) => error,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    fn begin(&mut self, bytes: &[u8]) -> Told {
+        self.one(Ask::UploadBegin { len: bytes.len() as u32, sha256: sha(bytes) })
+    }
+
+    fn upload(&mut self, bytes: &[u8]) {
+        assert!(matches!(self.begin(bytes), Told::Plain(Answer::Ready { offset: 0, .. })));
+        self.upload_rest(bytes, 0);
+        self.commit(bytes);
+    }
+
+    fn upload_rest(&mut self, bytes: &[u8], from: usize) {
+        for (i, data) in bytes[from..].chunks(128).enumerate() {
+            let offset = (from + 128 * i) as u32;
+            let end = offset + data.len() as u32;
+            assert_eq!(self.one(Ask::UploadChunk { offset, data }), Told::Plain(Answer::Ack { offset: end }));
+        }
+    }
+
+    fn commit(&mut self, bytes: &[u8]) {
+        let sha256 = sha(bytes);
+        assert_eq!(self.one(Ask::UploadCommit { sha256 }), Told::Plain(Answer::Committed { sha256 }));
+    }
+
+    fn model(&mut self) -> Option<Sha256Hash> {
+        match self.one(Ask::Hello { protocol: PROTOCOL_VERSION }) {
+            Told::Hello { model, .. } => model,
+            other => panic!("no hello: {other:?}"),
+        }
+    }
+
+    /// Samples seed 7 and checks every byte of the image against `pack`.
+    fn assert_serves(&mut self, pack: &[u8]) {
+        assert_eq!(self.model(), Some(sha(pack)));
+        let told = self.ask(sample(LatentSource::Seed(7)));
+        assert_image(&told, pack, Latent::Seed(7));
+    }
+}
+
+fn assert_image(told: &[Told], pack: &[u8], latent: Latent<'_>) {
+    let wanted = Sample { latent, psi: 0, noise: Noise::None };
+    let image: Vec<u8> = (0..8).flat_map(|y| row_of(pack, &wanted, y)).collect();
+    let mut got = Vec::new();
+    for told in &told[..told.len() - 1] {
+        let Told::Row(y, x, rgb) = told else { panic!("{told:?} among rows") };
+        assert_eq!(ROW * usize::from(*y) + 3 * usize::from(*x), got.len());
+        got.extend_from_slice(rgb);
+    }
+    assert_eq!(got, image);
+    let done = Answer::Done { rows: 8, sha256: sha(&image), ticks: 0 };
+    assert_eq!(told.last(), Some(&Told::Plain(done)));
+}
+
+fn sample(latent: LatentSource<'_>) -> Ask<'_> {
+    Ask::Sample { latent, psi: 1 << 14, noise: Noise::None }
+}
+
+fn sha(bytes: &[u8]) -> Sha256Hash {
+    Sha256::digest(bytes).into()
+}
+
+fn pack(workspace: u16, seed: u8, len: usize) -> Vec<u8> {
+    let mut bytes = vec![b'P'];
+    bytes.extend_from_slice(&workspace.to_le_bytes());
+    bytes.extend((3..len).map(|i| (i as u8).wrapping_mul(29) ^ seed));
+    bytes
+}
+
+#[test]
+fn a_pack_is_uploaded_and_makes_images_also_after_a_restart() {
+    let bytes = pack(100, 1, 601);
+    let mut bench = Bench::empty();
+    assert_eq!(bench.model(), None);
+    assert_eq!(bench.refused(sample(LatentSource::Seed(1))), DeviceError::NoModel);
+    bench.upload(&bytes);
+    bench.assert_serves(&bytes);
+    let mut bench = Bench::new(bench.device.into_flash());
+    bench.assert_serves(&bytes);
+}
+
+#[test]
+fn latents_from_the_host_arrive_as_they_are() {
+    let bytes = pack(0, 1, 77);
+    let mut bench = Bench::with_model(&bytes);
+    let z = [1i16, -2, i16::MIN, i16::MAX, 5];
+    let given: Vec<u8> = z.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let told = bench.ask(sample(LatentSource::Z(&given)));
+    assert_image(&told, &bytes, Latent::Z(&z));
+    assert_eq!(bench.refused(sample(LatentSource::Z(&given[..8]))), DeviceError::WrongLatent { given: 8, wanted: 10 });
+    let w = [1i32, -2, i32::MIN, i32::MAX];
+    let given: Vec<u8> = w.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let told = bench.ask(sample(LatentSource::W(&given)));
+    assert_image(&told, &bytes, Latent::W(&w));
+    assert_eq!(
+        bench.refused(sample(LatentSource::W(&given[..15]))),
+        DeviceError::WrongLatent { given: 15, wanted: 16 }
+    );
+}
+
+#[test]
+fn the_same_pack_is_not_sent_twice() {
+    let bytes = pack(0, 1, 300);
+    let mut bench = Bench::with_model(&bytes);
+    assert_eq!(bench.begin(&bytes), Told::Plain(Answer::Committed { sha256: sha(&bytes) }));
+    bench.commit(&bytes);
+}
+
+#[test]
+fn what_is_not_a_pack_never_replaces_one() {
+    let old = pack(0, 1, 500);
+    let mut bench = Bench::with_model(&old);
+
+    // Announced and sent differ.
+    let new = pack(0, 2, 500);
+    bench.begin(&new);
+    bench.upload_rest(&pack(0, 3, 500), 0);
+    assert_eq!(bench.refused(Ask::UploadCommit { sha256: sha(&new) }), DeviceError::HashMismatch);
+    bench.assert_serves(&old);
+
+    // Sent as announced, but no pack.
+    let junk = vec![9; 500];
+    bench.begin(&junk);
+    bench.upload_rest(&junk, 0);
+    let refused = bench.refused(Ask::UploadCommit { sha256: sha(&junk) });
+    assert_eq!(refused, DeviceError::BadPack(PackError::Truncated));
+    bench.assert_serves(&old);
+
+    // A pack that needs more RAM than there is.
+    let hungry = pack(101, 2, 500);
+    bench.begin(&hungry);
+    bench.upload_rest(&hungry, 0);
+    let refused = bench.refused(Ask::UploadCommit { sha256: sha(&hungry) });
+    assert_eq!(refused, DeviceError::WorkspaceTooSmall { needed: 404, available: 400 });
+    bench.assert_serves(&old);
+
+    // One that fits nowhere.
+    let refused = bench.refused(Ask::UploadBegin { len: 30 * 64 - 511, sha256: [0; 32] });
+    assert_eq!(refused, DeviceError::TooLarge { len: 30 * 64 - 511, free: 30 * 64 - 512, storage: 30 * 64 });
+    bench.assert_serves(&old);
+
+    // After all that, a good one.
+    bench.upload(&new);
+    bench.assert_serves(&new);
+}
+
+#[test]
+fn an_upload_abandoned_at_any_chunk_leaves_the_old_model() {
+    let (old, new) = (pack(0, 1, 600), pack(0, 2, 700));
+    for chunks in 0..=new.len().div_ceil(128) {
+        let mut bench = Bench::with_model(&old);
+        bench.begin(&new);
+        bench.upload_rest(&new[..new.len().min(128 * chunks)], 0);
+        bench.assert_serves(&old);
+        // The host comes back: it goes on where it was.
+        let stored = new.len().min(128 * chunks);
+        let ready = Answer::Ready { offset: stored as u32, chunk: 192, granule: 4 };
+        assert_eq!(bench.begin(&new), Told::Plain(ready));
+        // Or the power goes: the old model is there, and the new one can be sent.
+        let mut bench = Bench::new(bench.device.into_flash());
+        bench.assert_serves(&old);
+        bench.upload(&new);
+        bench.assert_serves(&new);
+    }
+}
+
+#[test]
+fn requests_out_of_order_are_refused_and_change_nothing() {
+    let (old, new) = (pack(0, 1, 300), pack(0, 2, 300));
+    let mut bench = Bench::with_model(&old);
+    assert_eq!(bench.refused(Ask::UploadChunk { offset: 0, data: &new[..64] }), DeviceError::NoUpload);
+    assert_eq!(bench.refused(Ask::UploadCommit { sha256: sha(&new) }), DeviceError::NoUpload);
+    assert_eq!(bench.one(Ask::UploadAbort), Told::Plain(Answer::Aborted));
+    bench.begin(&new);
+    let refused = bench.refused(Ask::UploadChunk { offset: 64, data: &new[64..128] });
+    assert_eq!(refused, DeviceError::WrongOffset { expected: 0 });
+    let refused = bench.refused(Ask::UploadChunk { offset: 0, data: &new[..63] });
+    assert_eq!(refused, DeviceError::WrongLength { granule: 4 });
+    let refused = bench.refused(Ask::UploadCommit { sha256: sha(&new) });
+    assert_eq!(refused, DeviceError::Incomplete { received: 0, len: 300 });
+    // Every chunk twice, as a host does that lost the replies.
+    for (i, data) in new.chunks(128).enumerate() {
+        let offset = 128 * i as u32;
+        let end = Told::Plain(Answer::Ack { offset: offset + data.len() as u32 });
+        assert_eq!(bench.one(Ask::UploadChunk { offset, data }), end);
+        assert_eq!(bench.one(Ask::UploadChunk { offset, data }), end);
+    }
+    // A sample in the middle of an upload comes from the old model.
+    bench.assert_serves(&old);
+    bench.commit(&new);
+    bench.commit(&new);
+    bench.assert_serves(&new);
+    bench.begin(&old);
+    assert_eq!(bench.one(Ask::UploadAbort), Told::Plain(Answer::Aborted));
+    assert_eq!(bench.refused(Ask::UploadChunk { offset: 0, data: &old[..64] }), DeviceError::NoUpload);
+    bench.assert_serves(&new);
+}
+
+#[test]
+fn a_cancel_in_mid_image_is_answered_within_a_row() {
+    let bytes = pack(0, 1, 99);
+    for replies in 0..16 {
+        let mut bench = Bench::with_model(&bytes);
+        bench.wires.0.borrow_mut().meanwhile = Some((replies, Bench::frame(900, Ask::Cancel)));
+        let told = bench.deliver(&Bench::frame(800, sample(LatentSource::Seed(1))));
+        let rows = told.iter().filter(|(id, told)| *id == 800 && matches!(told, Told::Row(..))).count();
+        // Two pieces a row; the cancel arrives with piece `replies`, and is seen before the next row.
+        let whole = replies / 2 + 1;
+        let tail = &told[rows..];
+        if whole < 8 {
+            assert_eq!(rows, 2 * whole);
+            let stopped = Answer::Error(DeviceError::Stopped { rows: whole as u16 });
+            let cancelled = Answer::Cancelled { rows: whole as u16 };
+            assert_eq!(tail, [(800, Told::Plain(stopped)), (900, Told::Plain(cancelled))]);
+        } else {
+            // In the last row there is nothing left to stop.
+            assert!(matches!(tail[0], (800, Told::Plain(Answer::Done { rows: 8, .. }))));
+            assert_eq!(tail[1], (900, Told::Plain(Answer::Cancelled { rows: 0 })));
+        }
+        bench.assert_serves(&bytes);
+    }
+}
+
+#[test]
+fn while_an_image_is_made_the_rest_waits_and_a_hello_stops_it() {
+    let bytes = pack(0, 1, 99);
+    let mut bench = Bench::with_model(&bytes);
+    let mut meanwhile = Bench::frame(900, Ask::Status);
+    meanwhile.extend(Bench::frame(901, Ask::UploadAbort));
+    meanwhile.extend(Bench::frame(800, sample(LatentSource::Seed(1))));
+    meanwhile.extend([1, 2, 3, 0]);
+    meanwhile.extend(Bench::frame(902, Ask::Hello { protocol: 9 }));
+    bench.wires.0.borrow_mut().meanwhile = Some((3, meanwhile));
+    let told = bench.deliver(&Bench::frame(800, sample(LatentSource::Seed(1))));
+    let tail = &told[4..];
+    let (phase, model) = (Phase::Sampling, Some(sha(&bytes)));
+    assert_eq!(tail[0], (900, Told::Plain(Answer::Status(Status { phase, dropped: 0, model }))));
+    assert_eq!(tail[1], (901, Told::Plain(Answer::Error(DeviceError::Busy))));
+    assert_eq!(tail[2], (800, Told::Plain(Answer::Error(DeviceError::Stopped { rows: 2 }))));
+    assert!(matches!(tail[3], (902, Told::Hello { .. })), "whatever the version");
+    assert_eq!(tail.len(), 4);
+    bench.assert_serves(&bytes);
+}
+
+#[test]
+fn what_the_generator_refuses_is_passed_on() {
+    let mut bench = Bench::with_model(&pack(0, 1, 99));
+    let refused = bench.refused(Ask::Sample { latent: LatentSource::Seed(1), psi: 0, noise: Noise::Const });
+    assert_eq!(refused, DeviceError::NotGenerated(GenerateError::NoConstNoise));
+}
+
+#[test]
+fn its_own_echo_and_unknown_requests_do_no_harm() {
+    let bytes = pack(0, 1, 99);
+    let mut bench = Bench::with_model(&bytes);
+    let mut buf = [0; 128];
+    let echo = Packet::Reply(Reply { id: 5, answer: Answer::Cancelled { rows: 0 } });
+    let echo = encode(&echo, &mut buf).expect("fits").to_vec();
+    assert!(bench.deliver(&echo).is_empty(), "an echo is not answered");
+    // A request of a later version: direction 0, id 77, variant 200.
+    let mut later = vec![0, 77, 200, 1, 2, 3];
+    later.extend_from_slice(&crate::link::frame::CRC.checksum(&later).to_le_bytes());
+    let mut frame = vec![0; 32];
+    let n = cobs::encode(&later, &mut frame);
+    frame.truncate(n + 1);
+    assert_eq!(bench.deliver(&frame), [(77, Told::Plain(Answer::Error(DeviceError::UnknownRequest)))]);
+    // A hello of a later version, longer than this one's, is answered; a known request with more behind it is not known.
+    let raw = |message: &[u8]| {
+        let mut message = message.to_vec();
+        message.extend_from_slice(&crate::link::frame::CRC.checksum(&message).to_le_bytes());
+        let mut frame = vec![0; 32];
+        let n = cobs::encode(&message, &mut frame);
+        frame.truncate(n + 1);
+        frame
+    };
+    assert!(matches!(bench.deliver(&raw(&[0, 78, 0, 9, 1, 2, 3]))[..], [(78, Told::Hello { .. })]));
+    let unknown = [(79, Told::Plain(Answer::Error(DeviceError::UnknownRequest)))];
+    assert_eq!(bench.deliver(&raw(&[0, 79, 7, 0])), unknown);
+    bench.assert_serves(&bytes);
+}
+
+#[test]
+fn any_order_of_any_requests_leaves_a_working_device() {
+    let packs = [pack(0, 1, 300), pack(0, 2, 260), vec![7; 100]];
+    let mut seed = 3u32;
+    let mut random = move |n: u32| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) % n
+    };
+    let mut bench = Bench::with_model(&packs[0]);
+    let mut loaded = sha(&packs[0]);
+    for step in 0..30_000 {
+        let bytes = &packs[random(3) as usize];
+        let from = (64 * random(5) as usize).min(bytes.len());
+        let data = &bytes[from..bytes.len().min(from + 64 * (1 + random(2) as usize))];
+        let ask = match random(9) {
+            0 => Ask::UploadBegin { len: bytes.len() as u32, sha256: sha(bytes) },
+            1..5 => Ask::UploadChunk { offset: from as u32, data },
+            5 => Ask::UploadCommit { sha256: sha(bytes) },
+            6 if random(10) == 0 => Ask::UploadAbort,
+            6 => Ask::Cancel,
+            7 => sample(LatentSource::Seed(1)),
+            _ => Ask::Status,
+        };
+        let mut frame = Bench::frame(step, ask);
+        // Some are damaged on the way, some arrive twice.
+        match random(8) {
+            0 => {
+                let at = random(frame.len() as u32) as usize;
+                frame[at] ^= 1 << random(8);
+                frame.push(0);
+            }
+            1 => frame.extend_from_within(..),
+            _ => {}
+        }
+        for (_, told) in bench.deliver(&frame) {
+            if let Told::Plain(Answer::Committed { sha256 }) = told {
+                assert!(sha256 != sha(&packs[2]), "no pack, never committed");
+                loaded = sha256;
+            }
+        }
+        if random(50) == 0 {
+            bench = Bench::new(bench.device.into_flash());
+        }
+        if step % 16 == 0 {
+            assert_eq!(bench.model(), Some(loaded));
+        }
+    }
+    let serving = packs.iter().find(|bytes| sha(bytes) == loaded).expect("one of the two").clone();
+    bench.assert_serves(&serving);
+}

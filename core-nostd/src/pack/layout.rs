@@ -1,0 +1,179 @@
+//! What a pack's header says: sizes, scales, and where the numbers lie. `docs/format.md` is its byte-level description.
+//!
+//! Every offset counts bytes from the pack's first byte and is a multiple of [`ALIGNMENT`].
+
+use heapless::Vec;
+use serde::{Deserialize, Serialize};
+
+use crate::number::{Gain, Requant};
+
+/// First bytes of every pack.
+pub const MAGIC: [u8; 8] = *b"NICKDIME";
+
+/// Version of the pack format that this code reads and writes.
+pub const FORMAT_VERSION: u16 = 1;
+
+/// Bytes of the fixed prefix before the header.
+pub const PREFIX_LEN: usize = 64;
+
+/// Where the prefix keeps the SHA-256 of everything else.
+pub const HASH_RANGE: core::ops::Range<usize> = 32..64;
+
+/// Every table and weight array begins at a multiple of this, and so does the pack's end.
+pub const ALIGNMENT: usize = 16;
+
+/// Blocks b4 .. b1024.
+pub const MAX_BLOCKS: usize = 9;
+
+/// Fully connected layers of the mapping network.
+pub const MAX_MAPPING_LAYERS: usize = 16;
+
+/// Largest width of z, of w and of a feature map.
+pub const MAX_FEATURES: usize = 2048;
+
+/// Bytes of the longest name.
+pub const MAX_NAME: usize = 64;
+
+/// Row scales of a [`Dense`] layer are below this: a 41-bit dot product times a row scale fits in 62 bits.
+pub const MAX_ROW_SCALE: u32 = 1 << 21;
+
+/// Fractional bits of w, of `w_avg` and of a w given from outside.
+pub const W_FRACTION: i8 = 16;
+
+/// Width of stored weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WeightWidth {
+    /// One byte a weight.
+    I8,
+    /// Two bytes a weight, little-endian.
+    I16,
+}
+
+impl WeightWidth {
+    /// Bytes of one weight.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::I8 => 1,
+            Self::I16 => 2,
+        }
+    }
+}
+
+/// Which noise a pack was made to be shown with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoiseKind {
+    /// No noise.
+    None,
+    /// The constant maps stored in the pack.
+    Const,
+    /// The counter-based generator.
+    Random,
+}
+
+/// A matrix-vector layer: `y = (sum_i w[o][i] x[i]) * scale[o] * 2^-(shift - e) + bias[o]`.
+///
+/// x is block floating point: `x[i] = mantissa[i] * 2^e`. y is fixed point with `fraction` fractional bits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dense {
+    /// Columns.
+    pub inputs: u16,
+    /// Rows.
+    pub outputs: u16,
+    /// Width of the weights.
+    pub width: WeightWidth,
+    /// Offset of the weights, `[outputs][inputs]`.
+    pub weights: u32,
+    /// Offset of the row scales, `u32 [outputs]`, each below [`MAX_ROW_SCALE`].
+    pub scales: u32,
+    /// Offset of the biases, `i32 [outputs]`, in units of y.
+    pub biases: u32,
+    /// Right shift of the scaled sum for an x of exponent 0.
+    pub shift: i8,
+    /// Fractional bits of y.
+    pub fraction: i8,
+}
+
+/// The constant noise map of one layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoiseMap {
+    /// Width of the map's entries.
+    pub width: WeightWidth,
+    /// Offset of the entries, `[height][width]` of the layer's output.
+    pub values: u32,
+    /// From an entry to the layer's output before activation, with its fractional bits; strength and sign included.
+    pub scale: Requant,
+}
+
+/// A modulated and demodulated 3x3 convolution with noise, bias and leaky ReLU; with `fir` it doubles the resolution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conv {
+    /// From w to the styles, one for each input channel. Demodulation cancels its scale.
+    pub affine: Dense,
+    /// Output channels. The input channels are the affine's outputs.
+    pub outputs: u16,
+    /// Offset of the weights, `i8 [outputs][3][3][inputs]`. Demodulation cancels their scale, for each output channel.
+    pub weights: u32,
+    /// Offset of the biases, `i32 [outputs]`, in the output's units with [`FRACTION_BITS`](crate::number::FRACTION_BITS).
+    pub biases: u32,
+    /// A modulated activation is `round(x * s / 2^modulation_shift)`, in 15 .. 30: larger where the accumulator needs it.
+    pub modulation_shift: u8,
+    /// Of an accumulator over the square root of the energy: to the output before activation with its fractional bits,
+    /// or, with `fir`, to the intermediate image's units.
+    pub gain: Gain,
+    /// Of the resampled intermediate image (times 64): to the output before activation with its fractional bits.
+    pub fir: Option<Requant>,
+    /// Outputs are limited to this magnitude: 32767, or the network's `conv_clamp` in the output's units.
+    pub limit: i16,
+    /// From Q12 noise to the output before activation, with its fractional bits; strength and sign included.
+    pub noise: Requant,
+    /// The stored noise, where the pack has it and its strength is not 0.
+    pub noise_map: Option<NoiseMap>,
+}
+
+/// A modulated 1x1 convolution to RGB, without demodulation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToRgb {
+    /// From w to the styles, one for each input channel, with their true scale.
+    pub affine: Dense,
+    /// The convolution at one pixel: inputs `round(x * s / 2^15)` with the styles' exponent, 3 outputs in grey levels
+    /// with the header's `image_fraction`.
+    pub rgb: Dense,
+    /// Outputs are limited to this magnitude before they are added to the image (`conv_clamp`).
+    pub limit: i32,
+}
+
+/// One resolution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// The upsampling convolution; none in b4.
+    pub conv0: Option<Conv>,
+    /// The convolution at the block's resolution.
+    pub conv1: Conv,
+    /// The block's share of the image.
+    pub torgb: ToRgb,
+}
+
+/// The header, in postcard's encoding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header<'a> {
+    /// For people.
+    pub name: &'a str,
+    /// Width of z.
+    pub z_dim: u16,
+    /// Width of w.
+    pub w_dim: u16,
+    /// Fractional bits of the image, whose unit is a grey level (1/127.5 of the network's).
+    pub image_fraction: u8,
+    /// The noise that the pack was made to be shown with.
+    pub noise: NoiseKind,
+    /// Whether constant noise can be asked for.
+    pub const_noise: bool,
+    /// Offset of the average w, `i32 [w_dim]`, Q16.
+    pub w_average: u32,
+    /// Offset of the learned constant, `i16 [4][4][channels of b4]`.
+    pub constant: u32,
+    /// The mapping network; the last layer's `fraction` is [`W_FRACTION`].
+    pub mapping: Vec<Dense, MAX_MAPPING_LAYERS>,
+    /// b4, b8, ... up to the image's resolution.
+    pub blocks: Vec<Block, MAX_BLOCKS>,
+}

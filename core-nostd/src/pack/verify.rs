@@ -1,0 +1,172 @@
+//! The proof that a header and its numbers cannot make the generator misbehave: sizes that agree, arrays inside the pack,
+//! scales in range, and no accumulator that can overflow. The packer uses the same functions to choose its scales.
+
+use super::layout::{
+    ALIGNMENT, Block, Conv, Dense, Header, MAX_FEATURES, MAX_NAME, MAX_ROW_SCALE, NoiseMap, ToRgb, W_FRACTION,
+};
+use super::{PackError, array, i8_array};
+use crate::number::{MAX_I16, MAX_OFFSET, Requant};
+
+/// Least and largest modulation shift: 15 keeps all bits that fit in 16.
+pub const MODULATION_SHIFTS: core::ops::RangeInclusive<u8> = 15..=30;
+
+/// Largest `image_fraction`.
+pub const MAX_IMAGE_FRACTION: u8 = 8;
+
+/// Largest limit of a toRGB layer: an image entry added to it stays in `i32`.
+pub const MAX_RGB_LIMIT: i32 = 1 << 24;
+
+/// Largest magnitude of a modulated activation, `round(x * s / 2^shift)`.
+pub fn max_modulated(shift: u8) -> i64 {
+    let shift = shift.clamp(1, 62);
+    (MAX_I16 as i64 * MAX_I16 as i64 + (1 << (shift - 1))) >> shift
+}
+
+/// Whether one output channel's accumulator stays in `i32`, whatever the activations: `sum |w| * max |x'| < 2^31`.
+/// Every partial sum, of any subset of the taps in any order, then stays in it too.
+pub fn accumulator_fits(weights: &[i8], modulation_shift: u8) -> bool {
+    let sum: i64 = weights.iter().map(|w| w.unsigned_abs() as i64).sum();
+    sum.saturating_mul(max_modulated(modulation_shift)) <= i32::MAX as i64
+}
+
+/// Verifies a decoded header against the whole pack; `header_end` is where its arrays may begin.
+pub fn verify(bytes: &[u8], header_end: usize, header: &Header<'_>) -> Result<(), PackError> {
+    let check = Check { bytes, header_end };
+    check.header(header)
+}
+
+struct Check<'a> {
+    bytes: &'a [u8],
+    header_end: usize,
+}
+
+fn ensure(condition: bool, error: PackError) -> Result<(), PackError> {
+    if condition { Ok(()) } else { Err(error) }
+}
+
+/// A width of a vector or feature map.
+fn width(value: u16) -> Result<usize, PackError> {
+    let value = usize::from(value);
+    ensure((1..=MAX_FEATURES).contains(&value), PackError::Architecture)?;
+    Ok(value)
+}
+
+fn shift_in_range(scale: Requant) -> Result<(), PackError> {
+    ensure(scale.shift <= Requant::MAX_SHIFT, PackError::Scale)
+}
+
+impl Check<'_> {
+    fn header(&self, header: &Header<'_>) -> Result<(), PackError> {
+        ensure(header.name.len() <= MAX_NAME, PackError::Header)?;
+        ensure(header.image_fraction <= MAX_IMAGE_FRACTION, PackError::Scale)?;
+        ensure(header.blocks.len() >= 2, PackError::Architecture)?;
+        let w_dim = width(header.w_dim)?;
+        self.span(header.w_average, w_dim, 4)?;
+
+        let mut inputs = width(header.z_dim)?;
+        for layer in &header.mapping {
+            self.dense(layer, inputs)?;
+            inputs = width(layer.outputs)?;
+        }
+        ensure(inputs == w_dim, PackError::Architecture)?;
+        let last = header.mapping.last().ok_or(PackError::Architecture)?;
+        ensure(last.fraction == W_FRACTION, PackError::Scale)?;
+
+        let mut channels = width(header.blocks.first().ok_or(PackError::Architecture)?.conv1.affine.outputs)?;
+        self.span(header.constant, 16 * channels, 2)?;
+        let constant = array::<i16>(self.bytes, header.constant, 16 * channels);
+        ensure(constant.iter().all(|&v| v != i16::MIN), PackError::Scale)?;
+
+        for (index, block) in header.blocks.iter().enumerate() {
+            channels = self.block(block, index, channels, w_dim, header.const_noise)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the block's channels.
+    fn block(
+        &self,
+        block: &Block,
+        index: usize,
+        channels: usize,
+        w_dim: usize,
+        maps: bool,
+    ) -> Result<usize, PackError> {
+        let resolution = 4usize << index;
+        ensure(block.conv0.is_some() == (index > 0), PackError::Architecture)?;
+        let mut channels = channels;
+        if let Some(conv) = &block.conv0 {
+            ensure(conv.fir.is_some(), PackError::Architecture)?;
+            channels = self.conv(conv, resolution, channels, w_dim, maps)?;
+        }
+        ensure(block.conv1.fir.is_none(), PackError::Architecture)?;
+        channels = self.conv(&block.conv1, resolution, channels, w_dim, maps)?;
+        self.torgb(&block.torgb, channels, w_dim)?;
+        Ok(channels)
+    }
+
+    /// Returns the output channels.
+    fn conv(
+        &self,
+        conv: &Conv,
+        resolution: usize,
+        inputs: usize,
+        w_dim: usize,
+        maps: bool,
+    ) -> Result<usize, PackError> {
+        self.dense(&conv.affine, w_dim)?;
+        ensure(usize::from(conv.affine.outputs) == inputs, PackError::Architecture)?;
+        let outputs = width(conv.outputs)?;
+
+        ensure(conv.gain.is_normal() && conv.limit > 0, PackError::Scale)?;
+        ensure(MODULATION_SHIFTS.contains(&conv.modulation_shift), PackError::Scale)?;
+        shift_in_range(conv.noise)?;
+        conv.fir.map_or(Ok(()), shift_in_range)?;
+        if let Some(map) = &conv.noise_map {
+            ensure(maps, PackError::Architecture)?;
+            self.noise_map(map, resolution)?;
+        }
+
+        self.span(conv.biases, outputs, 4)?;
+        let biases = array::<i32>(self.bytes, conv.biases, outputs);
+        ensure(biases.iter().all(|b| (-MAX_OFFSET..=MAX_OFFSET).contains(b)), PackError::Scale)?;
+
+        let taps = 9 * inputs;
+        self.span(conv.weights, outputs * taps, 1)?;
+        let weights = i8_array(self.bytes, conv.weights, outputs * taps);
+        let fits = weights.chunks(taps).all(|channel| accumulator_fits(channel, conv.modulation_shift));
+        ensure(fits, PackError::Overflow)?;
+        Ok(outputs)
+    }
+
+    fn noise_map(&self, map: &NoiseMap, resolution: usize) -> Result<(), PackError> {
+        shift_in_range(map.scale)?;
+        self.span(map.values, resolution * resolution, map.width.bytes())
+    }
+
+    fn torgb(&self, torgb: &ToRgb, channels: usize, w_dim: usize) -> Result<(), PackError> {
+        self.dense(&torgb.affine, w_dim)?;
+        ensure(usize::from(torgb.affine.outputs) == channels, PackError::Architecture)?;
+        self.dense(&torgb.rgb, channels)?;
+        ensure(torgb.rgb.outputs == 3, PackError::Architecture)?;
+        ensure((1..=MAX_RGB_LIMIT).contains(&torgb.limit), PackError::Scale)
+    }
+
+    /// Dense sums are 64 bits wide: `2048 * 2^15 * 2^15 * MAX_ROW_SCALE = 2^62`, so their sizes and scales are the proof.
+    fn dense(&self, layer: &Dense, inputs: usize) -> Result<(), PackError> {
+        let outputs = width(layer.outputs)?;
+        ensure(usize::from(layer.inputs) == inputs, PackError::Architecture)?;
+        self.span(layer.weights, outputs * inputs, layer.width.bytes())?;
+        self.span(layer.biases, outputs, 4)?;
+        self.span(layer.scales, outputs, 4)?;
+        let scales = array::<u32>(self.bytes, layer.scales, outputs);
+        ensure(scales.iter().all(|&s| s < MAX_ROW_SCALE), PackError::Scale)
+    }
+
+    fn span(&self, offset: u32, count: usize, size: usize) -> Result<(), PackError> {
+        let start = usize::try_from(offset).map_err(|_| PackError::Layout)?;
+        let end = count.checked_mul(size).and_then(|len| start.checked_add(len)).ok_or(PackError::Layout)?;
+        let inside = start >= self.header_end && end <= self.bytes.len();
+        ensure(inside && start.is_multiple_of(ALIGNMENT), PackError::Layout)
+    }
+}

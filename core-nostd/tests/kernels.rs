@@ -1,0 +1,285 @@
+//! Every kernel gives what its definition says, on random and extreme inputs.
+
+#[path = "support/packs.rs"]
+mod packs;
+
+use nickeldime_core::kernel;
+use nickeldime_core::number::{Gain, Requant, leaky_relu, normalise, saturate_i32, shift_round};
+use packs::Random;
+
+/// Random, largest, smallest and zero values in turn.
+fn values(random: &mut Random, len: usize, limit: i32, kind: u32) -> Vec<i16> {
+    let value = |random: &mut Random| match kind % 4 {
+        0 => random.signed(limit),
+        1 => limit,
+        2 => -limit,
+        _ => [0, limit, -limit][random.below(3) as usize],
+    };
+    (0..len).map(|_| value(random) as i16).collect()
+}
+
+fn weights(random: &mut Random, len: usize, kind: u32) -> Vec<i8> {
+    // 127 * 9 * 17 * 32766 < 2^31 for all the sizes below.
+    values(random, len, 127, kind).iter().map(|&v| v as i8).collect()
+}
+
+/// A padded row.
+fn padded(row: &[i16], inputs: usize) -> Vec<i16> {
+    let border = vec![0; inputs];
+    [&border, row, &border].concat()
+}
+
+/// `in[y][x][i]` with zeros outside.
+struct Image<'a> {
+    values: &'a [i16],
+    size: usize,
+    channels: usize,
+}
+
+impl Image<'_> {
+    fn at(&self, y: isize, x: isize, i: usize) -> i64 {
+        let inside = 0..self.size as isize;
+        if inside.contains(&y) && inside.contains(&x) {
+            self.values[((y as usize) * self.size + x as usize) * self.channels + i].into()
+        } else {
+            0
+        }
+    }
+
+    fn padded_row(&self, y: isize) -> Option<Vec<i16>> {
+        let len = self.size * self.channels;
+        let y = usize::try_from(y).ok().filter(|&y| y < self.size)?;
+        Some(padded(&self.values[y * len..][..len], self.channels))
+    }
+}
+
+/// `(seed, size, inputs, outputs)` of the cases; channel counts include odd ones and 1.
+fn cases() -> impl Iterator<Item = (u32, usize, usize, usize)> {
+    let sizes = [(4, 1, 1), (5, 2, 3), (8, 7, 5), (4, 16, 8), (6, 17, 4), (9, 3, 13)];
+    (0..8).flat_map(move |seed| sizes.map(|(size, inputs, outputs)| (seed, size, inputs, outputs)))
+}
+
+#[test]
+fn dot_products_equal_their_sums() {
+    let mut random = Random::new(1);
+    for (kind, len) in (0..8).flat_map(|kind| [0, 1, 3, 15, 64, 257, 2048].map(|len| (kind, len))) {
+        let x = values(&mut random, len, 32767, kind);
+        let (w8, w16) = (weights(&mut random, len, kind + 1), values(&mut random, len, 32767, kind / 2));
+        let exact8: i64 = w8.iter().zip(&x).map(|(&w, &x)| i64::from(w) * i64::from(x)).sum();
+        let exact16: i64 = w16.iter().zip(&x).map(|(&w, &x)| i64::from(w) * i64::from(x)).sum();
+        assert_eq!(kernel::dot_i8_wide(&w8, &x), exact8);
+        assert_eq!(kernel::dot_i16(&w16, &x), exact16);
+        if let Ok(exact) = i32::try_from(exact8) {
+            assert!(len > 512 || kernel::dot_i8(&w8, &x) == exact);
+        }
+    }
+}
+
+#[test]
+fn convolution_equals_its_definition() {
+    for (seed, size, inputs, outputs) in cases() {
+        let mut random = Random::new(seed);
+        let map = values(&mut random, size * size * inputs, 32766, seed);
+        let taps = weights(&mut random, 9 * inputs * outputs, seed / 2);
+        let image = Image { values: &map, size, channels: inputs };
+        for y in 0..size as isize {
+            let rows = [y - 1, y, y + 1].map(|y| image.padded_row(y));
+            let mut seen = 0;
+            kernel::conv3x3_row(rows.each_ref().map(Option::as_deref), size, inputs, &taps, |x, o, acc| {
+                let mut exact = 0;
+                for (k, i) in (0..9).flat_map(|k| (0..inputs).map(move |i| (k, i))) {
+                    let (dy, dx) = (k as isize / 3 - 1, k as isize % 3 - 1);
+                    exact += i64::from(taps[(o * 9 + k) * inputs + i]) * image.at(y + dy, x as isize + dx, i);
+                }
+                assert_eq!(i64::from(acc), exact);
+                seen += 1;
+            });
+            assert_eq!(seen, size * outputs);
+        }
+    }
+}
+
+#[test]
+fn transposed_convolution_equals_its_definition() {
+    for (seed, size, inputs, outputs) in cases() {
+        let mut random = Random::new(seed);
+        let map = values(&mut random, size * size * inputs, 32766, seed);
+        let taps = weights(&mut random, 9 * inputs * outputs, seed / 2);
+        let image = Image { values: &map, size, channels: inputs };
+        // The scatter form: T[2y + a][2x + b] += w[a][b] in[y][x].
+        let wide = 2 * size + 1;
+        let mut exact = vec![0i64; wide * wide * outputs];
+        for (y, x) in (0..size).flat_map(|y| (0..size).map(move |x| (y, x))) {
+            for (k, o) in (0..9).flat_map(|k| (0..outputs).map(move |o| (k, o))) {
+                let at = ((2 * y + k / 3) * wide + 2 * x + k % 3) * outputs + o;
+                for i in 0..inputs {
+                    exact[at] += i64::from(taps[(o * 9 + k) * inputs + i]) * image.at(y as isize, x as isize, i);
+                }
+            }
+        }
+        for t in 0..wide {
+            let (above, row) = (image.padded_row(t as isize / 2 - 1), image.padded_row(t as isize / 2));
+            let mut seen = 0;
+            let (above, row) = (above.as_deref(), row.as_deref());
+            kernel::transposed3x3_row(above, row, t % 2, size, inputs, &taps, |x, o, acc| {
+                assert_eq!(i64::from(acc), exact[(t * wide + x) * outputs + o]);
+                seen += 1;
+            });
+            assert_eq!(seen, wide * outputs);
+        }
+    }
+}
+
+#[test]
+fn energy_and_modulation_equal_their_definitions() {
+    for (seed, _, inputs, _) in cases() {
+        let mut random = Random::new(seed);
+        let styles = values(&mut random, inputs, 32767, seed);
+        let mut taps = weights(&mut random, 9 * inputs, seed / 2);
+        taps[0] = -128;
+        let exact: i64 =
+            (0..9 * inputs).map(|at| i64::from(taps[at]).pow(2) * i64::from(styles[at % inputs]).pow(2)).sum();
+        assert_eq!(kernel::energy(&taps, &styles), exact as u64);
+
+        let row = values(&mut random, 5 * inputs, 32767, seed + 1);
+        for shift in [15, 16, 22, 30] {
+            let mut out = vec![0; row.len()];
+            kernel::modulate(&row, &styles, shift, &mut out);
+            for (at, &out) in out.iter().enumerate() {
+                let exact = f64::from(row[at]) * f64::from(styles[at % inputs]) / f64::from(1 << shift);
+                assert_eq!(f64::from(out), (exact + 0.5).floor());
+            }
+        }
+    }
+}
+
+#[test]
+fn resampling_equals_its_definition() {
+    for (seed, size, channels, _) in cases() {
+        let mut random = Random::new(seed);
+        let map = values(&mut random, size * size * channels, 32767, seed);
+        let image = Image { values: &map, size, channels };
+        let taps = [1i64, 3, 3, 1];
+        // Pads of 1: from size to size - 1.
+        for y in 0..size as isize - 1 {
+            let rows = [y - 1, y, y + 1, y + 2].map(|y| image.padded_row(y));
+            let mut filtered = vec![7; (size + 2) * channels];
+            kernel::fir_rows(rows.each_ref().map(Option::as_deref), &mut filtered);
+            kernel::fir_columns(&filtered, size - 1, channels, |x, c, sum| {
+                let mut exact = 0;
+                for (a, b) in (0..4).flat_map(|a| (0..4).map(move |b| (a, b))) {
+                    exact += taps[a as usize] * taps[b as usize] * image.at(y - 1 + a, x as isize - 1 + b, c);
+                }
+                assert_eq!(i64::from(sum), exact);
+            });
+        }
+
+        // Zero-insertion, pads of 2 and 1, gain 4.
+        let rgb = values(&mut random, size * size * 3, 32767, seed);
+        let small = Image { values: &rgb, size, channels: 3 };
+        let plain = |y: isize| usize::try_from(y).ok().filter(|&y| y < size).map(|y| &rgb[3 * size * y..][..3 * size]);
+        for y in 0..2 * size as isize {
+            let far = if y % 2 == 0 { y / 2 - 1 } else { y / 2 + 1 };
+            let mut out = vec![0; 6 * size];
+            kernel::upsample_rgb_row(plain(y / 2).unwrap(), plain(far), &mut out);
+            for (at, &out) in out.iter().enumerate() {
+                let (x, c) = ((at / 3) as isize, at % 3);
+                let mut exact = 0;
+                for (a, b) in (0..4).flat_map(|a| (0..4).map(move |b| (a, b))) {
+                    let (sy, sx) = (y + a - 2, x + b - 2);
+                    if sy % 2 == 0 && sx % 2 == 0 {
+                        exact += taps[a as usize] * taps[b as usize] * small.at(sy / 2, sx / 2, c);
+                    }
+                }
+                assert_eq!(i64::from(out), (exact + 8) >> 4);
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_round_to_nearest_and_saturate() {
+    let mut random = Random::new(3);
+    let extremes = [0, 1, -1, i64::MAX, i64::MIN, i64::MIN + 1, 1 << 40, -(1 << 40) - 1];
+    for index in 0..3000 {
+        let wide = (i64::from(random.signed(i32::MAX - 1)) << 31) ^ i64::from(random.word());
+        let v = *extremes.get(index).unwrap_or(&(wide >> random.below(60)));
+        for shift in -70..70 {
+            let scaled = match shift {
+                0.. => {
+                    let (v, half) = (i128::from(v), (1i128 << shift) >> 1);
+                    (v + half) >> shift
+                }
+                _ => (i128::from(v) << (-shift).min(63)).clamp(-i128::from(i64::MAX), i128::from(i64::MAX)),
+            };
+            let ours = i128::from(shift_round(v, shift));
+            // Saturation keeps the low bits 0; beyond 62 bits everything rounds to 0.
+            let slack = if shift < 0 { 1i128 << (-shift).min(62) } else { i128::from(shift > 62) };
+            let slack = if shift < 0 && scaled.abs() < 1 << 62 { 0 } else { slack };
+            assert!((ours - scaled).abs() <= slack, "{v} {shift}: {ours} {scaled}");
+        }
+        let (acc, multiplier) = (v as i32, random.word() as i32);
+        for shift in [0, 1, 30, 31, 62, 255] {
+            let exact = i128::from(acc) * i128::from(multiplier);
+            let shift_used = shift.min(62);
+            let exact = (exact + ((1i128 << shift_used) >> 1)) >> shift_used;
+            let exact = exact.clamp(-(1 << 30) + 1, (1 << 30) - 1);
+            assert_eq!(i128::from(Requant { multiplier, shift }.apply(acc)), exact);
+        }
+        let slope = if acc < 0 { 0.2 } else { 1.0 };
+        assert!((f64::from(leaky_relu(acc)) - slope * f64::from(acc)).abs() <= 0.7);
+        assert_eq!(i64::from(saturate_i32(v)), v.clamp(-2_147_483_647, 2_147_483_647));
+    }
+}
+
+#[test]
+fn demodulation_is_exact_to_thirty_bits() {
+    let mut random = Random::new(4);
+    for index in 0..5000u32 {
+        let energy = ((u64::from(random.word()) << 32 | u64::from(random.word())) >> random.below(63)).max(1);
+        let energy = [1, u64::MAX, 4, 1 << 62, (1 << 62) - 1].get(index as usize).copied().unwrap_or(energy);
+        let gain = Gain { mantissa: (1 << 30) + random.below(1 << 30), exponent: random.signed(40) as i8 };
+        let exact = f64::from(gain.mantissa) * 2f64.powi(gain.exponent.into()) / (energy as f64).sqrt();
+        let Requant { multiplier, shift } = gain.over_sqrt(energy);
+        let ours = f64::from(multiplier) * 2f64.powi(-i32::from(shift));
+        if exact < 2f64.powi(-32) {
+            // Every accumulator rounds to 0.
+            assert_eq!(ours, 0.0);
+        } else if exact < 2f64.powi(29) {
+            assert!((ours / exact - 1.0).abs() < 2f64.powi(-29), "{energy} {gain:?}: {ours} {exact}");
+        } else {
+            assert!(ours >= 2f64.powi(29));
+        }
+    }
+    let gain = Gain { mantissa: 1 << 30, exponent: 127 };
+    assert_eq!(gain.over_sqrt(0), Requant::default());
+    let low = Gain { mantissa: 1 << 30, exponent: -128 };
+    assert_eq!(low.over_sqrt(u64::MAX), Requant::default());
+}
+
+#[test]
+fn block_floating_point_uses_all_its_bits() {
+    let mut random = Random::new(5);
+    for index in 0..2000 {
+        let shift = random.below(31);
+        let mut values: Vec<i32> = (0..9).map(|_| random.signed(i32::MAX - 1) >> shift).collect();
+        match index {
+            0 => values = vec![i32::MIN, i32::MAX, 0],
+            1 => values = vec![0; 4],
+            2 => values = vec![1, 0],
+            3 => values = vec![65535, -65536],
+            _ => {}
+        }
+        let mut mantissas = vec![7; values.len()];
+        let k = normalise(&values, &mut mantissas);
+        let largest = mantissas.iter().map(|m| m.unsigned_abs()).max().unwrap();
+        if values.iter().all(|&v| v == 0) {
+            assert_eq!((k, largest), (0, 0));
+            continue;
+        }
+        assert!((16384..=32767).contains(&largest), "{values:?}");
+        for (&m, &v) in mantissas.iter().zip(&values) {
+            assert!((f64::from(m) * 2f64.powi(k) - f64::from(v)).abs() <= 2f64.powi(k));
+        }
+    }
+}

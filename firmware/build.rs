@@ -1,0 +1,25 @@
+//! Puts the board's memory map where the linker script of its runtime looks for it. Here and not in a cargo
+//! configuration, so that the firmware builds from any folder, by `--manifest-path` too.
+
+use std::path::PathBuf;
+use std::{env, fs};
+
+/// Feature of a board, and its memory map; none for boards whose runtime brings one.
+const BOARDS: [(&str, &str); 1] = [("QEMU_M4", "src/board/qemu_m4.x")];
+
+fn main() {
+    println!("cargo:rerun-if-changed=src/board");
+    // Built for a computer (`cargo check --workspace`), the firmware is an empty program.
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
+        return;
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    for (feature, memory) in BOARDS {
+        if env::var_os(format!("CARGO_FEATURE_{feature}")).is_some() {
+            fs::copy(memory, out.join("memory.x")).expect("the board's memory map is copied to OUT_DIR");
+            println!("cargo:rustc-link-search={}", out.display());
+            println!("cargo:rustc-link-arg-bins=--nmagic");
+            println!("cargo:rustc-link-arg-bins=-Tlink.x");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Why a checkpoint was not read or written.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a checkpoint or a tensor file was not read or written: one line that names the file, the place in it, and what
+/// to do where there is something to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The file system said no.
+    #[error("{}: {cause}", .file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The file as a whole is something else than what is read here.
+    #[error("{}: {problem}", .file.display())]
+    Format {
+        /// The file.
+        file: PathBuf,
+        /// What it is, as far as one can tell, and what is expected.
+        problem: String,
+    },
+    /// The file is cut short or damaged, or says something at this byte that is not understood.
+    #[error("{}: byte {offset}: {problem}", .file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// Bytes from the file's beginning.
+        offset: usize,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// A pickle names a function or class that no checkpoint needs.
+    #[error("{}: byte {offset}: refused: the file asks for {name}, which no checkpoint needs; nothing was run", .file.display())]
+    Forbidden {
+        /// The file.
+        file: PathBuf,
+        /// Bytes from the file's beginning.
+        offset: usize,
+        /// Module and name, as the file has them.
+        name: String,
+    },
+    /// A tensor or setting is missing, damaged, or of a network that is not supported.
+    #[error("{}: {place}: {problem}", .file.display())]
+    Network {
+        /// The file.
+        file: PathBuf,
+        /// The tensor's or setting's name in the file, such as `G_ema.synthesis.b4.const`.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl CheckpointError {
+    pub(super) fn io(file: &Path, cause: io::Error) -> Self {
+        Self::Io { file: file.into(), cause }
+    }
+
+    pub(super) fn format(file: &Path, problem: impl Into<String>) -> Self {
+        Self::Format { file: file.into(), problem: problem.into() }
+    }
+
+    pub(super) fn damaged(file: &Path, offset: usize, problem: impl Into<String>) -> Self {
+        Self::Damaged { file: file.into(), offset, problem: problem.into() }
+    }
+
+    pub(super) fn network(file: &Path, place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Network { file: file.into(), place: place.into(), problem: problem.into() }
+    }
+}
+
+/// A name out of a file, fit for one line of an error: no control characters, no surprise in length.
+pub(super) fn printable(bytes: &[u8]) -> String {
+    const SHOWN: usize = 80;
+    let shown = &bytes[..bytes.len().min(SHOWN)];
+    let more = if bytes.len() > SHOWN { "..." } else { "" };
+    format!("{}{more}", shown.escape_ascii())
+}

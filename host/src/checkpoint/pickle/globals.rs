@@ -1,0 +1,71 @@
+//! The names that a pickle may mention.
+
+use crate::checkpoint::number::Number;
+
+/// The role of a name that may appear in a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Global {
+    PersistentObject,
+    RebuildTensor,
+    RebuildParameter,
+    LoadFromBytes,
+    Dict,
+    Set,
+    Encode,
+    NumpyScalar,
+    NumpyDtype,
+    Storage(Option<Number>),
+    /// Harmless, and of no meaning here.
+    Inert,
+}
+
+/// Every name that a pickle may mention; all others are refused.
+pub(super) const ALLOWED: &[(&str, &str, Global)] = &[
+    ("torch_utils.persistence", "_reconstruct_persistent_obj", Global::PersistentObject),
+    ("torch._utils", "_rebuild_tensor_v2", Global::RebuildTensor),
+    ("torch._utils", "_rebuild_tensor", Global::RebuildTensor),
+    ("torch._utils", "_rebuild_parameter", Global::RebuildParameter),
+    ("torch.storage", "_load_from_bytes", Global::LoadFromBytes),
+    ("torch", "FloatStorage", Global::Storage(Some(Number::F32))),
+    ("torch", "DoubleStorage", Global::Storage(Some(Number::F64))),
+    ("torch", "HalfStorage", Global::Storage(Some(Number::F16))),
+    ("torch", "BFloat16Storage", Global::Storage(None)),
+    ("torch", "LongStorage", Global::Storage(None)),
+    ("torch", "IntStorage", Global::Storage(None)),
+    ("torch", "ShortStorage", Global::Storage(None)),
+    ("torch", "CharStorage", Global::Storage(None)),
+    ("torch", "ByteStorage", Global::Storage(None)),
+    ("torch", "BoolStorage", Global::Storage(None)),
+    ("torch.storage", "UntypedStorage", Global::Storage(None)),
+    ("torch", "Size", Global::Inert),
+    ("torch", "device", Global::Inert),
+    ("torch", "float16", Global::Inert),
+    ("torch", "float32", Global::Inert),
+    ("torch", "float64", Global::Inert),
+    ("torch", "memory_format", Global::Inert),
+    ("collections", "OrderedDict", Global::Dict),
+    ("dnnlib.util", "EasyDict", Global::Dict),
+    ("builtins", "dict", Global::Dict),
+    ("__builtin__", "dict", Global::Dict),
+    ("builtins", "set", Global::Set),
+    ("__builtin__", "set", Global::Set),
+    ("builtins", "frozenset", Global::Set),
+    ("__builtin__", "frozenset", Global::Set),
+    ("builtins", "slice", Global::Inert),
+    ("__builtin__", "slice", Global::Inert),
+    ("builtins", "complex", Global::Inert),
+    ("__builtin__", "complex", Global::Inert),
+    ("builtins", "bytearray", Global::Inert),
+    ("__builtin__", "bytearray", Global::Inert),
+    ("builtins", "bytes", Global::Inert),
+    ("__builtin__", "bytes", Global::Inert),
+    ("_codecs", "encode", Global::Encode),
+    ("numpy.core.multiarray", "scalar", Global::NumpyScalar),
+    ("numpy._core.multiarray", "scalar", Global::NumpyScalar),
+    ("numpy", "dtype", Global::NumpyDtype),
+    ("numpy", "ndarray", Global::Inert),
+    ("numpy.core.multiarray", "_reconstruct", Global::Inert),
+    ("numpy._core.multiarray", "_reconstruct", Global::Inert),
+    ("numpy.core.numeric", "_frombuffer", Global::Inert),
+    ("numpy._core.numeric", "_frombuffer", Global::Inert),
+];

@@ -1,0 +1,284 @@
+//! Python pickles (protocols 2 to 5) as plain data: a tree of values in an arena.
+//!
+//! A pickle is a program for a small stack machine, and Python's own reader calls whatever functions the program names.
+//! This one calls nothing: a call is recorded as a node with its name and arguments, and only names that checkpoints
+//! are known to need may appear at all. What is kept for each byte of the file is limited, lengths are checked before
+//! anything is stored, and neither reading nor dropping recurses, so no file can exhaust time, memory or stack.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+mod globals;
+mod machine;
+
+use globals::ALLOWED;
+pub(super) use globals::Global;
+
+/// A value: small ones as they are, others by their place in the arena.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Value {
+    None,
+    Bool(bool),
+    Int(i32),
+    Node(u32),
+}
+
+/// What a value is, for a reader of the tree.
+#[derive(Debug)]
+pub(super) enum View<'p> {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// An integer beyond 64 bits: little-endian, two's complement.
+    BigInt(&'p [u8]),
+    Float(f64),
+    Text(&'p str),
+    Bytes,
+    List,
+    Set,
+    Tuple(&'p [Value]),
+    Dict(Entries<'p>),
+    Global(Global, &'static str),
+    /// What a call or a constructor would have made.
+    Object {
+        callable: Global,
+        arguments: &'p [Value],
+        state: Value,
+    },
+    /// A reference out of the pickle, to be found by this value.
+    Persistent(Value),
+}
+
+/// Why a pickle was not read.
+#[derive(Debug)]
+pub(super) struct PickleError {
+    /// Bytes from the beginning of what was read.
+    pub offset: usize,
+    pub problem: Problem,
+}
+
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// A name that no checkpoint needs.
+    Forbidden(String),
+    Damaged(String),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+const NOTHING: u32 = u32::MAX;
+
+/// The links of a list or dict, first and last.
+#[derive(Debug, Clone, Copy)]
+struct Chain {
+    first: u32,
+    last: u32,
+}
+
+const EMPTY: Chain = Chain { first: NOTHING, last: NOTHING };
+
+#[derive(Debug, Clone, Copy)]
+enum Node {
+    Long(i64),
+    Float(f64),
+    BigInt(Span),
+    Text(Span),
+    Bytes(Span),
+    // Contents of lists and sets are not asked for by anyone: not kept.
+    List,
+    Set,
+    Dict(Chain),
+    Tuple(Span),
+    Global(u32),
+    Object(u32),
+    Persistent(Value),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    key: Value,
+    value: Value,
+    next: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Object {
+    callable: Global,
+    arguments: Span,
+    state: Value,
+}
+
+/// A pickle that was read: the tree, over the bytes that it came from.
+#[derive(Debug)]
+pub(super) struct Pickle<'a> {
+    bytes: &'a [u8],
+    nodes: Vec<Node>,
+    links: Vec<Link>,
+    tuples: Vec<Value>,
+    objects: Vec<Object>,
+    root: Value,
+    end: usize,
+}
+
+/// A dict's entries, in the order in which they were set; a key may come twice, and the later one counts.
+#[derive(Debug, Clone)]
+pub(super) struct Entries<'p> {
+    links: &'p [Link],
+    next: u32,
+}
+
+impl Iterator for Entries<'_> {
+    type Item = (Value, Value);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let link = self.links.get(self.next as usize)?;
+        self.next = link.next;
+        Some((link.key, link.value))
+    }
+}
+
+impl<'a> Pickle<'a> {
+    /// Reads one pickle that begins at `start`.
+    pub fn read(bytes: &'a [u8], start: usize) -> Result<Self, PickleError> {
+        // Spans are 32 bits wide.
+        if u32::try_from(bytes.len()).is_err() {
+            return Err(PickleError {
+                offset: start,
+                problem: Problem::Damaged("4 GiB or more: too large for a checkpoint".into()),
+            });
+        }
+        machine::run(bytes, start)
+    }
+
+    /// What the pickle is.
+    pub fn root(&self) -> Value {
+        self.root
+    }
+
+    /// The byte after it.
+    pub fn end(&self) -> usize {
+        self.end
+    }
+
+    /// How a value looks.
+    pub fn view(&self, value: Value) -> View<'_> {
+        let index = match value {
+            Value::None => return View::None,
+            Value::Bool(b) => return View::Bool(b),
+            Value::Int(i) => return View::Int(i64::from(i)),
+            Value::Node(index) => index,
+        };
+        let Some(&node) = self.nodes.get(index as usize) else {
+            return View::None;
+        };
+        match node {
+            Node::Long(i) => View::Int(i),
+            Node::Float(f) => View::Float(f),
+            Node::BigInt(span) => View::BigInt(self.slice(span)),
+            // Checked when it was read.
+            Node::Text(span) => View::Text(str::from_utf8(self.slice(span)).unwrap_or_default()),
+            Node::Bytes(_) => View::Bytes,
+            Node::List => View::List,
+            Node::Set => View::Set,
+            Node::Dict(chain) => View::Dict(Entries { links: &self.links, next: chain.first }),
+            Node::Tuple(span) => View::Tuple(self.items(span)),
+            Node::Global(index) => match ALLOWED.get(index as usize) {
+                Some(&(_, name, global)) => View::Global(global, name),
+                None => View::None,
+            },
+            Node::Object(index) => match self.objects.get(index as usize) {
+                Some(object) => View::Object {
+                    callable: object.callable,
+                    arguments: self.items(object.arguments),
+                    state: object.state,
+                },
+                None => View::None,
+            },
+            Node::Persistent(id) => View::Persistent(id),
+        }
+    }
+
+    /// The bytes that a value stands for: a bytes object, or protocol 2's way of writing one, which is decoded.
+    pub fn bytes(&self, value: Value) -> Option<Cow<'_, [u8]>> {
+        let (span, is_text) = self.bytes_span(value)?;
+        if !is_text {
+            return Some(Cow::Borrowed(self.slice(span)));
+        }
+        let text = str::from_utf8(self.slice(span)).ok()?;
+        let bytes = text.chars().map(|c| u8::try_from(c).ok());
+        Some(Cow::Owned(bytes.collect::<Option<_>>()?))
+    }
+
+    /// Where [`bytes`](Self::bytes) of a value are in the file: the same place, the same bytes.
+    pub fn bytes_place(&self, value: Value) -> Option<usize> {
+        self.bytes_span(value).map(|(span, _)| span.start as usize)
+    }
+
+    /// Where bytes are, and whether as text.
+    fn bytes_span(&self, value: Value) -> Option<(Span, bool)> {
+        let node = |value| match value {
+            Value::Node(index) => self.nodes.get(index as usize).copied(),
+            _ => None,
+        };
+        if let Some(Node::Bytes(span)) = node(value) {
+            return Some((span, false));
+        }
+        // `_codecs.encode(text, "latin1")`: every character is one byte.
+        let View::Object { callable: Global::Encode, arguments: &[text, encoding], .. } = self.view(value) else {
+            return None;
+        };
+        let (Some(Node::Text(span)), View::Text("latin1")) = (node(text), self.view(encoding)) else {
+            return None;
+        };
+        Some((span, true))
+    }
+
+    /// The number that a value stands for, NumPy's scalars included.
+    pub fn number(&self, value: Value) -> Option<f64> {
+        match self.view(value) {
+            View::Int(i) => Some(i as f64),
+            View::Float(f) => Some(f),
+            View::Object { callable: Global::NumpyScalar, arguments: &[dtype, bytes], .. } => {
+                let View::Object { callable: Global::NumpyDtype, arguments: &[kind, ..], state } = self.view(dtype)
+                else {
+                    return None;
+                };
+                if let View::Tuple(&[_, order, ..]) = self.view(state)
+                    && matches!(self.view(order), View::Text(">"))
+                {
+                    return None;
+                }
+                let View::Text(kind) = self.view(kind) else {
+                    return None;
+                };
+                let bytes = self.bytes(bytes)?;
+                match kind {
+                    "f8" => Some(f64::from_le_bytes(bytes[..].try_into().ok()?)),
+                    "f4" => Some(f64::from(f32::from_le_bytes(bytes[..].try_into().ok()?))),
+                    "i8" => Some(i64::from_le_bytes(bytes[..].try_into().ok()?) as f64),
+                    "i4" => Some(f64::from(i32::from_le_bytes(bytes[..].try_into().ok()?))),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn slice(&self, span: Span) -> &'a [u8] {
+        self.bytes.get(span.range()).unwrap_or_default()
+    }
+
+    fn items(&self, span: Span) -> &[Value] {
+        self.tuples.get(span.range()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,259 @@
+//! PyTorch tensors as pickles carry them: a view (offset, size, stride) of a storage, and the storage a whole file in
+//! PyTorch's first format, embedded as bytes.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::number::Number;
+use super::pickle::{Global, Pickle, PickleError, Problem, Value, View};
+
+/// What every such file begins with, as a pickled integer of 10 bytes.
+const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+const VERSION: i64 = 1001;
+
+/// Whether a pickle is the beginning of a PyTorch file of the first format.
+pub(super) fn is_magic(view: &View) -> bool {
+    matches!(view, View::BigInt(digits) if **digits == MAGIC)
+}
+
+/// A tensor in a pickle: where it looks into its storage.
+#[derive(Debug, Clone)]
+pub(super) struct TensorView {
+    storage: Value,
+    offset: usize,
+    size: Vec<usize>,
+    stride: Vec<usize>,
+}
+
+/// Why a tensor was not read.
+#[derive(Debug)]
+pub(super) enum TensorError {
+    /// What is wrong with the view.
+    View(String),
+    /// What is wrong with the storage's bytes, and where in the file.
+    Storage(PickleError),
+}
+
+impl From<String> for TensorError {
+    fn from(problem: String) -> Self {
+        Self::View(problem)
+    }
+}
+
+impl TensorView {
+    /// The tensor or parameter that a value stands for.
+    pub fn of(pickle: &Pickle, value: Value) -> Result<Self, String> {
+        /// Weights have at most 4.
+        const MOST_AXES: usize = 8;
+        let mut value = value;
+        if let View::Object { callable: Global::RebuildParameter, arguments: &[tensor, ..], .. } = pickle.view(value) {
+            value = tensor;
+        }
+        let View::Object { callable: Global::RebuildTensor, arguments: &[storage, offset, size, stride, ..], .. } =
+            pickle.view(value)
+        else {
+            return Err("not a PyTorch tensor".into());
+        };
+        let natural = |value| match pickle.view(value) {
+            View::Int(i) => usize::try_from(i).map_err(|_| format!("{i} where a size is expected")),
+            _ => Err("no number where a size is expected".to_string()),
+        };
+        let naturals = |value| match pickle.view(value) {
+            View::Tuple(items) if items.len() <= MOST_AXES => {
+                items.iter().map(|&v| natural(v)).collect::<Result<Vec<_>, _>>()
+            }
+            _ => Err(format!("not a tensor of at most {MOST_AXES} axes")),
+        };
+        let view = Self { storage, offset: natural(offset)?, size: naturals(size)?, stride: naturals(stride)? };
+        match view.size.len() == view.stride.len() {
+            true => Ok(view),
+            false => Err(format!("size {:?} and stride {:?}", view.size, view.stride)),
+        }
+    }
+
+    /// The tensor's shape.
+    pub fn shape(&self) -> &[usize] {
+        &self.size
+    }
+
+    /// How many numbers the tensor has; none when that is beyond a `usize`.
+    pub fn len(&self) -> Option<usize> {
+        self.size.iter().copied().try_fold(1, usize::checked_mul)
+    }
+
+    /// The numbers, row-major. The caller has limited their number ([`TensorView::len`]). `storages` are those of
+    /// this pickle that were read before.
+    pub fn read<'p>(&self, pickle: &'p Pickle, storages: &mut Storages<'p>) -> Result<Vec<f32>, TensorError> {
+        let View::Object { callable: Global::LoadFromBytes, arguments: &[bytes], .. } = pickle.view(self.storage)
+        else {
+            return Err("its storage is not in the file as bytes".to_string().into());
+        };
+        let missing = || "its storage is not in the file as bytes".to_string();
+        let place = pickle.bytes_place(bytes).ok_or_else(missing)?;
+        let storage = match storages.0.entry(place) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => {
+                let bytes = pickle.bytes(bytes).ok_or_else(missing)?;
+                let storage = Storage::read(bytes);
+                let placed = |e: PickleError| PickleError { offset: place + e.offset, problem: e.problem };
+                vacant.insert(storage.map_err(|e| TensorError::Storage(placed(e)))?)
+            }
+        };
+        self.gather(storage).map_err(TensorError::View)
+    }
+
+    fn gather(&self, storage: &Storage) -> Result<Vec<f32>, String> {
+        let len = self.len().ok_or("more numbers than a machine can count")?;
+        if len == 0 {
+            return Ok(Vec::new());
+        }
+        let reach = |(&size, &stride): (&usize, &usize)| (size - 1).checked_mul(stride);
+        let mut axes = self.size.iter().zip(&self.stride);
+        let last = axes.try_fold(self.offset, |at, axis| at.checked_add(reach(axis)?));
+        let numbers = storage.len();
+        let Some(last) = last.filter(|&last| last < numbers) else {
+            return Err(format!(
+                "size {:?}, stride {:?}, offset {} reach beyond its storage of {numbers} numbers",
+                self.size, self.stride, self.offset
+            ));
+        };
+        let size = storage.number.size();
+        if self.is_row_major() {
+            // `last` is the last number's place: the range is inside the storage.
+            let bytes = storage.data().get(self.offset * size..(last + 1) * size);
+            return Ok(storage.number.read_all(bytes.unwrap_or_default()));
+        }
+        let mut numbers = Vec::with_capacity(len);
+        let mut index = vec![0; self.size.len()];
+        let mut at = self.offset;
+        for _ in 0..len {
+            let bytes = storage.data().get(at * size..(at + 1) * size);
+            numbers.push(storage.number.read(bytes.unwrap_or_default()));
+            // To the next number: the last axis runs fastest.
+            for axis in (0..index.len()).rev() {
+                index[axis] += 1;
+                at += self.stride[axis];
+                if index[axis] < self.size[axis] {
+                    break;
+                }
+                at -= self.stride[axis] * self.size[axis];
+                index[axis] = 0;
+            }
+        }
+        Ok(numbers)
+    }
+
+    fn is_row_major(&self) -> bool {
+        let mut expected = 1;
+        let axes = self.size.iter().zip(&self.stride).rev();
+        let mut axes = axes.filter(|&(&size, _)| size > 1);
+        axes.all(|(&size, &stride)| {
+            let fits = stride == expected;
+            expected *= size;
+            fits
+        })
+    }
+}
+
+/// The storages of a pickle that were read, by their places in it: however many tensors look into one, it is decoded and
+/// read once, and all of them together are no longer than the file.
+#[derive(Default)]
+pub(super) struct Storages<'p>(BTreeMap<usize, Storage<'p>>);
+
+/// A storage: numbers in a row.
+struct Storage<'p> {
+    number: Number,
+    file: Cow<'p, [u8]>,
+    /// Where in `file` the numbers begin.
+    start: usize,
+}
+
+impl<'p> Storage<'p> {
+    fn data(&self) -> &[u8] {
+        self.file.get(self.start..).unwrap_or_default()
+    }
+
+    fn len(&self) -> usize {
+        self.data().len() / self.number.size()
+    }
+
+    /// Reads a whole file of PyTorch's first format that holds one storage: magic, version, machine, the storage as a
+    /// reference, the list of storages, and for each its length and numbers.
+    fn read(file: Cow<'p, [u8]>) -> Result<Self, PickleError> {
+        let (number, start) = Self::open(&file)?;
+        Ok(Self { number, file, start })
+    }
+
+    /// The numbers' format, and where they begin.
+    fn open(bytes: &[u8]) -> Result<(Number, usize), PickleError> {
+        let damaged = |offset, problem: &str| PickleError { offset, problem: Problem::Damaged(problem.into()) };
+        let magic = Pickle::read(bytes, 0)?;
+        if !is_magic(&magic.view(magic.root())) {
+            return Err(damaged(0, "not a PyTorch storage"));
+        }
+        let version = Pickle::read(bytes, magic.end())?;
+        if !matches!(version.view(version.root()), View::Int(VERSION)) {
+            return Err(damaged(magic.end(), "a PyTorch storage of an unknown version"));
+        }
+        let machine = Pickle::read(bytes, version.end())?;
+        if is_big_endian(&machine) {
+            return Err(damaged(version.end(), "a big-endian storage: not supported"));
+        }
+        let storage = Pickle::read(bytes, machine.end())?;
+        let (number, numbers) = described(&storage).map_err(|p| damaged(machine.end(), &p))?;
+        let keys = Pickle::read(bytes, storage.end())?;
+        let (Some(length), Some(data)) = (bytes.get(keys.end()..keys.end() + 8), bytes.get(keys.end() + 8..)) else {
+            return Err(damaged(keys.end(), "the numbers are missing: cut short"));
+        };
+        let length = length.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b));
+        let expected = numbers.checked_mul(number.size());
+        if length != numbers as u64 || Some(data.len()) != expected {
+            let problem = format!(
+                "a storage of {numbers} numbers, a length of {length}, {} bytes of numbers: damaged",
+                data.len()
+            );
+            return Err(damaged(keys.end(), &problem));
+        }
+        Ok((number, keys.end() + 8))
+    }
+}
+
+fn is_big_endian(machine: &Pickle) -> bool {
+    let View::Dict(mut entries) = machine.view(machine.root()) else {
+        return false;
+    };
+    entries.any(|(key, value)| {
+        matches!(machine.view(key), View::Text("little_endian")) && matches!(machine.view(value), View::Bool(false))
+    })
+}
+
+/// Format and count of `('storage', torch.FloatStorage, key, device, count, view)`.
+fn described(storage: &Pickle) -> Result<(Number, usize), String> {
+    let View::Persistent(id) = storage.view(storage.root()) else {
+        return Err("not a PyTorch storage".into());
+    };
+    let View::Tuple(&[kind, format, _key, _device, count, view]) = storage.view(id) else {
+        return Err("not a PyTorch storage".into());
+    };
+    if !matches!(storage.view(kind), View::Text("storage")) {
+        return Err("not a PyTorch storage".into());
+    }
+    let number = match storage.view(format) {
+        View::Global(Global::Storage(Some(number)), _) => number,
+        View::Global(Global::Storage(None), name) => {
+            return Err(format!("{name}: only float, double and half storages are supported"));
+        }
+        _ => return Err("a storage of an unknown format".into()),
+    };
+    if !matches!(storage.view(view), View::None) {
+        return Err("a view of another storage: not supported".into());
+    }
+    match storage.view(count) {
+        View::Int(count) => match usize::try_from(count) {
+            Ok(count) => Ok((number, count)),
+            Err(_) => Err(format!("a storage of {count} numbers: damaged")),
+        },
+        _ => Err("a storage without a count: damaged".into()),
+    }
+}

@@ -1,0 +1,104 @@
+//! `nickeldime devices`: which ports answer, and what they run.
+
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use crate::port::{BoardInfo, Client, PortError, hex, wire};
+
+/// How long one port may take to answer.
+const EACH: Duration = Duration::from_millis(1200);
+/// How long all of them together may take, opening and closing included; they are asked at the same time.
+const ALL: Duration = Duration::from_secs(4);
+
+/// List the boards that answer and what they run.
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// A port to ask besides those that the system lists (pseudo-terminals are not listed); may be repeated.
+    #[arg(long = "port", value_name = "PORT")]
+    pub ports: Vec<String>,
+}
+
+/// What was found at a port; none while it has not answered.
+struct Found {
+    port: String,
+    asked_for: bool,
+    result: Option<Result<BoardInfo, PortError>>,
+}
+
+/// Asks all ports at once and prints what came back.
+///
+/// # Errors
+/// None but those of printing: a port that does not answer is an answer.
+pub fn run(args: &DevicesArgs, json: bool) -> anyhow::Result<()> {
+    let found = ask(&args.ports);
+    let entries: Vec<serde_json::Value> = found.iter().map(entry).collect::<Result<_, _>>()?;
+    super::print(json, &serde_json::json!({ "ports": entries }), || {
+        let mut lines: Vec<String> = found.iter().map(line).collect();
+        if found.iter().all(|found| !matches!(found.result, Some(Ok(_)))) {
+            lines.push("No board answered. `nickeldime emulate` makes one without hardware.".into());
+        }
+        lines.join("\n")
+    })
+}
+
+fn line(Found { port, asked_for, result }: &Found) -> String {
+    match result {
+        Some(Ok(board)) => format!("{port}  {} (firmware {}): {}", board.board, board.firmware, model(board)),
+        // Most computers list ports that nothing hangs on.
+        Some(Err(PortError::Silent { .. })) | None if !asked_for => format!("{port}  no answer"),
+        Some(Err(error)) => error.to_string(),
+        None => format!("{port}  no answer, and the port hangs"),
+    }
+}
+
+fn ask(more: &[String]) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    let listed = wire::names().into_iter().map(|port| (port, false));
+    for (port, asked_for) in more.iter().map(|port| (port.clone(), true)).chain(listed) {
+        if found.iter().all(|known| known.port != port) {
+            found.push(Found { port, asked_for, result: None });
+        }
+    }
+    let (tell, told) = channel();
+    for (index, Found { port, .. }) in found.iter().enumerate() {
+        let (tell, port) = (tell.clone(), port.clone());
+        // Not joined: a driver that hangs in open or close takes its thread with it, not the command.
+        std::thread::spawn(move || {
+            let result = Client::open_within(&port, EACH).map(|client| client.board().clone());
+            let _ = tell.send((index, result));
+        });
+    }
+    drop(tell);
+    let end = Instant::now() + ALL;
+    while let Ok((index, result)) = told.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        found[index].result = Some(result);
+    }
+    found
+}
+
+fn model(board: &BoardInfo) -> String {
+    match &board.model {
+        None => format!("no model, room for {} bytes", board.free),
+        Some(model) => format!(
+            "{} ({}x{}, {} bytes, {}), room for {} bytes more",
+            model.name,
+            model.resolution,
+            model.resolution,
+            model.len,
+            &hex(&model.sha256)[..12],
+            board.free
+        ),
+    }
+}
+
+fn entry(found: &Found) -> serde_json::Result<serde_json::Value> {
+    let mut entry = match &found.result {
+        Some(Ok(board)) => serde_json::to_value(board)?,
+        Some(Err(error)) => serde_json::json!({ "error": error.to_string() }),
+        None => serde_json::json!({ "error": "no answer, and the port hangs" }),
+    };
+    entry["port"] = found.port.clone().into();
+    Ok(entry)
+}

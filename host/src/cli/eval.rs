@@ -1,0 +1,259 @@
+//! `nickeldime eval`: FID, KID, precision and recall.
+
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context, ensure};
+use ndarray::Array2;
+use serde::Serialize;
+
+use super::{
+    Interrupted,
+    progress::{Bar, stop_on_ctrl_c},
+    source::{Drawing, Source, SourceKind, data_of},
+};
+use crate::{
+    metrics::{
+        FewSamples, Metrics, Wanted,
+        cache::FeatureCache,
+        evaluate,
+        extractor::{ExtractError, Extractor, FeatureNetwork, Identity},
+        log::{self, EvalLine},
+    },
+    preview::NoiseMode,
+    report::run,
+};
+
+/// Arguments of `eval`.
+#[derive(clap::Args)]
+pub struct EvalArgs {
+    /// What is measured: a model (.pkl, .safetensors, pack), a run (its newest student), a folder or a zip of images.
+    a: PathBuf,
+    /// What it is compared with, likewise; for a run its own data unless named.
+    b: Option<PathBuf>,
+    /// The Fréchet distance. Without --fid, --kid and --pr: all of them.
+    #[arg(long)]
+    fid: bool,
+    /// The kernel distance: the mean over 100 random subsets of at most 1000 images.
+    #[arg(long)]
+    kid: bool,
+    /// Precision and recall, with 3 neighbours.
+    #[arg(long)]
+    pr: bool,
+    /// The network in whose features images are compared: small=FILE (an embedder), or critic=FILE (the discriminator of
+    /// a checkpoint).
+    #[arg(long, value_name = "KIND=FILE")]
+    features: Extractor,
+    /// Images that a model draws; of a folder or zip all are taken.
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
+    samples: u32,
+    /// The first seed: a model draws SEED, SEED + 1, ...; a second model goes on where the first ends. Also of KID's
+    /// subsets.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Truncation: 1 is none, 0 the mean image.
+    #[arg(long, default_value_t = 1.0, allow_hyphen_values = true)]
+    psi: f32,
+    /// Noise; a pack's own default unless given, `random` for float networks.
+    #[arg(long, value_enum)]
+    noise: Option<NoiseMode>,
+    /// Count the mirror images of folders and zips too, as for a training with x-flips.
+    #[arg(long)]
+    mirror: bool,
+    /// Compute FID even with no more images than features: it is far too large then.
+    #[arg(long)]
+    few_samples: bool,
+    /// Keep features in this folder; a run keeps its own in RUN/features.
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Measure every student that the run has kept (RUN/students), not the newest alone.
+    #[arg(long)]
+    snapshots: bool,
+    /// Append the result to the run's eval.jsonl, for `report`.
+    #[arg(long)]
+    log: bool,
+    /// The images that the run had seen, for --log; what its log says unless given.
+    #[arg(long, requires = "log", conflicts_with = "snapshots", value_name = "N")]
+    images: Option<u64>,
+}
+
+/// One of the two sides.
+#[derive(Debug, Clone, Serialize)]
+struct Side {
+    source: PathBuf,
+    kind: SourceKind,
+    images: usize,
+}
+
+#[derive(Serialize)]
+struct Evaluated {
+    a: Side,
+    b: Side,
+    #[serde(flatten)]
+    metrics: Metrics,
+    extractor: Identity,
+    features: usize,
+    samples: usize,
+    reference_samples: usize,
+    /// Real images that the run had seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<u64>,
+    seconds: f64,
+}
+
+/// What `--snapshots` prints.
+#[derive(Serialize)]
+struct Snapshots {
+    snapshots: Vec<Evaluated>,
+}
+
+pub fn run(args: &EvalArgs, json: bool) -> anyhow::Result<()> {
+    ensure!(args.psi.is_finite() && args.psi.abs() < 2.0, "--psi {}: must be above -2 and below 2", args.psi);
+    let a_is_run = run::is_run(&args.a);
+    ensure!(a_is_run || !args.log, "{}: --log is for runs", args.a.display());
+    ensure!(a_is_run || !args.snapshots, "{}: --snapshots is for runs", args.a.display());
+    stop_on_ctrl_c();
+    let wanted = args.wanted();
+    let network = FeatureNetwork::open(&args.features)?;
+    let own = a_is_run.then(|| args.a.join("features"));
+    let cache = args.cache.clone().or(own).map(|folder| FeatureCache::new(&folder));
+    let mut features = Features { network: &network, cache, bar: Bar::new() };
+
+    let b_path = match &args.b {
+        Some(path) => path.clone(),
+        None => data_of(&args.a)?,
+    };
+    let models = args.models()?;
+    let count = u64::from(args.samples);
+    let drawing = |first: u64| -> anyhow::Result<Drawing> {
+        let end = first.checked_add(count).context("--seed: beyond the largest seed")?;
+        Ok(Drawing { seeds: first..end, psi: args.psi, noise: args.noise })
+    };
+    // Other latents than those of A: the same model twice is then compared with itself, not with its copies.
+    let b = Source::open(&b_path, &drawing(args.seed.saturating_add(count))?, args.mirror)?;
+    let b_side = side(&b_path, &b);
+    let b_features = features.of(&b)?;
+
+    let mut results = Vec::new();
+    for (path, seen) in models {
+        let started = Instant::now();
+        let a = Source::open(&path, &drawing(args.seed)?, args.mirror)?;
+        let a_features = features.of(&a)?;
+        let metrics = evaluate(a_features.view(), b_features.view(), &wanted)?;
+        let evaluated = Evaluated {
+            a: side(&path, &a),
+            b: b_side.clone(),
+            metrics,
+            extractor: network.identity().clone(),
+            features: a_features.ncols(),
+            samples: a_features.nrows(),
+            reference_samples: b_features.nrows(),
+            images: seen,
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        if args.log {
+            evaluated.append(&args.a)?;
+        }
+        results.push(evaluated);
+    }
+    if args.snapshots {
+        let snapshots = Snapshots { snapshots: results };
+        let text = || snapshots.snapshots.iter().map(Evaluated::text).collect::<Vec<_>>().join("\n");
+        return super::print(json, &snapshots, text);
+    }
+    results.iter().try_for_each(|evaluated| super::print(json, evaluated, || evaluated.text()))
+}
+
+impl EvalArgs {
+    fn wanted(&self) -> Wanted {
+        let Self { fid, kid, pr, seed, .. } = *self;
+        let all = !(fid || kid || pr);
+        let few = if self.few_samples { FewSamples::Allow } else { FewSamples::Refuse };
+        Wanted { fid: fid || all, kid: kid || all, pr: pr || all, few, seed }
+    }
+
+    /// What is measured, and the images that it had seen where that is known.
+    fn models(&self) -> anyhow::Result<Vec<(PathBuf, Option<u64>)>> {
+        if self.snapshots {
+            let students = run::snapshots(&self.a)?;
+            ensure!(!students.is_empty(), "{}: has kept no students on its way", self.a.display());
+            return Ok(students.into_iter().map(|(seen, path)| (path, Some(seen))).collect());
+        }
+        let seen = match (self.images, run::is_run(&self.a)) {
+            (Some(images), _) => Some(images),
+            (None, true) => run::images_seen(&self.a)?,
+            (None, false) => None,
+        };
+        if self.log {
+            let name = self.a.display();
+            ensure!(seen.is_some(), "{name}: its log does not say how many images it has seen; give --images");
+        }
+        Ok(vec![(self.a.clone(), seen)])
+    }
+}
+
+fn side(path: &Path, source: &Source) -> Side {
+    Side { source: path.into(), kind: source.kind, images: source.images.len() }
+}
+
+/// Takes features, or finds them.
+struct Features<'a> {
+    network: &'a FeatureNetwork,
+    cache: Option<FeatureCache>,
+    bar: Bar,
+}
+
+impl Features<'_> {
+    fn of(&mut self, source: &Source) -> anyhow::Result<Array2<f32>> {
+        let Identity { kind, sha256, .. } = self.network.identity();
+        let key = format!("{kind} {sha256} {}", source.key);
+        let kept = self.cache.as_ref().and_then(|cache| cache.get(&key, source.images.len()));
+        if let Some(features) = kept {
+            return Ok(features);
+        }
+        let features = match self.network.extract(&*source.images, &mut self.bar) {
+            Err(ExtractError::Stopped) => return Err(Interrupted("stopped: nothing was written".into()).into()),
+            features => features?,
+        };
+        if let Some(cache) = &self.cache {
+            cache.put(&key, &features)?;
+        }
+        Ok(features)
+    }
+}
+
+impl Evaluated {
+    fn append(&self, run: &Path) -> anyhow::Result<()> {
+        let line = EvalLine {
+            images: self.images.unwrap_or_default(),
+            metrics: self.metrics,
+            extractor: self.extractor.name.clone(),
+            of_the_paper: self.extractor.of_the_paper,
+            samples: self.samples,
+            reference_samples: self.reference_samples,
+        };
+        log::append(run, &line).with_context(|| log::path(run).display().to_string())
+    }
+
+    fn text(&self) -> String {
+        let Metrics { fid, kid, precision, recall } = self.metrics;
+        let mut out = String::new();
+        let seen = self.images.map(|n| format!(" ({} kimg)", n as f64 / 1000.0)).unwrap_or_default();
+        let (a, b) = (self.a.source.display(), self.b.source.display());
+        let _ = writeln!(out, "{a}{seen}, {} images, against {b}, {} images", self.samples, self.reference_samples);
+        for (name, value, digits) in
+            [("FID", fid, 4), ("KID", kid, 6), ("precision", precision, 4), ("recall", recall, 4)]
+        {
+            if let Some(value) = value {
+                let _ = writeln!(out, "{name:<10} {value:.digits$}");
+            }
+        }
+        let published = if self.extractor.of_the_paper { "" } else { ", not Inception's: not comparable with papers" };
+        let _ =
+            write!(out, "in {} ({} features{published}), {:.1} s", self.extractor.name, self.features, self.seconds);
+        out
+    }
+}

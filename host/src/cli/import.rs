@@ -1,0 +1,46 @@
+//! `nickeldime import`: a checkpoint as safetensors.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::checkpoint;
+
+/// Arguments of `import`.
+#[derive(clap::Args)]
+pub struct ImportArgs {
+    /// A StyleGAN2-ADA .pkl (or safetensors).
+    checkpoint: PathBuf,
+    /// The safetensors file to write.
+    #[arg(short, long)]
+    output: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Imported {
+    output: PathBuf,
+    resolution: usize,
+    tensors: usize,
+    discriminator: bool,
+}
+
+pub fn run(args: &ImportArgs, json: bool) -> anyhow::Result<()> {
+    let checkpoint = checkpoint::open(&args.checkpoint)?;
+    checkpoint::write_checkpoint(&args.output, &checkpoint, &Default::default())?;
+    let critic = checkpoint.discriminator.as_ref();
+    let imported = Imported {
+        output: args.output.clone(),
+        resolution: checkpoint.generator.arch.resolution(),
+        tensors: checkpoint.generator.tensors.len() + critic.map_or(0, |d| d.tensors.len()),
+        discriminator: critic.is_some(),
+    };
+    super::print(json, &imported, || {
+        let networks = if imported.discriminator { "generator and discriminator" } else { "generator" };
+        format!(
+            "{}: {networks}, {size}x{size}, {} tensors",
+            imported.output.display(),
+            imported.tensors,
+            size = imported.resolution
+        )
+    })
+}

@@ -1,0 +1,145 @@
+//! `nickeldime inspect`: what a model consists of and costs.
+
+use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
+
+use anyhow::bail;
+use nickeldime_core::pack::Pack;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::model::Model;
+use crate::{
+    nets::{
+        arch::{GeneratorArch, block_resolution},
+        cost::{Cost, Macs, Params, compression_rate},
+    },
+    port::hex,
+};
+
+/// Arguments of `inspect`.
+#[derive(clap::Args)]
+pub struct InspectArgs {
+    /// A checkpoint (.pkl, .safetensors), a pack, or a run's folder.
+    #[arg(required_unless_present = "arch", conflicts_with = "arch")]
+    model: Option<PathBuf>,
+    /// A well-known architecture instead of a file.
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(GeneratorArch::PRESETS))]
+    arch: Option<String>,
+    /// Show it with this share of the channels removed.
+    #[arg(long, value_name = "R")]
+    ratio: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Inspected {
+    resolution: usize,
+    channels: BTreeMap<usize, usize>,
+    z_dim: usize,
+    w_dim: usize,
+    mapping_layers: usize,
+    conv_clamp: Option<f32>,
+    params: Params,
+    macs: Macs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compression_rate: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discriminator: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct InspectedPack {
+    name: String,
+    resolution: usize,
+    channels: BTreeMap<usize, usize>,
+    z_dim: usize,
+    w_dim: usize,
+    bytes: usize,
+    ram_bytes: usize,
+    sha256: String,
+}
+
+pub fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
+    let (dense, discriminator) = match (&args.arch, &args.model) {
+        (Some(name), _) => match GeneratorArch::preset(name) {
+            Some(arch) => (arch, None),
+            None => bail!("{name}: no such architecture"),
+        },
+        (None, Some(path)) => match Model::open(path)? {
+            Model::Checkpoint(checkpoint) => (checkpoint.generator.arch, Some(checkpoint.discriminator.is_some())),
+            Model::Pack(bytes) if args.ratio.is_none() => return inspect_pack(&bytes, json),
+            Model::Pack(_) => bail!("{}: a pack is compressed already; --ratio is for checkpoints", path.display()),
+        },
+        (None, None) => bail!("name a model or an architecture"),
+    };
+    let arch = match args.ratio {
+        Some(ratio) => dense.pruned(ratio)?,
+        None => dense.clone(),
+    };
+    let cost = Cost::of(&arch);
+    let inspected = Inspected {
+        resolution: arch.resolution(),
+        channels: by_resolution(&arch.channels),
+        z_dim: arch.z_dim,
+        w_dim: arch.w_dim,
+        mapping_layers: arch.mapping_layers,
+        conv_clamp: arch.conv_clamp,
+        params: cost.params,
+        macs: cost.macs,
+        ratio: args.ratio,
+        compression_rate: args.ratio.map(|_| compression_rate(&Cost::of(&dense).macs, &cost.macs)),
+        discriminator,
+    };
+    super::print(json, &inspected, || text(&inspected, &cost))
+}
+
+fn by_resolution(channels: &[usize]) -> BTreeMap<usize, usize> {
+    channels.iter().enumerate().map(|(i, &c)| (block_resolution(i), c)).collect()
+}
+
+fn text(inspected: &Inspected, cost: &Cost) -> String {
+    let mut out = String::new();
+    let Inspected { resolution, z_dim, w_dim, params, macs, .. } = inspected;
+    let _ = writeln!(out, "StyleGAN2 generator, {resolution}x{resolution}, z {z_dim}, w {w_dim}");
+    let _ = writeln!(out, "{:<14}{:>12}{:>7}{:>16}{:>12}", "layer", "channels", "at", "MACs", "params");
+    for layer in &cost.layers {
+        let channels = format!("{} -> {}", layer.cin, layer.cout);
+        let macs = layer.macs + layer.affine_macs;
+        let _ = writeln!(out, "{:<14}{channels:>12}{:>7}{macs:>16}{:>12}", layer.name, layer.resolution, layer.params);
+    }
+    let _ = writeln!(out, "parameters  {} (mapping {}, synthesis {})", params.total, params.mapping, params.synthesis);
+    let _ = writeln!(out, "MACs        {} an image ({} in the paper's convention)", macs.total, macs.paper);
+    if let (Some(ratio), Some(rate)) = (inspected.ratio, inspected.compression_rate) {
+        let _ =
+            writeln!(out, "ratio {ratio}   {rate:.2} % of the dense generator's MACs are gone (paper's convention)");
+    }
+    if inspected.discriminator == Some(false) {
+        let _ = writeln!(out, "no discriminator in this file: it cannot be a teacher");
+    }
+    out
+}
+
+fn inspect_pack(bytes: &[u8], json: bool) -> anyhow::Result<()> {
+    let pack = Pack::open(bytes)?;
+    let inspected = InspectedPack {
+        name: pack.name().into(),
+        resolution: pack.resolution(),
+        channels: by_resolution(&pack.header().blocks.iter().map(|b| b.conv1.outputs.into()).collect::<Vec<_>>()),
+        z_dim: pack.z_dim(),
+        w_dim: pack.w_dim(),
+        bytes: bytes.len(),
+        ram_bytes: super::pack::ram_bytes(&pack),
+        sha256: hex(&Sha256::digest(bytes)),
+    };
+    super::print(json, &inspected, || {
+        format!(
+            "pack {:?}, {size}x{size}\nflash   {} bytes\nRAM     {} bytes for an image\nSHA-256 {}",
+            inspected.name,
+            inspected.bytes,
+            inspected.ram_bytes,
+            inspected.sha256,
+            size = inspected.resolution
+        )
+    })
+}

@@ -1,0 +1,113 @@
+//! The command line: one file a sub-command, each parses, calls, prints.
+//!
+//! Results go to standard output (one JSON object with `--json`), progress and errors to standard error. Exit codes: 0 done,
+//! 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
+
+mod compress;
+mod demo;
+mod devices;
+mod emulate;
+mod eval;
+mod firmware;
+mod import;
+mod inspect;
+mod model;
+mod pack;
+mod progress;
+mod report;
+mod sample;
+mod send;
+mod source;
+mod train;
+mod training;
+
+use std::{io::Write, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{compress::error::CompressError, preview::PreviewError};
+
+/// Compress a StyleGAN2 generator, quantise it, ship it over serial, and generate images on a microcontroller.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    /// Print one machine-readable JSON object on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The whole journey on shipped data: prune, distil, quantise, ship, draw on the (emulated) device.
+    Demo(demo::DemoArgs),
+    /// What a model or architecture consists of and costs.
+    Inspect(inspect::InspectArgs),
+    /// Turn a StyleGAN2-ADA .pkl into safetensors.
+    Import(import::ImportArgs),
+    /// Train a teacher from scratch.
+    Train(train::TrainArgs),
+    /// Prune a teacher and distil it: NICKEL & DiME.
+    Compress(compress::CompressArgs),
+    /// Quantise a generator into a model pack for a device.
+    Pack(pack::PackArgs),
+    /// Measure images against images: FID, KID, precision and recall.
+    Eval(eval::EvalArgs),
+    /// Show what runs have done: plots, grids and numbers on one HTML page.
+    Report(report::ReportArgs),
+    /// Draw images from a checkpoint, a pack, or a device.
+    Sample(sample::SampleArgs),
+    /// Build the firmware of a board.
+    Firmware(firmware::FirmwareArgs),
+    /// Which serial ports answer, and what they run.
+    Devices(devices::DevicesArgs),
+    /// Ship a model pack to a device.
+    Send(send::SendArgs),
+    /// Run a board without a board; prints its port.
+    Emulate(emulate::EmulateArgs),
+}
+
+/// Runs the command; errors are one line on standard error.
+pub fn main() -> ExitCode {
+    let Cli { json, command } = Cli::parse();
+    let result = match command {
+        Command::Demo(args) => demo::run(&args, json),
+        Command::Inspect(args) => inspect::run(&args, json),
+        Command::Import(args) => import::run(&args, json),
+        Command::Train(args) => train::run(&args, json),
+        Command::Compress(args) => compress::run(&args, json),
+        Command::Pack(args) => pack::run(&args, json),
+        Command::Eval(args) => eval::run(&args, json),
+        Command::Report(args) => report::run(&args, json),
+        Command::Sample(args) => sample::run(&args, json),
+        Command::Firmware(args) => firmware::run(&args, json),
+        Command::Devices(args) => devices::run(&args, json),
+        Command::Send(args) => send::run(&args, json),
+        Command::Emulate(args) => emulate::run(&args, json),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The causes are part of the sentence: `{:#}` joins them with colons.
+            progress::say(format_args!("error: {error:#}"));
+            let stopped = error.is::<Interrupted>()
+                || matches!(error.downcast_ref(), Some(CompressError::Stopped))
+                || matches!(error.downcast_ref(), Some(PreviewError::Stopped));
+            ExitCode::from(if stopped { 130 } else { 1 })
+        }
+    }
+}
+
+/// The user pressed Ctrl-C; what was saved is said in the text.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Interrupted(String);
+
+/// Prints the one result of a command: as JSON, or as `text`.
+fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+    let line = if json { serde_json::to_string(value)? } else { text() };
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", line.trim_end())?;
+    Ok(out.flush()?)
+}

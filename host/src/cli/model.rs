@@ -1,0 +1,51 @@
+//! A model that a user names: a checkpoint, a pack, or a run's folder, told apart by content.
+
+use std::path::Path;
+
+use anyhow::Context;
+use nickeldime_core::pack::{Pack, layout::MAGIC};
+
+use crate::{
+    checkpoint::{self, Checkpoint},
+    run::student_of,
+};
+
+/// What a file turned out to be.
+pub enum Model {
+    /// Float networks.
+    Checkpoint(Box<Checkpoint>),
+    /// The bytes of a verified pack.
+    Pack(Vec<u8>),
+}
+
+impl Model {
+    /// Reads and verifies a model.
+    ///
+    /// # Errors
+    /// What is wrong with the file, and where.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        if path.is_dir() {
+            let student = student_of(path);
+            anyhow::ensure!(student.exists(), "{}: a folder without a run's student", path.display());
+            return Self::open(&student);
+        }
+        let bytes = checkpoint::read_file(path)?;
+        if bytes.starts_with(&MAGIC) {
+            return verified(path, bytes).map(Self::Pack);
+        }
+        Ok(Self::Checkpoint(Box::new(checkpoint::from_bytes(path, &bytes)?)))
+    }
+}
+
+/// The bytes of a pack, verified.
+///
+/// # Errors
+/// Why it is not a whole pack.
+pub fn read_pack(path: &Path) -> anyhow::Result<Vec<u8>> {
+    verified(path, checkpoint::read_file(path)?)
+}
+
+fn verified(path: &Path, bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+    Pack::open(&bytes).with_context(|| format!("{}: not a usable model pack", path.display()))?;
+    Ok(bytes)
+}

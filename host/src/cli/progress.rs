@@ -1,0 +1,126 @@
+//! Progress on the terminal: a bar with rate and ETA, or plain lines where nobody watches.
+
+use std::{
+    io::{IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::progress::Progress;
+
+/// Between two plain lines.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Set by Ctrl-C; a second one ends the process at once.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// From now on Ctrl-C asks long work to stop at its next safe point.
+pub fn stop_on_ctrl_c() {
+    // Fails only when a handler is set already: then it is ours.
+    let _ = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        say(format_args!("\nstopping at the next safe point (Ctrl-C again: at once)"));
+    });
+}
+
+/// Says a line on standard error; nobody listening is no reason to stop.
+pub fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Progress on standard error.
+pub struct Bar {
+    bar: Option<ProgressBar>,
+    what: String,
+    unit: String,
+    total: u64,
+    first: Option<u64>,
+    started: Instant,
+    spoken: Instant,
+    plain: bool,
+}
+
+impl Bar {
+    /// A bar on a terminal, plain lines elsewhere.
+    pub fn new() -> Self {
+        Self {
+            bar: None,
+            what: String::new(),
+            unit: String::new(),
+            total: 0,
+            first: None,
+            started: Instant::now(),
+            spoken: Instant::now(),
+            plain: !std::io::stderr().is_terminal(),
+        }
+    }
+}
+
+impl Default for Bar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Progress for Bar {
+    fn begin(&mut self, what: &str, unit: &str, total: u64) {
+        self.end();
+        (self.what, self.unit, self.total) = (what.into(), unit.into(), total);
+        (self.first, self.started, self.spoken) = (None, Instant::now(), Instant::now());
+        if self.plain {
+            say(format_args!("{what}: {total} {unit}"));
+            return;
+        }
+        let style = ProgressStyle::with_template(&format!(
+            "{{prefix:>18}} [{{bar:30}}] {{pos}}/{{len}} {unit} {{per_sec}} ETA {{eta}} {{msg}}"
+        ));
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(self.what.clone());
+        self.bar = Some(bar);
+    }
+
+    fn at(&mut self, done: u64, note: &str) {
+        if let Some(bar) = &self.bar {
+            if self.first.is_none() {
+                // What was done before this process says nothing about its rate.
+                self.first = Some(done);
+                bar.set_position(done);
+                bar.reset_eta();
+            }
+            bar.set_position(done);
+            bar.set_message(note.to_string());
+            return;
+        }
+        let first = *self.first.get_or_insert(done);
+        if !self.plain || self.spoken.elapsed() < EVERY {
+            return;
+        }
+        self.spoken = Instant::now();
+        let rate = (done - first.min(done)) as f64 / self.started.elapsed().as_secs_f64();
+        let left = self.total.saturating_sub(done) as f64 / rate.max(1e-9);
+        let eta = HumanDuration(Duration::from_secs_f64(left.min(1e9)));
+        say(format_args!("  {done}/{} {} {rate:.1}/s ETA {eta:#} {note}", self.total, self.unit));
+    }
+
+    fn end(&mut self) {
+        match self.bar.take() {
+            Some(bar) => bar.finish(),
+            None if self.plain && !self.what.is_empty() => {
+                say(format_args!("  {}: {:.1} s", self.what, self.started.elapsed().as_secs_f64()));
+            }
+            None => {}
+        }
+        self.what.clear();
+    }
+
+    fn stopped(&self) -> bool {
+        STOP.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,116 @@
+//! `nickeldime train`: a teacher from scratch.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+
+use super::{
+    progress::stop_on_ctrl_c,
+    training::{SettingFlags, drive},
+};
+use crate::{
+    backend::CpuTraining,
+    compress::{
+        method::Method,
+        pipeline::{Start, prepare_scratch},
+    },
+    data::Dataset,
+    nets::arch::{DiscriminatorArch, GeneratorArch, RESOLUTIONS, channel_table},
+    run::{Record, RunFolder},
+};
+
+/// Arguments of `train`.
+#[derive(clap::Args)]
+pub struct TrainArgs {
+    /// Real images: a folder or a zip.
+    #[arg(long, required_unless_present = "resume")]
+    data: Option<PathBuf>,
+    /// The run's folder.
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Go on with the run in the folder, with the data and settings that it began with.
+    #[arg(long, conflicts_with = "data")]
+    resume: bool,
+    /// Channels at a resolution are this divided by it; the preset's unless given.
+    #[arg(long)]
+    channel_base: Option<usize>,
+    /// The most channels at any resolution.
+    #[arg(long, default_value_t = 512)]
+    channel_max: usize,
+    /// Width of z.
+    #[arg(long, default_value_t = 512)]
+    z_dim: usize,
+    /// Width of w.
+    #[arg(long, default_value_t = 512)]
+    w_dim: usize,
+    /// Layers of the mapping network; the preset's unless given.
+    #[arg(long)]
+    mapping_layers: Option<usize>,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+pub fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
+    stop_on_ctrl_c();
+    let (record, data, run, state) = match &args.data {
+        Some(path) => {
+            RunFolder::vacant(&args.output)?;
+            let path = std::path::absolute(path).with_context(|| path.display().to_string())?;
+            let data = Dataset::open(&path)?;
+            let (record, run) = begin(args, path, data.resolution())?;
+            (record, data, run, None)
+        }
+        None => {
+            args.settings.refuse_with_resume()?;
+            let (run, record, state) = RunFolder::resume(&args.output)?;
+            let data = Dataset::open(&record.data)?;
+            (record, data, run, state)
+        }
+    };
+    let (arch, critic) =
+        record.scratch.clone().context("this run was begun by `nickeldime compress`: resume it there")?;
+    let (given, size) = (data.resolution(), arch.resolution());
+    ensure!(given == size, "{}: {given}x{given} images; the run is of {size}x{size}", record.data.display());
+    let start = state.map_or(Start::Fresh, Start::Saved);
+    let mut trainer = prepare_scratch::<CpuTraining>(&arch, &critic, &record.settings, start, &Default::default())?;
+    let run = run.opened_log(trainer.step)?;
+    let trained = drive(&mut trainer, &data, run, &args.output, true)?;
+    trained.finish(&record.settings, "train", json)
+}
+
+fn begin(args: &TrainArgs, data: PathBuf, resolution: usize) -> anyhow::Result<(Record, RunFolder)> {
+    ensure!(
+        resolution.is_power_of_two() && RESOLUTIONS.contains(&resolution),
+        "{}: {resolution}x{resolution} images; the networks take powers of two from 8 to 1024",
+        data.display()
+    );
+    let mut settings = args.settings.resolve(resolution)?;
+    settings.method = Method::Gan;
+    // StyleGAN2-ADA's configurations differ in width, depth of the mapping and group.
+    let preset = args.settings.preset_name(resolution);
+    let small = preset == "paper256" || (preset == "auto" && resolution < 512);
+    let base = args.channel_base.unwrap_or(if small { 16384 } else { 32768 });
+    let shallow = ["auto", "cifar"].contains(&preset);
+    let widths = [args.channel_max, args.z_dim, args.w_dim];
+    ensure!(widths.iter().all(|w| (1..=4096).contains(w)), "channels and widths must be between 1 and 4096");
+    ensure!(base >= resolution, "--channel-base {base}: leaves no channel at {resolution}x{resolution}");
+    let mapping_layers = args.mapping_layers.unwrap_or(if shallow { 2 } else { 8 });
+    ensure!((1..=64).contains(&mapping_layers), "--mapping-layers {mapping_layers}: between 1 and 64");
+    let arch = GeneratorArch {
+        z_dim: args.z_dim,
+        w_dim: args.w_dim,
+        mapping_layers,
+        channels: channel_table(resolution, base, args.channel_max),
+        conv_clamp: None,
+    };
+    let group = match preset {
+        "paper256" | "paper512" => 8,
+        "cifar" => 32,
+        _ => 4,
+    };
+    let critic = DiscriminatorArch::beside(&arch, group.min(settings.batch));
+    settings.check(critic.mbstd_group)?;
+    let record = Record { settings, scratch: Some((arch, critic)), ..Record::new(data) };
+    let run = RunFolder::create(Path::new(&args.output), &record)?;
+    Ok((record, run))
+}

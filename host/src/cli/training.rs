@@ -1,0 +1,234 @@
+//! What `compress` and `train` share: setting flags, and the loop that fills a run's folder.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::Context;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Interrupted, progress::Bar, sample::Drawing};
+use crate::{
+    backend::CpuTraining,
+    checkpoint::{Checkpoint, DiscriminatorWeights, GeneratorWeights, write_checkpoint},
+    compress::{
+        error::CompressError,
+        method::Method,
+        pipeline::train,
+        settings::{Criterion, PRESETS, Settings},
+        state,
+        trainer::Trainer,
+    },
+    data::Dataset,
+    nets::names,
+    preview::{Latents, NoiseMode, Preview},
+    run::{LogLine, RunFolder},
+};
+
+/// Latents of the grids over time.
+const GRID: u64 = 32;
+const COLUMNS: usize = 8;
+
+/// Settings by flag, over those of a file, over those of a preset.
+#[derive(clap::Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SettingFlags {
+    /// StyleGAN2-ADA's configuration to begin with; unless given, paper256, paper512 or paper1024 for images of that
+    /// size, and auto for others.
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(PRESETS))]
+    #[serde(skip)]
+    preset: Option<String>,
+    /// A TOML file of settings, by their names here.
+    #[arg(long, value_name = "FILE.toml")]
+    #[serde(skip)]
+    settings: Option<PathBuf>,
+    /// What the student learns from.
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<Method>,
+    /// Share of the channels to remove.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio: Option<f64>,
+    /// How channels are scored.
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    criterion: Option<Criterion>,
+    /// Teacher images to score channels with.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score_samples: Option<usize>,
+    /// Teacher images behind the global moments.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moment_samples: Option<usize>,
+    /// Thousands of real images to show.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kimg: Option<f64>,
+    /// Images an iteration.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<usize>,
+    /// Adam's learning rate.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lr: Option<f64>,
+    /// Weight of R1.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gamma: Option<f32>,
+    /// Half-life of the moving average, in thousands of images.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ema_kimg: Option<f64>,
+    /// Shorten it to this share of the images seen so far.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ema_rampup: Option<f64>,
+    /// Whether real images are mirrored at random.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mirror: Option<bool>,
+    /// Thousands of images between snapshots.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot_kimg: Option<f64>,
+    /// Of all randomness.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+}
+
+impl SettingFlags {
+    /// A run keeps its settings to its end: none may be given when it is resumed.
+    pub fn refuse_with_resume(&self) -> anyhow::Result<()> {
+        let given = self.preset.is_some() || self.settings.is_some() || serde_json::to_value(self)? != Value::Object(Map::new());
+        anyhow::ensure!(!given, "a resumed run keeps its settings; begin a new run to change them");
+        Ok(())
+    }
+
+    /// The settings for images of `resolution`.
+    pub fn resolve(&self, resolution: usize) -> anyhow::Result<Settings> {
+        let preset = self.preset_name(resolution);
+        let preset = Settings::preset(preset, resolution).context("no such preset")?;
+        let over_file = match &self.settings {
+            None => preset,
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+                let table: Map<String, Value> = toml::from_str(&text).with_context(|| path.display().to_string())?;
+                preset.with(table).with_context(|| path.display().to_string())?
+            }
+        };
+        let Value::Object(flags) = serde_json::to_value(self)? else { return Ok(over_file) };
+        Ok(over_file.with(flags)?)
+    }
+
+    /// The preset that was asked for, or the one for this size.
+    pub fn preset_name(&self, resolution: usize) -> &str {
+        match (&self.preset, resolution) {
+            (Some(name), _) => name,
+            (None, 256) => "paper256",
+            (None, 512) => "paper512",
+            (None, 1024) => "paper1024",
+            (None, _) => "auto",
+        }
+    }
+}
+
+/// What a training left behind.
+#[derive(Serialize)]
+pub struct Trained {
+    run: PathBuf,
+    student: PathBuf,
+    kimg: f64,
+    finished: bool,
+    seconds: f64,
+    images_per_second: f64,
+}
+
+/// Iterates to the settings' end, or to Ctrl-C, and fills the run's folder. The last snapshot is made in both cases.
+pub fn drive(
+    trainer: &mut Trainer<CpuTraining>,
+    data: &Dataset,
+    mut run: RunFolder,
+    path: &Path,
+    with_critic: bool,
+) -> anyhow::Result<Trained> {
+    let started = Instant::now();
+    let first = trainer.step;
+    let batch = trainer.settings.batch as u64;
+    let every = trainer.settings.snapshot_iterations();
+    let mut saved = None;
+    train(trainer, data, &mut Bar::new(), |losses, trainer| -> anyhow::Result<()> {
+        let seconds = started.elapsed().as_secs_f64();
+        run.log(&LogLine { images: trainer.step * batch, seconds, losses: *losses })?;
+        if trainer.step.is_multiple_of(every) {
+            snapshot(trainer, &run, with_critic)?;
+            saved = Some(trainer.step);
+        }
+        Ok(())
+    })?;
+    if saved != Some(trainer.step) {
+        snapshot(trainer, &run, with_critic)?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(Trained {
+        run: path.into(),
+        student: run.student(),
+        kimg: (trainer.step * batch) as f64 / 1000.0,
+        finished: trainer.finished(),
+        seconds,
+        images_per_second: ((trainer.step - first) * batch) as f64 / seconds,
+    })
+}
+
+impl Trained {
+    /// Prints the result; a training that was stopped ends with Ctrl-C's exit code.
+    pub fn finish(&self, settings: &Settings, command: &str, json: bool) -> anyhow::Result<()> {
+        super::print(json, self, || {
+            format!("{} after {:.1} kimg, {:.1} images/s", self.student.display(), self.kimg, self.images_per_second)
+        })?;
+        if !self.finished {
+            let (done, all, run) = (self.kimg, settings.kimg, self.run.display());
+            let text =
+                format!("stopped after {done:.1} of {all} kimg; go on with: nickeldime {command} --resume -o {run}");
+            return Err(Interrupted(text).into());
+        }
+        Ok(())
+    }
+}
+
+/// Writes the student, its grid, and (last) the state: a resumed run finds them in step.
+fn snapshot(trainer: &Trainer<CpuTraining>, run: &RunFolder, with_critic: bool) -> anyhow::Result<()> {
+    let images = trainer.step * trainer.settings.batch as u64;
+    let student = student(trainer)?;
+    write_grid(&student, &run.grid_at(images))?;
+    let discriminator = with_critic.then(|| critic(trainer)).transpose()?;
+    let checkpoint = Checkpoint { generator: student, discriminator };
+    for path in [run.student_at(images), run.student()] {
+        write_checkpoint(&path, &checkpoint, &Default::default())?;
+    }
+    Ok(run.save_state(&state::save(trainer).map_err(CompressError::from)?)?)
+}
+
+/// The student's moving average: the product.
+pub fn student(trainer: &Trainer<CpuTraining>) -> anyhow::Result<GeneratorWeights> {
+    let average = &trainer.average;
+    Ok(GeneratorWeights::from_tensors(names::export(average), average.clamp)?)
+}
+
+fn critic(trainer: &Trainer<CpuTraining>) -> anyhow::Result<DiscriminatorWeights> {
+    let network = &trainer.student_critic.network;
+    Ok(DiscriminatorWeights::from_tensors(names::export(network), network.b4.group, network.clamp)?)
+}
+
+/// Draws a generator at the latents of all grids of a run.
+pub fn write_grid(generator: &GeneratorWeights, path: &Path) -> anyhow::Result<()> {
+    let latents = Latents::Seeds((0..GRID).collect());
+    let drawing = Drawing { latents: &latents, psi: 1.0, noise: Some(NoiseMode::Const) };
+    let drawn = drawing.in_float(&Preview::new(generator)?, &mut crate::progress::Silent)?;
+    Ok(drawn.write_grid(path, COLUMNS)?)
+}

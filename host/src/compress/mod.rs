@@ -1,0 +1,14 @@
+//! Compression: pruning, then distillation by the NICKEL & DiME iteration (`method.md`).
+
+pub mod adversarial;
+pub mod dime;
+pub mod error;
+pub mod method;
+pub mod nickel;
+pub mod optimise;
+pub mod pipeline;
+pub mod prune;
+pub mod regularise;
+pub mod settings;
+pub mod state;
+pub mod trainer;

@@ -1,0 +1,100 @@
+//! Adam with the correction for lazy regularisation, gradient sanitation, and the moving average.
+
+use burn::{
+    module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param},
+    optim::{Adam, AdamConfig, GradientsParams, Optimizer, adaptor::OptimizerAdaptor},
+    tensor::{
+        Tensor, TensorPrimitive,
+        backend::{AutodiffBackend, Backend},
+    },
+};
+
+use crate::nets::generator::Generator;
+
+/// Adam's state for a network of type `M`.
+pub type AdamState<M, A> = OptimizerAdaptor<Adam, M, A>;
+
+/// What an infinite gradient becomes.
+const LARGEST: f32 = 1e5;
+
+/// Adam(0, 0.99) for a network that also takes a regularisation step every `interval` iterations: the learning
+/// rate and betas are brought to the power and multiple `interval / (interval + 1)`.
+pub struct LazyAdam<M: AutodiffModule<A>, A: AutodiffBackend> {
+    pub(super) optimiser: AdamState<M, A>,
+    rate: f64,
+}
+
+impl<M: AutodiffModule<A>, A: AutodiffBackend> LazyAdam<M, A> {
+    /// Learning rate `rate` before the correction; `interval` `None`: no regularisation, no correction.
+    pub fn new(rate: f64, interval: Option<u32>) -> Self {
+        let correction = interval.map_or(1.0, |k| f64::from(k) / f64::from(k + 1));
+        // beta_1 is 0, and 0 to any power stays 0.
+        let config = AdamConfig::new().with_beta_1(0.0).with_beta_2(0.99f64.powf(correction) as f32).with_epsilon(1e-8);
+        Self { optimiser: config.init(), rate: rate * correction }
+    }
+
+    /// One step down the gradient of `loss`. Returns the module and how many gradient entries were not finite (and
+    /// were replaced: NaN by 0, infinities by +-1e5).
+    pub fn step(&mut self, module: M, loss: Tensor<A, 1>) -> (M, usize) {
+        let mut grads = GradientsParams::from_grads(loss.backward(), &module);
+        let replaced = sanitise(&module, &mut grads);
+        (self.optimiser.step(self.rate, module, grads), replaced)
+    }
+}
+
+fn sanitise<A: AutodiffBackend, M: AutodiffModule<A>>(module: &M, grads: &mut GradientsParams) -> usize {
+    struct Sanitiser<'a> {
+        grads: &'a mut GradientsParams,
+        replaced: usize,
+    }
+    impl<A: AutodiffBackend> ModuleVisitor<A> for Sanitiser<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<A, D>>) {
+            let Some(grad) = self.grads.get::<A::InnerBackend, D>(param.id) else {
+                return;
+            };
+            // A sum is finite only if every entry is: one number to fetch in the usual case.
+            let sum: f32 = grad.clone().sum().into_data().iter::<f32>().sum();
+            if sum.is_finite() {
+                return;
+            }
+            let bad = grad.clone().is_finite().bool_not().int().sum();
+            self.replaced += bad.into_data().iter::<i64>().sum::<i64>() as usize;
+            let grad = grad
+                .clone()
+                .mask_fill(grad.clone().is_nan(), 0.0)
+                .mask_fill(grad.clone().equal_elem(f32::INFINITY), LARGEST)
+                .mask_fill(grad.equal_elem(f32::NEG_INFINITY), -LARGEST);
+            self.grads.register(param.id, grad);
+        }
+    }
+    let mut sanitiser = Sanitiser { grads, replaced: 0 };
+    module.visit(&mut sanitiser);
+    sanitiser.replaced
+}
+
+/// Moves an average generator towards a generator: `average <- lerp(now, average, keep)`; buffers are copied.
+pub fn blend<B: Backend>(average: Generator<B>, now: &Generator<B>, keep: f32) -> Generator<B> {
+    struct Values<B: Backend>(Vec<TensorPrimitive<B>>);
+    impl<B: Backend> ModuleVisitor<B> for Values<B> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+            self.0.push(param.val().into_primitive());
+        }
+    }
+    struct Blend<B: Backend> {
+        values: std::vec::IntoIter<TensorPrimitive<B>>,
+        keep: f32,
+    }
+    impl<B: Backend> ModuleMapper<B> for Blend<B> {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+            // Both generators have the same layers, so that they are visited in the same order.
+            let value = self.values.next().expect("the generators have equal layers");
+            let value = Tensor::from_primitive(value);
+            param.map(|old| value.clone() + (old - value).mul_scalar(self.keep))
+        }
+    }
+    let mut values = Values(Vec::new());
+    now.visit(&mut values);
+    let mut average = average.map(&mut Blend { values: values.0.into_iter(), keep });
+    average.mapping.w_avg = now.mapping.w_avg.clone();
+    average
+}

@@ -1,0 +1,335 @@
+//! From a teacher, images and settings to a trainer that is ready to iterate.
+
+use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
+
+use super::{
+    dime::{MomentWeights, Moments},
+    error::CompressError,
+    method::Method,
+    nickel,
+    optimise::LazyAdam,
+    prune::{self, ContentAware},
+    settings::{Criterion, Settings},
+    state,
+    trainer::{Critic, Kernel, Losses, Trainer},
+};
+use crate::{
+    checkpoint::{
+        self,
+        weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
+    },
+    data::{DataError, Dataset},
+    embed::{Embedder, small::Small, spec::EmbedSpec},
+    nets::{
+        arch::{DiscriminatorArch, GeneratorArch, block_resolution},
+        cost::Cost,
+        discriminator::Discriminator,
+        generator::{Generator, Noise},
+        initial,
+        names::{self, LoadError},
+    },
+    progress::Progress,
+    random::{Stream, latents},
+};
+
+/// Images at a time where nothing is trained.
+const BATCH: usize = 16;
+/// The largest official generator has 30 million.
+const MAX_PARAMS: u64 = 1 << 30;
+/// Iterations in a row that may have gradients that are not finite.
+const PATIENCE: u32 = 100;
+/// Images at a time when channels are scored (`method.md` section 2).
+const SCORE_BATCH: usize = 8;
+
+/// What a compression works on.
+pub struct Inputs<'a> {
+    /// The dense networks.
+    pub teacher: &'a Checkpoint,
+    /// Real images.
+    pub data: &'a Dataset,
+    /// The embeddings of DiME.
+    pub embeds: &'a [EmbedSpec],
+    /// Content masks for pruning, see [`ContentAware::masks`].
+    pub masks: Vec<Vec<bool>>,
+}
+
+/// Where a training begins.
+pub enum Start {
+    /// At the pruned teacher, or at random weights.
+    Fresh,
+    /// At a saved state ([`super::state::save`]).
+    Saved(Vec<u8>),
+}
+
+/// Prunes the teacher (or goes on from a saved state), takes its global moments, and sets up all players.
+///
+/// # Errors
+/// Inputs that do not fit together, with the numbers.
+pub fn prepare<A: AutodiffBackend>(
+    inputs: Inputs<'_>,
+    settings: &Settings,
+    start: Start,
+    device: &A::Device,
+    progress: &mut dyn Progress,
+) -> Result<Trainer<A>, CompressError> {
+    let dense = &inputs.teacher.generator;
+    let Some(critic) = &inputs.teacher.discriminator else {
+        return Err(CompressError::NoDiscriminator);
+    };
+    check(&inputs, dense, critic, settings)?;
+    let parts = settings.method.parts();
+    let student = match start {
+        Start::Fresh => pruned::<A>(dense, inputs.masks, settings, device, progress)?,
+        // The state overwrites every number: only the sizes count.
+        Start::Saved(_) => initial::generator(&dense.arch.pruned(settings.ratio)?, settings.seed),
+    };
+    let teacher = names::load(Generator::new(&dense.arch, device), &dense.tensors)?;
+    let specs = if parts.dime { inputs.embeds } else { &[] };
+    let kernels: Result<_, _> = specs.iter().map(|spec| kernel(spec, &teacher, settings, device, progress)).collect();
+    let players = Players {
+        teacher: Some(teacher),
+        student,
+        student_critic: initial::discriminator(&critic.arch, settings.seed),
+        teacher_critic: parts.nickel.then(|| critic.clone()),
+        kernels: kernels?,
+    };
+    let mut trainer = players.meet(settings, device)?;
+    if let Start::Saved(state) = start {
+        state::restore(&mut trainer, state)?;
+    }
+    Ok(trainer)
+}
+
+/// Sets up the training of a generator and its critic from nothing.
+///
+/// # Errors
+/// Settings that cannot be, or a state of other networks.
+pub fn prepare_scratch<A: AutodiffBackend>(
+    arch: &GeneratorArch,
+    critic: &DiscriminatorArch,
+    settings: &Settings,
+    start: Start,
+    device: &A::Device,
+) -> Result<Trainer<A>, CompressError> {
+    settings.check(critic.mbstd_group)?;
+    arch.check()?;
+    critic.check()?;
+    if arch.channels.len() != critic.channels.len() {
+        let (data, teacher) = (critic.resolution(), arch.resolution());
+        return Err(CompressError::Resolution { data, teacher });
+    }
+    let params = Cost::of(arch).params.total;
+    if params > MAX_PARAMS {
+        return Err(CompressError::Huge(params));
+    }
+    let players = Players {
+        teacher: None,
+        student: initial::generator(arch, settings.seed),
+        student_critic: initial::discriminator(critic, settings.seed),
+        teacher_critic: None,
+        kernels: Vec::new(),
+    };
+    let mut trainer = players.meet(settings, device)?;
+    if let Start::Saved(state) = start {
+        state::restore(&mut trainer, state)?;
+    }
+    Ok(trainer)
+}
+
+/// The networks before they are on a device.
+struct Players<A: AutodiffBackend> {
+    teacher: Option<Generator<A::InnerBackend>>,
+    student: GeneratorWeights,
+    student_critic: DiscriminatorWeights,
+    teacher_critic: Option<DiscriminatorWeights>,
+    kernels: Vec<Kernel<A>>,
+}
+
+impl<A: AutodiffBackend> Players<A> {
+    fn meet(self, settings: &Settings, device: &A::Device) -> Result<Trainer<A>, CompressError> {
+        let critic = |weights: DiscriminatorWeights| -> Result<_, LoadError> {
+            let empty = Discriminator::new(&weights.arch, device);
+            let adam = LazyAdam::new(settings.lr, Some(settings.r1_interval));
+            Ok(Critic { network: names::load(empty, &weights.tensors)?, adam })
+        };
+        let arch = &self.student.arch;
+        Ok(Trainer {
+            settings: settings.clone(),
+            teacher: self.teacher,
+            student: names::load(Generator::new(arch, device), &self.student.tensors)?,
+            average: names::load(Generator::new(arch, device), &self.student.tensors)?,
+            adam: LazyAdam::new(settings.lr, Some(settings.path_interval).filter(|&k| k > 0)),
+            student_critic: critic(self.student_critic)?,
+            teacher_critic: self.teacher_critic.map(critic).transpose()?,
+            kernels: self.kernels,
+            path_mean: 0.0,
+            step: 0,
+            device: device.clone(),
+        })
+    }
+}
+
+/// Iterates until the settings' end, or until `progress` asks to stop. `observe` sees every iteration's numbers and
+/// the trainer after it.
+///
+/// # Errors
+/// An image that cannot be read, gradients that stay broken, or what `observe` returns.
+pub fn train<A: AutodiffBackend, E: From<CompressError>>(
+    trainer: &mut Trainer<A>,
+    data: &Dataset,
+    progress: &mut dyn Progress,
+    mut observe: impl FnMut(&Losses, &Trainer<A>) -> Result<(), E>,
+) -> Result<(), E> {
+    let total = trainer.settings.iterations();
+    let batch = trainer.settings.batch as u64;
+    let mut broken = 0;
+    progress.begin("training", "img", total * batch);
+    progress.at(trainer.step * batch, "");
+    while !trainer.finished() && !progress.stopped() {
+        let real = real_batch(trainer, data).map_err(CompressError::from)?;
+        let losses = trainer.iterate(real);
+        progress.at(trainer.step * batch, &losses.note());
+        observe(&losses, trainer)?;
+        broken = if losses.replaced > 0 { broken + 1 } else { 0 };
+        if broken == PATIENCE {
+            return Err(CompressError::NotFinite(broken).into());
+        }
+    }
+    progress.end();
+    Ok(())
+}
+
+fn check(
+    inputs: &Inputs<'_>,
+    dense: &GeneratorWeights,
+    critic: &DiscriminatorWeights,
+    settings: &Settings,
+) -> Result<(), CompressError> {
+    settings.check(critic.arch.mbstd_group)?;
+    if settings.method == Method::Dime && inputs.embeds.is_empty() {
+        return Err(CompressError::Embeddings("--method dime without --embed has nothing to match distributions in"));
+    }
+    let size = dense.arch.resolution();
+    for data in [inputs.data.resolution(), critic.arch.resolution()] {
+        if data != size {
+            return Err(CompressError::Resolution { data, teacher: size });
+        }
+    }
+    let resolution = nickel::matched_resolution(size);
+    let matched = settings.method.parts().nickel;
+    let channels = dense.arch.channels.iter().zip(&critic.arch.channels);
+    for (block, (&generator, &discriminator)) in channels.enumerate() {
+        if matched && block_resolution(block) == resolution && generator != discriminator {
+            return Err(CompressError::Channels { resolution, generator, discriminator });
+        }
+    }
+    let masks = inputs.masks.len();
+    if masks > 1 && masks < settings.score_samples {
+        return Err(CompressError::Masks(format!(
+            "{masks} for {} images: give one for all, or one for each of the seeds 0, 1, ...",
+            settings.score_samples
+        )));
+    }
+    match inputs.masks.iter().find(|m| m.len() != size * size) {
+        Some(mask) => Err(CompressError::Masks(format!("{} pixels, the image has {size}x{size}", mask.len()))),
+        None => Ok(()),
+    }
+}
+
+fn pruned<A: AutodiffBackend>(
+    dense: &GeneratorWeights,
+    masks: Vec<Vec<bool>>,
+    settings: &Settings,
+    device: &A::Device,
+    progress: &mut dyn Progress,
+) -> Result<GeneratorWeights, CompressError> {
+    let scores = match settings.criterion {
+        Criterion::Magnitude => prune::input_channel_means(&dense.arch, &dense.tensors),
+        Criterion::Random => prune::random(&dense.arch, settings.seed),
+        Criterion::ContentAware => {
+            progress.begin("scoring channels", "img", settings.score_samples as u64);
+            let criterion =
+                ContentAware { samples: settings.score_samples, batch: SCORE_BATCH, seed: settings.seed, masks };
+            let scores = criterion.scores::<A>(dense, device, |done| {
+                progress.at(done as u64, "");
+                !progress.stopped()
+            })?;
+            progress.end();
+            scores.ok_or(CompressError::Stopped)?
+        }
+    };
+    let kept = prune::kept(&dense.arch, &scores, settings.ratio)?;
+    Ok(prune::cut(dense, &kept, settings.ratio)?)
+}
+
+fn kernel<A: AutodiffBackend>(
+    spec: &EmbedSpec,
+    teacher: &Generator<A::InnerBackend>,
+    settings: &Settings,
+    device: &A::Device,
+    progress: &mut dyn Progress,
+) -> Result<Kernel<A>, CompressError> {
+    let (tensors, _) = checkpoint::read_tensors(&spec.path)?;
+    let frozen = Embedder::Small(Small::<A::InnerBackend>::new(&tensors, device)?);
+    progress.begin("global moments", "img", settings.moment_samples as u64);
+    let z_dim = teacher.mapping.z_dim();
+    let (mut first, mut second): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
+    for start in (0..settings.moment_samples).step_by(BATCH) {
+        let end = settings.moment_samples.min(start + BATCH);
+        let seeds: Vec<u64> = (start as u64..end as u64).collect();
+        let image = teacher.synthesise(teacher.ws(latents(&seeds, z_dim, device)), &Noise::Const);
+        let moments = Moments::of(frozen.features(image));
+        let share = seeds.len() as f64 / settings.moment_samples as f64;
+        add(&mut first, moments.first, share);
+        add(&mut second, moments.second, share);
+        progress.at(end as u64, "");
+        if progress.stopped() {
+            return Err(CompressError::Stopped);
+        }
+    }
+    progress.end();
+    let row = |values: Vec<f64>| {
+        let count = values.len();
+        let values: Vec<f32> = values.into_iter().map(|x| x as f32).collect();
+        Tensor::from_data(TensorData::new(values, [1, count]), device)
+    };
+    Ok(Kernel {
+        embedder: Embedder::Small(Small::new(&tensors, device)?),
+        weights: MomentWeights { first: spec.weight, second: spec.weight },
+        global: Moments { first: row(first), second: row(second) },
+    })
+}
+
+/// Sums in double precision: single would lose the small features over many batches.
+fn add<B: burn::tensor::backend::Backend>(sum: &mut Vec<f64>, values: Tensor<B, 2>, share: f64) {
+    let data = values.into_data();
+    sum.resize(data.num_elements(), 0.0);
+    for (sum, value) in sum.iter_mut().zip(data.iter::<f64>()) {
+        *sum += value * share;
+    }
+}
+
+/// The real images of the trainer's next iteration: the dataset in a new random order every time it was all shown.
+fn real_batch<A: AutodiffBackend>(
+    trainer: &Trainer<A>,
+    data: &Dataset,
+) -> Result<Tensor<A::InnerBackend, 4>, DataError> {
+    let Settings { batch, seed, mirror, .. } = trainer.settings;
+    let start = trainer.step as usize * batch;
+    let mut order = (usize::MAX, Vec::new());
+    let mut indices = Vec::with_capacity(batch);
+    for at in start..start + batch {
+        let epoch = at / data.len();
+        if order.0 != epoch {
+            let mut stream = Stream::new(seed, "order of images", epoch as u64);
+            order = (epoch, stream.permutation(data.len()));
+        }
+        indices.push(order.1[at % data.len()]);
+    }
+    let mut stream = Stream::new(seed, "mirror", trainer.step);
+    let flips: Vec<bool> = indices.iter().map(|_| mirror && stream.uniform() < 0.5).collect();
+    let images = data.batch(&indices, &flips)?;
+    let shape = images.shape().to_vec();
+    let data = TensorData::new(images.iter().copied().collect(), shape);
+    Ok(Tensor::from_data(data, &trainer.device))
+}

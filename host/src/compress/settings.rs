@@ -1,0 +1,221 @@
+//! What a training may be told: presets, a file over them, flags over both.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::method::Method;
+
+/// How channels are scored before pruning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Criterion {
+    /// By the gradient of salt-and-pepper noise on the content (CAGC).
+    ContentAware,
+    /// By the mean size of the weights.
+    Magnitude,
+    /// By chance: the control.
+    Random,
+}
+
+/// The settings of a training. In a file (TOML) they have these names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// What the student learns from.
+    pub method: Method,
+    /// Share of the channels to remove, in [0, 1).
+    pub ratio: f64,
+    /// How channels are scored.
+    pub criterion: Criterion,
+    /// Teacher images to score channels with.
+    pub score_samples: usize,
+    /// Teacher images behind the global moments.
+    pub moment_samples: usize,
+    /// Thousands of real images to show the critics.
+    pub kimg: f64,
+    /// Images an iteration.
+    pub batch: usize,
+    /// Adam's learning rate.
+    pub lr: f64,
+    /// Weight of R1.
+    pub gamma: f32,
+    /// Half-life of the student's moving average, in thousands of images.
+    pub ema_kimg: f64,
+    /// Shortens the half-life to this share of the images seen so far; none: no ramp.
+    pub ema_rampup: Option<f64>,
+    /// Probability of style mixing.
+    pub mixing: f64,
+    /// Whether real images are mirrored at random.
+    pub mirror: bool,
+    /// Iterations between path length steps; 0: none.
+    pub path_interval: u32,
+    /// Iterations between R1 steps.
+    pub r1_interval: u32,
+    /// Thousands of images between snapshots.
+    pub snapshot_kimg: f64,
+    /// Of all randomness.
+    pub seed: u64,
+}
+
+/// The largest batch: indices of its random numbers fit 32 bits at every resolution.
+const MAX_BATCH: usize = 1024;
+
+/// StyleGAN2-ADA's training configurations (`cifar` with this project's discriminator instead of the `orig` one).
+pub const PRESETS: [&str; 6] = ["auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar"];
+
+/// Settings that cannot be; a sentence that names the setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingError(String);
+
+impl Default for Settings {
+    /// Those of the paper at 256x256 (`method.md` section 5).
+    fn default() -> Self {
+        Self {
+            method: Method::NickelDime,
+            ratio: 0.9,
+            criterion: Criterion::ContentAware,
+            score_samples: 400,
+            moment_samples: 50_000,
+            kimg: 25_000.0,
+            batch: 64,
+            lr: 0.0025,
+            gamma: 1.0,
+            ema_kimg: 20.0,
+            ema_rampup: None,
+            mixing: 0.9,
+            mirror: true,
+            path_interval: 4,
+            r1_interval: 16,
+            snapshot_kimg: 200.0,
+            seed: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// One of [`PRESETS`] for images of `resolution`.
+    pub fn preset(name: &str, resolution: usize) -> Option<Self> {
+        let at = |batch, lr, gamma, ema_kimg| Self { batch, lr, gamma, ema_kimg, ..Self::default() };
+        Some(match name {
+            "auto" => {
+                let batch = (4096 / resolution.max(1)).clamp(1, 32);
+                let gamma = 0.0002 * (resolution * resolution) as f32 / batch as f32;
+                let lr = if resolution >= 1024 { 0.002 } else { 0.0025 };
+                Self { ema_rampup: Some(0.05), ..at(batch, lr, gamma, batch as f64 * 10.0 / 32.0) }
+            }
+            "stylegan2" => at(32, 0.002, 10.0, 10.0),
+            "paper256" => Self::default(),
+            "paper512" => at(64, 0.0025, 0.5, 20.0),
+            "paper1024" => at(32, 0.002, 2.0, 10.0),
+            "cifar" => {
+                let preset = at(64, 0.0025, 0.01, 500.0);
+                Self { kimg: 100_000.0, ema_rampup: Some(0.05), mixing: 0.0, path_interval: 0, ..preset }
+            }
+            _ => return None,
+        })
+    }
+
+    /// These settings with some replaced: a table of names and values, as in a file.
+    ///
+    /// # Errors
+    /// A name that is not a setting's, or a value of another type.
+    pub fn with(&self, replaced: Map<String, Value>) -> Result<Self, SettingError> {
+        let wrong = |e: serde_json::Error| SettingError(e.to_string());
+        let Value::Object(mut all) = serde_json::to_value(self).map_err(wrong)? else {
+            return Err(SettingError("settings are a table".into()));
+        };
+        // JSON has no NaN and no infinity: they come as null.
+        if let Some((name, _)) = replaced.iter().find(|(_, value)| value.is_null()) {
+            return Err(SettingError(format!("{name}: must be a finite number")));
+        }
+        all.extend(replaced);
+        serde_json::from_value(Value::Object(all)).map_err(wrong)
+    }
+
+    /// Whether a training with these settings and this minibatch-deviation group can be.
+    ///
+    /// # Errors
+    /// The first setting that is out of its range.
+    pub fn check(&self, critic_group: usize) -> Result<(), SettingError> {
+        let Self { batch, ratio, kimg, lr, gamma, mixing, ema_kimg, snapshot_kimg, .. } = *self;
+        let group = critic_group.max(1);
+        let rules = [
+            ((0.0..1.0).contains(&ratio), format!("ratio {ratio}: must be at least 0 and below 1")),
+            (
+                (2..=MAX_BATCH).contains(&batch) && (batch < group || batch % group == 0),
+                format!(
+                    "batch {batch}: must be between 2 and {MAX_BATCH}, and a multiple of the critic's group of {group} or below it"
+                ),
+            ),
+            ((0.0..1e9).contains(&kimg), format!("kimg {kimg}: must be 0 or more, and below 1e9")),
+            (lr > 0.0 && lr.is_finite(), format!("lr {lr}: must be above 0")),
+            (gamma >= 0.0 && gamma.is_finite(), format!("gamma {gamma}: must be 0 or more")),
+            ((0.0..=1.0).contains(&mixing), format!("mixing {mixing}: must be between 0 and 1")),
+            (ema_kimg >= 0.0, format!("ema-kimg {ema_kimg}: must be 0 or more")),
+            (self.ema_rampup.is_none_or(|r| r >= 0.0), "ema-rampup: must be 0 or more".into()),
+            (snapshot_kimg > 0.0, format!("snapshot-kimg {snapshot_kimg}: must be above 0")),
+            (self.r1_interval > 0, "r1-interval: must be at least 1".into()),
+            (self.score_samples > 0 && self.moment_samples > 0, "sample counts: must be at least 1".into()),
+        ];
+        rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, problem)| Err(SettingError(problem)))
+    }
+
+    /// Iterations of the whole run.
+    pub fn iterations(&self) -> u64 {
+        (self.kimg * 1000.0 / self.batch as f64).ceil() as u64
+    }
+
+    /// Iterations between snapshots.
+    pub fn snapshot_iterations(&self) -> u64 {
+        ((self.snapshot_kimg * 1000.0 / self.batch as f64).round() as u64).max(1)
+    }
+
+    /// Share of the moving average that iteration `step` (from 0) keeps.
+    pub fn ema_keep(&self, step: u64) -> f32 {
+        let seen = step as f64 * self.batch as f64;
+        let ramp = self.ema_rampup.map_or(f64::INFINITY, |r| seen * r);
+        let half_life = (self.ema_kimg * 1000.0).min(ramp).max(1e-8);
+        0.5f64.powf(self.batch as f64 / half_life) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_replaces_what_it_names_and_nothing_else() {
+        let Value::Object(table) = serde_json::json!({ "batch": 16, "method": "gan" }) else { unreachable!() };
+        let settings = Settings::default().with(table).unwrap();
+        assert_eq!(settings, Settings { batch: 16, method: Method::Gan, ..Settings::default() });
+        for (name, value) in [("bach", Value::from(16)), ("batch", Value::from(-1)), ("method", Value::from("magic"))] {
+            let table = Map::from_iter([(name.to_string(), value)]);
+            assert!(Settings::default().with(table).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_preset_can_be_trained() {
+        for name in PRESETS {
+            Settings::preset(name, 256).unwrap().check(4).unwrap();
+        }
+        assert_eq!(Settings::preset("auto", 256).unwrap().batch, 16);
+        assert!(Settings::preset("paper", 256).is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_trained_is_named() {
+        let bad = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            settings.check(8).unwrap_err().to_string()
+        };
+        assert!(bad(|s| s.ratio = f64::NAN).contains("ratio"));
+        assert!(bad(|s| s.batch = 12).contains("batch"));
+        assert!(bad(|s| s.kimg = f64::INFINITY).contains("kimg"));
+        assert!(bad(|s| s.lr = f64::NAN).contains("lr"));
+        assert!(bad(|s| s.ema_kimg = f64::NAN).contains("ema"));
+        assert!(bad(|s| s.r1_interval = 0).contains("interval"));
+    }
+}

@@ -1,0 +1,337 @@
+//! The NICKEL & DiME iteration (`method.md` section 5): four phases, three trained networks.
+
+use burn::{
+    module::{AutodiffModule, Module},
+    tensor::{Tensor, TensorPrimitive, backend::AutodiffBackend, backend::Backend},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    adversarial::{as_fake, as_real},
+    dime::{self, MomentWeights, Moments},
+    nickel,
+    optimise::{LazyAdam, blend},
+    regularise::{path_length, r1},
+    settings::Settings,
+};
+use crate::{
+    embed::Embedder,
+    nets::{
+        arch::block_resolution,
+        discriminator::Discriminator,
+        generator::{Generator, Noise},
+        tap::Tap,
+    },
+    random::Stream,
+};
+
+/// Weight of the distance to the teacher's image in [`super::method::Method::L1`], as CAGC has it.
+const L1_WEIGHT: f32 = 3.0;
+
+/// An embedding, its weights in the loss, and the teacher's moments under it.
+pub struct Kernel<A: AutodiffBackend> {
+    /// phi.
+    pub embedder: Embedder<A>,
+    /// Of the first and second moments.
+    pub weights: MomentWeights,
+    /// The teacher's.
+    pub global: Moments<A>,
+}
+
+/// A critic and its optimiser.
+pub struct Critic<A: AutodiffBackend> {
+    /// The network.
+    pub network: Discriminator<A>,
+    /// Its optimiser.
+    pub adam: LazyAdam<Discriminator<A>, A>,
+}
+
+/// Mean logits of a critic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Logits {
+    /// On real images.
+    pub real: f32,
+    /// On the student's images.
+    pub fake: f32,
+}
+
+/// The numbers of one iteration. Those of regularisation are 0 where it was not its turn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Losses {
+    /// The critics' feedback to the student generator.
+    pub feedback: f32,
+    /// DiME, all embeddings together.
+    pub dime: f32,
+    /// Mean distance to the teacher's image, before its weight.
+    pub l1: f32,
+    /// The student critic's logistic loss.
+    pub student_critic: f32,
+    /// The teacher critic's.
+    pub teacher_critic: f32,
+    /// Wavelet feature matching, before its weight.
+    pub matching: f32,
+    /// Path length.
+    pub path: f32,
+    /// R1, both critics together.
+    pub r1: f32,
+    /// The student critic's mean logits.
+    pub student_logits: Logits,
+    /// The teacher critic's, where it takes part.
+    pub teacher_logits: Option<Logits>,
+    /// Gradient entries that were not finite.
+    pub replaced: usize,
+}
+
+impl Losses {
+    /// A line for a progress bar.
+    pub fn note(&self) -> String {
+        let mut note = format!("feedback {:.2}", self.feedback);
+        for (name, value) in [("dime", self.dime), ("l1", self.l1)] {
+            if value != 0.0 {
+                note += &format!(" {name} {value:.2}");
+            }
+        }
+        let mut logits = |name: &str, logits: Logits| {
+            note += &format!(" {name} {:+.2}/{:+.2}", logits.real, logits.fake);
+        };
+        logits("D_S", self.student_logits);
+        if let Some(teacher) = self.teacher_logits {
+            logits("D_T", teacher);
+        }
+        note
+    }
+}
+
+/// Everything that an iteration reads and changes.
+pub struct Trainer<A: AutodiffBackend> {
+    /// What was asked for.
+    pub settings: Settings,
+    /// G_T, frozen; none when a network is trained from scratch.
+    pub teacher: Option<Generator<A::InnerBackend>>,
+    /// G_S.
+    pub student: Generator<A>,
+    /// The moving average of G_S: the product.
+    pub average: Generator<A::InnerBackend>,
+    /// G_S's optimiser.
+    pub adam: LazyAdam<Generator<A>, A>,
+    /// D_S.
+    pub student_critic: Critic<A>,
+    /// D_T, where the method has it.
+    pub teacher_critic: Option<Critic<A>>,
+    /// The embeddings of DiME; none leaves DiME out.
+    pub kernels: Vec<Kernel<A>>,
+    /// The running mean of path lengths.
+    pub path_mean: f32,
+    /// Iterations done.
+    pub step: u64,
+    /// Where the tensors live.
+    pub device: A::Device,
+}
+
+/// What a phase draws at random, the same for teacher and student.
+struct Draw<B: Backend> {
+    z: Tensor<B, 2>,
+    z2: Tensor<B, 2>,
+    cut: usize,
+    noise: Noise<B>,
+}
+
+impl<A: AutodiffBackend> Trainer<A> {
+    /// Whether all iterations are done.
+    pub fn finished(&self) -> bool {
+        self.step >= self.settings.iterations()
+    }
+
+    /// One iteration on a batch of real images `[batch, 3, h, w]` in [-1, 1].
+    pub fn iterate(&mut self, real: Tensor<A::InnerBackend, 4>) -> Losses {
+        let mut losses = Losses::default();
+        self.generator_main(&mut losses);
+        let path_interval = self.settings.path_interval;
+        if path_interval > 0 && self.step.is_multiple_of(path_interval.into()) {
+            self.generator_path(&mut losses);
+        }
+        self.critics_main(real.clone(), &mut losses);
+        if self.step.is_multiple_of(self.settings.r1_interval.into()) {
+            self.critics_r1(real, &mut losses);
+        }
+        let now = self.student.valid();
+        let average = self.average.clone();
+        self.average = blend(average, &now, self.settings.ema_keep(self.step));
+        self.step += 1;
+        losses
+    }
+
+    /// Both critics' feedback and DiME.
+    fn generator_main(&mut self, losses: &mut Losses) {
+        let draw = self.draw::<A>("generator", self.settings.batch);
+        let (w, ws) = styles(&self.student, &draw);
+        let image = self.student.synthesise(ws, &draw.noise);
+        let judge = |critic: &Critic<A>| as_real(critic.network.clone().no_grad().forward(image.clone()));
+        let mut loss = judge(&self.student_critic);
+        if let Some(critic) = &self.teacher_critic {
+            loss = loss + judge(critic);
+        }
+        losses.feedback = number(&loss);
+        for kernel in &self.kernels {
+            let features = kernel.embedder.features(image.clone());
+            let term = dime::loss(features, &kernel.global, kernel.weights);
+            losses.dime += number(&term);
+            loss = loss + term;
+        }
+        if let Some(teacher) = self.teacher.as_ref().filter(|_| self.settings.method.parts().l1) {
+            let draw = draw.inner();
+            let target = teacher.synthesise(styles(teacher, &draw).1, &draw.noise);
+            let term = (image - Tensor::from_inner(target)).abs().mean();
+            losses.l1 = number(&term);
+            loss = loss + term.mul_scalar(L1_WEIGHT);
+        }
+        self.student.mapping.track(w);
+        losses.replaced += self.step_student(loss);
+    }
+
+    fn generator_path(&mut self, losses: &mut Losses) {
+        let batch = (self.settings.batch / 2).max(1);
+        let draw = self.draw::<A>("path", batch);
+        let (w, ws) = styles(&self.student, &draw);
+        self.student.mapping.track(w);
+        let size = block_resolution(self.student.synthesis.blocks.len() - 1);
+        let mut stream = self.stream("path directions");
+        let unit = stream.normal([batch, 3, size, size], &self.device);
+        let (penalty, mean) = path_length(&self.student, ws, &draw.noise, unit, self.path_mean);
+        self.path_mean = mean;
+        losses.path = penalty.value;
+        let loss = penalty.surrogate.mul_scalar(self.settings.path_interval as f32);
+        losses.replaced += self.step_student(loss);
+    }
+
+    fn step_student(&mut self, loss: Tensor<A, 1>) -> usize {
+        let (student, replaced) = self.adam.step(self.student.clone(), loss);
+        self.student = student;
+        replaced
+    }
+
+    /// The critics' logistic loss, and D_S's lesson from the teacher generator.
+    fn critics_main(&mut self, real: Tensor<A::InnerBackend, 4>, losses: &mut Losses) {
+        let draw = self.draw::<A::InnerBackend>("critics", self.settings.batch);
+        let student = self.student.valid();
+        let (w, ws) = styles(&student, &draw);
+        self.student.mapping.track(Tensor::from_inner(w));
+        let fake = Tensor::from_inner(student.synthesise(ws, &draw.noise));
+        let real = Tensor::from_inner(real);
+        let taught = self.lesson(&draw);
+        losses.matching = taught.as_ref().map_or(0.0, number);
+
+        let mut judge = |critic: &mut Critic<A>, taught: Option<Tensor<A, 1>>| {
+            let fake = critic.network.forward(fake.clone());
+            let real = critic.network.forward(real.clone());
+            let logits = Logits { real: number(&real.clone().mean()), fake: number(&fake.clone().mean()) };
+            let mut loss = as_fake(fake) + as_real(real);
+            let logistic = number(&loss);
+            if let Some(taught) = taught {
+                loss = loss + taught.mul_scalar(nickel::WEIGHT);
+            }
+            losses.replaced += critic.step(loss);
+            (logistic, logits)
+        };
+        (losses.student_critic, losses.student_logits) = judge(&mut self.student_critic, taught);
+        if let Some(critic) = &mut self.teacher_critic {
+            let (logistic, logits) = judge(critic, None);
+            (losses.teacher_critic, losses.teacher_logits) = (logistic, Some(logits));
+        }
+    }
+
+    /// How far D_S's features of a teacher image are from those that the teacher generator made it from.
+    fn lesson(&self, draw: &Draw<A::InnerBackend>) -> Option<Tensor<A, 1>> {
+        let teacher = self.teacher.as_ref().filter(|_| self.settings.method.parts().nickel)?;
+        let size = block_resolution(teacher.synthesis.blocks.len() - 1);
+        let resolution = nickel::matched_resolution(size);
+        let mut features = CatchMap::new(resolution);
+        let (_, ws) = styles(teacher, draw);
+        let image = teacher.synthesise_tapped(ws.into(), &draw.noise, &mut features);
+        let student = self.student_critic.network.features(Tensor::from_inner(image.primal), resolution);
+        Some(nickel::feature_matching(Tensor::from_inner(features.map?), student))
+    }
+
+    fn critics_r1(&mut self, real: Tensor<A::InnerBackend, 4>, losses: &mut Losses) {
+        let gain = self.settings.r1_interval as f32;
+        for critic in std::iter::once(&mut self.student_critic).chain(&mut self.teacher_critic) {
+            let penalty = r1(&critic.network, real.clone(), self.settings.gamma);
+            losses.r1 += penalty.value;
+            losses.replaced += critic.step(penalty.surrogate.mul_scalar(gain));
+        }
+    }
+
+    fn stream(&self, purpose: &str) -> Stream {
+        Stream::new(self.settings.seed, purpose, self.step)
+    }
+
+    fn draw<B: Backend<Device = A::Device>>(&self, purpose: &str, batch: usize) -> Draw<B> {
+        let mut stream = self.stream(purpose);
+        let z_dim = self.student.mapping.z_dim();
+        let num_ws = self.student.num_ws();
+        let noise = (0..num_ws - 1)
+            .map(|layer| {
+                let size = block_resolution(layer.div_ceil(2));
+                stream.normal([batch, 1, size, size], &self.device)
+            })
+            .collect();
+        let z = stream.normal([batch, z_dim], &self.device);
+        let z2 = stream.normal([batch, z_dim], &self.device);
+        let mixed = stream.uniform() < self.settings.mixing;
+        let cut = 1 + stream.below(num_ws - 1);
+        Draw { z, z2, cut: if mixed { cut } else { num_ws }, noise: Noise::Maps(noise) }
+    }
+}
+
+impl<A: AutodiffBackend> Draw<A> {
+    /// The same draw without gradients.
+    fn inner(&self) -> Draw<A::InnerBackend> {
+        let noise = match &self.noise {
+            Noise::None => Noise::None,
+            Noise::Const => Noise::Const,
+            Noise::Maps(maps) => Noise::Maps(maps.iter().map(|map| map.clone().inner()).collect()),
+        };
+        Draw { z: self.z.clone().inner(), z2: self.z2.clone().inner(), cut: self.cut, noise }
+    }
+}
+
+impl<A: AutodiffBackend> Critic<A> {
+    fn step(&mut self, loss: Tensor<A, 1>) -> usize {
+        let (network, replaced) = self.adam.step(self.network.clone(), loss);
+        self.network = network;
+        replaced
+    }
+}
+
+/// `w` of the first latents, for the running mean, and the (mixed) `ws`.
+fn styles<B: Backend>(generator: &Generator<B>, draw: &Draw<B>) -> (Tensor<B, 2>, Tensor<B, 3>) {
+    let ws = generator.mixed_ws(draw.z.clone(), draw.z2.clone(), draw.cut);
+    let [n, _, w_dim] = ws.dims();
+    (ws.clone().narrow(1, 0, 1).reshape([n, w_dim]), ws)
+}
+
+/// Keeps the output of one synthesis block.
+struct CatchMap<B: Backend> {
+    name: String,
+    map: Option<Tensor<B, 4>>,
+}
+
+impl<B: Backend> CatchMap<B> {
+    fn new(resolution: usize) -> Self {
+        Self { name: format!("b{resolution}.x"), map: None }
+    }
+}
+
+impl<B: Backend> Tap<B> for CatchMap<B> {
+    fn see<const D: usize>(&mut self, name: &str, tensor: &Tensor<B, D>) {
+        if name == self.name {
+            // A block's output is a feature map, so `D` is 4.
+            let primitive: TensorPrimitive<B> = tensor.clone().into_primitive();
+            self.map = Some(Tensor::from_primitive(primitive));
+        }
+    }
+}
+
+fn number<B: Backend>(x: &Tensor<B, 1>) -> f32 {
+    x.to_data().iter::<f32>().sum()
+}

@@ -1,0 +1,279 @@
+//! Real images to learn from: a folder or a zip of square pictures.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use image::{ImageReader, Limits};
+use ndarray::{Array4, Axis};
+use zip::ZipArchive;
+
+mod error;
+mod listing;
+
+pub use error::DataError;
+use listing::{is_picture, labels, pictures_below};
+
+/// Square RGB images of one size, sorted by name, from a folder (nested as it may be) or a zip of PNG and JPEG files.
+/// StyleGAN2-ADA's dataset zips and their labels are understood.
+///
+/// Grey becomes RGB. An alpha channel is dropped: the colours below it are taken as they are stored. Images are decoded
+/// when they are asked for, and kept where all of them together are small (512 MB).
+#[derive(Debug)]
+pub struct Dataset {
+    path: PathBuf,
+    source: Source,
+    entries: Vec<Entry>,
+    resolution: usize,
+    kept: Vec<OnceLock<Box<[u8]>>>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Folder,
+    Zip(Mutex<ZipArchive<BufReader<File>>>),
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Below the folder or in the zip, with forward slashes.
+    name: String,
+    /// In a zip.
+    index: usize,
+    label: Option<u32>,
+}
+
+/// The largest height and width of an image.
+const LARGEST: u32 = 1024;
+/// The largest image file; an uncompressed one of the largest size has 4 MB.
+const LARGEST_FILE: u64 = 64 << 20;
+/// The largest `dataset.json`; that of a million images has some 50 MB.
+const LARGEST_LABELS: u64 = 256 << 20;
+
+impl Dataset {
+    /// Lists the images and looks at the size of each.
+    ///
+    /// # Errors
+    /// Nothing there, no image in it, an image that is not square, larger than 1024x1024 or of another size than the
+    /// first, a damaged zip or `dataset.json`: each names the file.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let io = |cause| DataError::io(path, cause);
+        let about = std::fs::metadata(path).map_err(io)?;
+        let (source, mut entries) = match about.is_dir() {
+            true => {
+                let names = pictures_below(path)?;
+                let entry = |name| Entry { name, index: 0, label: None };
+                (Source::Folder, names.into_iter().map(entry).collect())
+            }
+            false => {
+                if !about.is_file() {
+                    return Err(DataError::Zip { file: path.into(), problem: "not a regular file".into() });
+                }
+                let file = BufReader::new(File::open(path).map_err(io)?);
+                let zip =
+                    ZipArchive::new(file).map_err(|e| DataError::Zip { file: path.into(), problem: e.to_string() })?;
+                let mut entries = Vec::new();
+                for index in 0..zip.len() {
+                    // A name that is no text is no image's: labels and reports could not name it.
+                    let Some(Ok(name)) = zip.name_for_index(index) else {
+                        continue;
+                    };
+                    if is_picture(&name) {
+                        let name = name.replace('\\', "/");
+                        entries.push(Entry { name, index, label: None });
+                    }
+                }
+                (Source::Zip(Mutex::new(zip)), entries)
+            }
+        };
+        if entries.is_empty() {
+            return Err(DataError::Empty { file: path.into() });
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut dataset = Self { path: path.into(), source, entries, resolution: 0, kept: Vec::new() };
+        dataset.measure()?;
+        dataset.read_labels()?;
+        Ok(dataset)
+    }
+
+    /// Number of images; at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Height and width of every image.
+    pub fn resolution(&self) -> usize {
+        self.resolution
+    }
+
+    /// The image's name below the folder or in the zip.
+    pub fn name(&self, index: usize) -> Option<&str> {
+        self.entries.get(index).map(|entry| &entry.name[..])
+    }
+
+    /// The class that `dataset.json` gives the image; none where it gives none, or no single class.
+    pub fn label(&self, index: usize) -> Option<u32> {
+        self.entries.get(index).and_then(|entry| entry.label)
+    }
+
+    /// One image, `[3, height, width]`, 0 to 255.
+    ///
+    /// # Errors
+    /// A file that is no longer there, damaged, or of another size than it said; an index beyond the last image.
+    pub fn image(&self, index: usize) -> Result<Vec<u8>, DataError> {
+        if let Some(pixels) = self.kept.get(index).and_then(OnceLock::get) {
+            return Ok(pixels.to_vec());
+        }
+        let entry = self.entry(index)?;
+        let pixels = self.decode(entry)?;
+        if let Some(place) = self.kept.get(index) {
+            // Another thread may have been first, with the same pixels.
+            let _ = place.set(pixels.clone().into_boxed_slice());
+        }
+        Ok(pixels)
+    }
+
+    /// Images as a network takes them, `[batch, 3, height, width]` in [-1, 1] (`x / 127.5 - 1`). `flips` says which are
+    /// mirrored left to right; images beyond its end are not.
+    ///
+    /// # Errors
+    /// As [`Dataset::image`].
+    pub fn batch(&self, indices: &[usize], flips: &[bool]) -> Result<Array4<f32>, DataError> {
+        let size = self.resolution;
+        let mut batch = Array4::zeros((indices.len(), 3, size, size));
+        for (n, &index) in indices.iter().enumerate() {
+            let pixels = self.image(index)?;
+            let mut image = batch.index_axis_mut(Axis(0), n);
+            if flips.get(n) == Some(&true) {
+                image.invert_axis(Axis(2));
+            }
+            for (x, pixel) in image.iter_mut().zip(pixels) {
+                *x = f32::from(pixel) / 127.5 - 1.0;
+            }
+        }
+        Ok(batch)
+    }
+
+    fn entry(&self, index: usize) -> Result<&Entry, DataError> {
+        self.entries.get(index).ok_or_else(|| DataError::Beyond { file: self.path.clone(), index, len: self.len() })
+    }
+
+    fn refuse(&self, entry: &Entry, problem: impl ToString) -> DataError {
+        DataError::Image {
+            file: self.path.join(&entry.name),
+            problem: problem.to_string().replace(char::is_control, " "),
+        }
+    }
+
+    /// The first `most` bytes of an image's file.
+    fn bytes(&self, entry: &Entry, most: u64) -> Result<Vec<u8>, DataError> {
+        let mut bytes = Vec::new();
+        match &self.source {
+            Source::Folder => {
+                let file = File::open(self.path.join(&entry.name));
+                let read = file.and_then(|file| file.take(most).read_to_end(&mut bytes));
+                read.map_err(|e| self.refuse(entry, e))?;
+            }
+            Source::Zip(zip) => {
+                // A reader that panicked left the archive as it was: each entry is sought anew.
+                let mut zip = zip.lock().unwrap_or_else(PoisonError::into_inner);
+                let file = zip.by_index(entry.index);
+                let file = file.map_err(|e| self.refuse(entry, e))?;
+                let read = file.take(most).read_to_end(&mut bytes);
+                read.map_err(|e| self.refuse(entry, e))?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Looks at the size of every image: the first one's is the dataset's.
+    fn measure(&mut self) -> Result<(), DataError> {
+        /// Holds the header of nearly every image; reading all of every file would take long.
+        const FRONT: u64 = 4096;
+        for index in 0..self.len() {
+            let entry = self.entry(index)?;
+            let size = dimensions(self.bytes(entry, FRONT)?);
+            let size = match size {
+                Ok(size) => size,
+                Err(_) => dimensions(self.bytes(entry, LARGEST_FILE)?).map_err(|e| self.refuse(entry, e))?,
+            };
+            let (width, height) = size;
+            let problem = if width != height {
+                format!("{width}x{height}: expected a square image")
+            } else if !(1..=LARGEST).contains(&width) {
+                format!("{width}x{height}: larger than {LARGEST}x{LARGEST}")
+            } else if index > 0 && width as usize != self.resolution {
+                let size = self.resolution;
+                format!("{width}x{height}: the images before it are {size}x{size}")
+            } else {
+                self.resolution = width as usize;
+                continue;
+            };
+            return Err(self.refuse(entry, problem));
+        }
+        /// Kept decoded up to this many bytes.
+        const KEPT: usize = 512 << 20;
+        if self.len() * 3 * self.resolution * self.resolution <= KEPT {
+            self.kept.resize_with(self.len(), OnceLock::new);
+        }
+        Ok(())
+    }
+
+    fn decode(&self, entry: &Entry) -> Result<Vec<u8>, DataError> {
+        let bytes = self.bytes(entry, LARGEST_FILE)?;
+        let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+        let mut reader = reader.map_err(|e| self.refuse(entry, e))?;
+        let mut limits = Limits::default();
+        limits.max_image_width = Some(LARGEST);
+        limits.max_image_height = Some(LARGEST);
+        limits.max_alloc = Some(64 << 20);
+        reader.limits(limits);
+        let image = reader.decode().map_err(|e| self.refuse(entry, e))?;
+        let image = image.into_rgb8();
+        let size = self.resolution;
+        if (image.width() as usize, image.height() as usize) != (size, size) {
+            return Err(self.refuse(entry, "another size than when the dataset was opened"));
+        }
+        let pixels = image.as_raw();
+        let plane = |channel| pixels.iter().skip(channel).step_by(3).copied();
+        Ok((0..3).flat_map(plane).collect())
+    }
+
+    fn read_labels(&mut self) -> Result<(), DataError> {
+        const NAME: &str = "dataset.json";
+        let file = self.path.join(NAME);
+        let fail =
+            |problem: String| DataError::Labels { file: file.clone(), problem: problem.replace(char::is_control, " ") };
+        let mut text = Vec::new();
+        match &self.source {
+            Source::Folder => {
+                let Ok(found) = File::open(&file) else {
+                    return Ok(());
+                };
+                let read = found.take(LARGEST_LABELS).read_to_end(&mut text);
+                read.map_err(|e| fail(e.to_string()))?;
+            }
+            Source::Zip(zip) => {
+                let mut zip = zip.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(index) = zip.index_for_name(NAME) else {
+                    return Ok(());
+                };
+                let found = zip.by_index(index).map_err(|e| fail(e.to_string()))?;
+                let read = found.take(LARGEST_LABELS).read_to_end(&mut text);
+                read.map_err(|e| fail(e.to_string()))?;
+            }
+        }
+        let labels: HashMap<String, u32> = labels(&text).map_err(|e| fail(e.to_string()))?;
+        for entry in &mut self.entries {
+            entry.label = labels.get(&entry.name).copied();
+        }
+        Ok(())
+    }
+}
+
+fn dimensions(bytes: Vec<u8>) -> Result<(u32, u32), image::ImageError> {
+    ImageReader::new(Cursor::new(bytes)).with_guessed_format()?.into_dimensions()
+}

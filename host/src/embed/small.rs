@@ -1,0 +1,97 @@
+//! A small in-domain embedder: four convolutions and a fully connected layer, read at three depths.
+
+use burn::tensor::{Tensor, TensorData, activation::relu, backend::Backend};
+use ndarray::ArrayD;
+
+use crate::{
+    checkpoint::weights::Tensors,
+    nets::{
+        names::LoadError,
+        ops::{channel_bias, correlate},
+        resize::bilinear,
+    },
+};
+
+/// Height and width that the network was made for.
+const SIZE: usize = 32;
+/// The grid on which its feature maps are averaged.
+const GRID: usize = 2;
+/// Name, shape of the weight, stride and padding of the convolutions.
+const CONVS: [(&str, [usize; 4], usize, usize); 4] = [
+    ("conv1", [24, 1, 5, 5], 2, 2),
+    ("conv2", [48, 24, 3, 3], 2, 1),
+    ("conv3", [96, 48, 3, 3], 2, 1),
+    ("conv4", [128, 96, 3, 3], 1, 1),
+];
+/// Outputs and inputs of the fully connected layer.
+const FC: [usize; 2] = [128, 128 * GRID * GRID];
+
+/// The network; 704 features: 2x2 averages of the second and third map, and the fully connected layer.
+#[derive(Debug, Clone)]
+pub struct Small<B: Backend> {
+    convs: Vec<(Tensor<B, 4>, Tensor<B, 4>)>,
+    fc: (Tensor<B, 2>, Tensor<B, 2>),
+}
+
+impl<B: Backend> Small<B> {
+    /// From tensors `conv1.weight` ... `fc.bias`; others (the classifier's head) are not used.
+    ///
+    /// # Errors
+    /// The first tensor that is missing or of another size.
+    pub fn new(tensors: &Tensors, device: &B::Device) -> Result<Self, LoadError> {
+        let convs = CONVS
+            .iter()
+            .map(|(name, shape, ..)| {
+                let weight = tensor(tensors, &format!("{name}.weight"), *shape, device)?;
+                let bias = tensor(tensors, &format!("{name}.bias"), [shape[0]], device)?;
+                Ok((weight, channel_bias(bias)))
+            })
+            .collect::<Result<_, LoadError>>()?;
+        let weight = tensor(tensors, "fc.weight", FC, device)?.transpose();
+        let bias = tensor(tensors, "fc.bias", [FC[0]], device)?.unsqueeze();
+        Ok(Self { convs, fc: (weight, bias) })
+    }
+
+    /// `[batch, 3, h, w]` in [-1, 1], resized to 32x32, to `[batch, 704]`.
+    pub fn features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
+        let mut x = bilinear(images.mean_dim(1), SIZE, SIZE);
+        let mut maps = Vec::new();
+        for ((weight, bias), (_, _, stride, padding)) in self.convs.iter().zip(CONVS) {
+            let y = correlate(x, weight.clone(), stride, padding);
+            x = elu(y + bias.clone());
+            maps.push(x.clone());
+        }
+        let (weight, bias) = self.fc.clone();
+        let last = elu(pooled(x).matmul(weight) + bias);
+        Tensor::cat(vec![pooled(maps[1].clone()), pooled(maps[2].clone()), last], 1)
+    }
+}
+
+/// ELU, with a gradient that stays finite for large inputs.
+fn elu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    relu(x.clone()) + x.clamp_max(0.0).exp().sub_scalar(1.0)
+}
+
+/// Adaptive average pool to 2x2 of an even-sized map, flattened (channel, y, x).
+fn pooled<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 2> {
+    let [n, c, h, w] = x.dims();
+    x.reshape([n, c, GRID, h / GRID, GRID, w / GRID]).mean_dim(3).mean_dim(5).reshape([n, c * GRID * GRID])
+}
+
+fn tensor<B: Backend, const D: usize>(
+    tensors: &Tensors,
+    name: &str,
+    shape: [usize; D],
+    device: &B::Device,
+) -> Result<Tensor<B, D>, LoadError> {
+    let found = tensors.get(name);
+    match found {
+        Some(array) if array.shape() == shape => {
+            let values: Vec<f32> = array.iter().copied().collect();
+            Ok(Tensor::from_data(TensorData::new(values, shape), device))
+        }
+        _ => {
+            Err(LoadError { name: name.into(), expected: shape.iter().product(), found: found.map_or(0, ArrayD::len) })
+        }
+    }
+}

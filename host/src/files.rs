@@ -1,0 +1,58 @@
+//! Files that are whole or not there: written beside their place, then moved into it.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use tempfile::Builder;
+
+/// Writes a file so that a reader, a crash or a full disk never sees half of it: `path` keeps its old content until
+/// the new one is complete and on the disk.
+///
+/// # Errors
+/// What `write` returns, and what the file system says; `path` is untouched then.
+pub fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = Builder::new();
+    builder.prefix(".nickeldime-");
+    #[cfg(unix)]
+    {
+        // Temporary files are private by default; a result is as readable as any file of its user (the umask applies).
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let temporary = builder.tempfile_in(folder)?;
+    let mut buffered = BufWriter::with_capacity(1 << 16, temporary.as_file());
+    write(&mut buffered)?;
+    buffered.flush()?;
+    drop(buffered);
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|e| e.error)?;
+    // The rename itself survives a power cut only when the folder is written too; not every file system can.
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        replace(&path, |w| w.write_all(b"old")).unwrap();
+        let failed = replace(&path, |w| {
+            w.write_all(b"half")?;
+            Err(io::Error::other("cut"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,80 @@
+//! Features on the disk, so that the same images go through an extractor once.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use ndarray::{Array2, Ix2};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    checkpoint::{CheckpointError, Metadata, Tensors, read_tensors, write_tensors},
+    port::hex,
+};
+
+/// The tensor's name in a file.
+const NAME: &str = "features";
+/// The key's name in a file's metadata.
+const KEY: &str = "key";
+
+/// A folder of features, one file a set: `[images, features]` as safetensors.
+#[derive(Debug, Clone)]
+pub struct FeatureCache {
+    folder: PathBuf,
+}
+
+impl FeatureCache {
+    /// The cache in a folder, which is made when something is put into it.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// The file of a key.
+    fn file(&self, key: &str) -> PathBuf {
+        let hash = hex(&Sha256::digest(key));
+        self.folder.join(format!("{}.safetensors", &hash[..24]))
+    }
+
+    /// The features under a key (any text that tells extractor and images apart, by their hashes). None where there are
+    /// none; a file that is damaged or another key's counts as none.
+    pub fn get(&self, key: &str, images: usize) -> Option<Array2<f32>> {
+        let (mut tensors, metadata) = read_tensors(&self.file(key)).ok()?;
+        let features = tensors.remove(NAME)?.into_dimensionality::<Ix2>().ok()?;
+        (metadata.get(KEY).is_some_and(|k| k == key) && features.nrows() == images).then_some(features)
+    }
+
+    /// Keeps features, whole or not at all.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn put(&self, key: &str, features: &Array2<f32>) -> Result<(), CheckpointError> {
+        let file = self.file(key);
+        fs::create_dir_all(&self.folder).map_err(|cause| CheckpointError::Io { file: self.folder.clone(), cause })?;
+        let tensors = Tensors::from([(NAME.to_string(), features.clone().into_dyn())]);
+        write_tensors(&file, &tensors, &Metadata::from([(KEY.to_string(), key.to_string())]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_come_back_under_their_own_key_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = FeatureCache::new(&folder.path().join("new"));
+        let features = Array2::from_shape_fn((3, 2), |(i, j)| (i * 2 + j) as f32);
+        assert_eq!(cache.get("a", 3), None);
+        cache.put("a", &features).unwrap();
+        assert_eq!(cache.get("a", 3), Some(features.clone()));
+        assert_eq!(cache.get("a", 4), None);
+        assert_eq!(cache.get("b", 3), None);
+        // A file that is cut short, or lies under another key's name, is none.
+        fs::copy(cache.file("a"), cache.file("b")).unwrap();
+        assert_eq!(cache.get("b", 3), None);
+        let whole = fs::read(cache.file("a")).unwrap();
+        fs::write(cache.file("a"), &whole[..whole.len() - 1]).unwrap();
+        assert_eq!(cache.get("a", 3), None);
+    }
+}

@@ -1,0 +1,284 @@
+//! The networks in whose features images are compared.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+use ndarray::{Array2, Array4};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::images::Images;
+use crate::{
+    backend::Cpu,
+    checkpoint::{self, CheckpointError},
+    embed::{
+        Embedder,
+        small::Small,
+        spec::{EmbedSpec, Kind},
+    },
+    nets::{
+        discriminator::Discriminator,
+        names::{self, LoadError},
+        tap::Tap,
+    },
+    port::hex,
+    progress::Progress,
+};
+
+/// Images at a time.
+const BATCH: usize = 16;
+
+/// An extractor as a user names it: `small=FILE`, `critic=FILE`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Extractor {
+    /// An embedding network; its weight in DiME plays no part.
+    Embedder(EmbedSpec),
+    /// The discriminator of a checkpoint: the input of its last layer (`b4.fc`, as many features as 4x4 has channels).
+    /// The minibatch deviation is taken over one image, so that no image's features depend on its neighbours.
+    Critic(PathBuf),
+}
+
+impl Extractor {
+    /// What kind of network it is: `small`, `critic`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Embedder(spec) => match spec.kind {
+                Kind::Small => "small",
+            },
+            Self::Critic(_) => "critic",
+        }
+    }
+
+    /// The file with its weights.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Embedder(spec) => &spec.path,
+            Self::Critic(path) => path,
+        }
+    }
+
+    /// Whether the paper's metrics (and everybody's) are measured in it: Inception's features alone.
+    pub fn is_of_the_paper(&self) -> bool {
+        match self {
+            Self::Embedder(spec) => match spec.kind {
+                Kind::Small => false,
+            },
+            Self::Critic(_) => false,
+        }
+    }
+}
+
+impl FromStr for Extractor {
+    type Err = String;
+
+    /// `critic=FILE`, or an embedder's `KIND=FILE`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some(("critic", "")) => Err(format!("{text:?}: a file is needed")),
+            Some(("critic", file)) => Ok(Self::Critic(file.into())),
+            Some(_) => text.parse().map(Self::Embedder).map_err(|e| format!("{e}; critic=FILE takes a discriminator")),
+            None => Err(format!("{text:?}: write small=FILE or critic=FILE")),
+        }
+    }
+}
+
+/// Which features a metric was measured in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    /// The kind and the beginning of the hash: the same wherever the file lies.
+    pub name: String,
+    /// See [`Extractor::kind`].
+    pub kind: &'static str,
+    /// The weights' file.
+    pub file: PathBuf,
+    /// Of that file.
+    pub sha256: String,
+    /// Whether these are Inception's features, as in published numbers.
+    pub of_the_paper: bool,
+}
+
+/// Why there are no features.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExtractError {
+    /// The weights' file.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A tensor that does not fit.
+    #[error("{}: not weights of this kind of network: {cause}", .file.display())]
+    Load {
+        /// The weights' file.
+        file: PathBuf,
+        /// The tensor.
+        cause: LoadError,
+    },
+    /// The checkpoint holds a generator alone.
+    #[error("{}: has no discriminator, whose features critic=FILE takes", .0.display())]
+    NoDiscriminator(PathBuf),
+    /// A discriminator takes images of one size.
+    #[error("the images are {images}x{images}, the critic takes {critic}x{critic}")]
+    Resolution {
+        /// Of the images.
+        images: usize,
+        /// Of the critic.
+        critic: usize,
+    },
+    /// The images.
+    #[error("{0}")]
+    Images(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The user asked to stop.
+    #[error("stopped before all features were taken")]
+    Stopped,
+}
+
+/// An extractor, ready to run on the CPU.
+#[derive(Debug)]
+pub struct FeatureNetwork {
+    identity: Identity,
+    network: Network,
+}
+
+#[derive(Debug)]
+enum Network {
+    Embedder(Embedder<Cpu>),
+    Critic { network: Box<Discriminator<Cpu>>, resolution: usize },
+}
+
+impl FeatureNetwork {
+    /// Reads the weights.
+    ///
+    /// # Errors
+    /// A file that is not there, damaged, or of another network.
+    pub fn open(extractor: &Extractor) -> Result<Self, ExtractError> {
+        let file = extractor.path();
+        let load = |cause| ExtractError::Load { file: file.into(), cause };
+        let network = match extractor {
+            Extractor::Embedder(spec) => {
+                let (tensors, _) = checkpoint::read_tensors(&spec.path)?;
+                Network::Embedder(match spec.kind {
+                    Kind::Small => Embedder::Small(Small::new(&tensors, &Default::default()).map_err(load)?),
+                })
+            }
+            Extractor::Critic(path) => {
+                let weights = checkpoint::open(path)?.discriminator;
+                let weights = weights.ok_or_else(|| ExtractError::NoDiscriminator(path.clone()))?;
+                let empty = Discriminator::new(&weights.arch, &Default::default());
+                let mut network = names::load(empty, &weights.tensors).map_err(load)?;
+                network.b4.group = 1;
+                Network::Critic { network: Box::new(network), resolution: weights.arch.resolution() }
+            }
+        };
+        let sha256 = sha256_of(file).map_err(|cause| ExtractError::Images(cause.into()))?;
+        let kind = extractor.kind();
+        let identity = Identity {
+            name: format!("{kind}-{}", &sha256[..8]),
+            kind,
+            file: file.into(),
+            sha256,
+            of_the_paper: extractor.is_of_the_paper(),
+        };
+        Ok(Self { identity, network })
+    }
+
+    /// Which features it gives.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The features of a batch `[batch, 3, height, width]` in [-1, 1]: `[batch, features]`. An image's features do not
+    /// depend on the rest of the batch.
+    ///
+    /// # Errors
+    /// Images of a size that the network does not take.
+    pub fn features(&self, images: Array4<f32>) -> Result<Array2<f32>, ExtractError> {
+        let (count, _, height, _) = images.dim();
+        let shape = images.shape().to_vec();
+        let values = images.iter().copied().collect();
+        let images = Tensor::<Cpu, 4>::from_data(TensorData::new(values, shape), &Default::default());
+        let features = match &self.network {
+            Network::Embedder(embedder) => embedder.features(images),
+            Network::Critic { network, resolution } => {
+                if height != *resolution {
+                    return Err(ExtractError::Resolution { images: height, critic: *resolution });
+                }
+                let mut last = CatchLast(Vec::new());
+                network.forward_tapped(images.into(), &mut last);
+                let values = last.0;
+                let width = values.len() / count.max(1);
+                let data = TensorData::new(values, [count, width]);
+                Tensor::from_data(data, &Default::default())
+            }
+        };
+        let [rows, columns] = features.dims();
+        let values: Vec<f32> = features.into_data().iter().collect();
+        Ok(Array2::from_shape_vec((rows, columns), values).unwrap_or_default())
+    }
+
+    /// The features of all images, in their order.
+    ///
+    /// # Errors
+    /// An image that cannot be had or does not fit; `progress` asked to stop.
+    pub fn extract(&self, images: &dyn Images, progress: &mut dyn Progress) -> Result<Array2<f32>, ExtractError> {
+        let total = images.len();
+        progress.begin("taking features", "img", total as u64);
+        let mut all = Vec::new();
+        let mut width = 0;
+        for start in (0..total).step_by(BATCH) {
+            if progress.stopped() {
+                return Err(ExtractError::Stopped);
+            }
+            let end = total.min(start + BATCH);
+            let features = self.features(images.batch(start..end).map_err(ExtractError::Images)?)?;
+            if start == 0 {
+                width = features.ncols();
+                all.reserve_exact(total * width);
+            }
+            all.extend(features.iter());
+            progress.at(end as u64, "");
+        }
+        progress.end();
+        Ok(Array2::from_shape_vec((total, width), all).unwrap_or_default())
+    }
+}
+
+/// Keeps the input of a discriminator's last layer.
+struct CatchLast(Vec<f32>);
+
+impl<B: Backend> Tap<B> for CatchLast {
+    fn see<const D: usize>(&mut self, name: &str, tensor: &Tensor<B, D>) {
+        if name == "b4.fc.out" {
+            self.0 = tensor.to_data().iter().collect();
+        }
+    }
+}
+
+/// SHA-256 of a file, as hexadecimal text.
+///
+/// # Errors
+/// What the file system says, with the file's name.
+pub fn sha256_of(path: &Path) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    let copied = File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
+    copied.map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+    Ok(hex(&hash.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extractors_are_named_by_kind_and_file() {
+        let critic: Extractor = "critic=a=b.pkl".parse().unwrap();
+        assert_eq!(critic, Extractor::Critic("a=b.pkl".into()));
+        let small: Extractor = "small=e.safetensors".parse().unwrap();
+        assert_eq!((small.kind(), small.path()), ("small", Path::new("e.safetensors")));
+        for text in ["", "critic", "critic=", "e.safetensors", "magic=f"] {
+            assert!(text.parse::<Extractor>().is_err(), "{text}");
+        }
+    }
+}

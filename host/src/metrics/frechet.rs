@@ -1,0 +1,205 @@
+//! The Fréchet (inception) distance: two Gaussians, fitted and compared (Heusel et al. 2017).
+
+use nalgebra::{DMatrix, SVD, SymmetricEigen};
+use ndarray::{Array1, Array2, ArrayView2};
+
+use super::{MetricError, matrix};
+
+/// Rows at a time.
+const BLOCK: usize = 1024;
+/// The metric's name in errors.
+const NAME: &str = "FID";
+
+/// The Gaussian of a set of features.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gaussian {
+    /// `[features]`.
+    pub mean: Array1<f64>,
+    /// `[features, features]`, of the population (divided by n), as StyleGAN2-ADA's metric has it.
+    pub covariance: Array2<f64>,
+    /// Rows that it was taken over.
+    pub samples: usize,
+}
+
+/// What to do where a set has no more samples than features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FewSamples {
+    /// It is an error.
+    Refuse,
+    /// The distance is computed: it exists, but is far too large.
+    Allow,
+}
+
+impl Gaussian {
+    /// Mean and covariance of `[samples, features]`, in double precision and two passes. Uses memory for one block of
+    /// rows and the covariance.
+    ///
+    /// # Errors
+    /// No row, or a feature that is not finite.
+    pub fn of<T: matrix::Feature>(features: ArrayView2<T>) -> Result<Self, MetricError> {
+        let (samples, width) = features.dim();
+        if samples == 0 {
+            return Err(MetricError::TooFew { metric: NAME, need: 1, have: 0 });
+        }
+        matrix::finite(features)?;
+        let blocks = || (0..samples).step_by(BLOCK).map(|at| (at, samples.min(at + BLOCK)));
+        let mut mean = Array1::zeros(width);
+        for (start, end) in blocks() {
+            mean += &matrix::rows(features, start, end).sum_axis(ndarray::Axis(0));
+        }
+        mean /= samples as f64;
+        let mut covariance = Array2::zeros((width, width));
+        for (start, end) in blocks() {
+            let centred = matrix::rows(features, start, end) - &mean;
+            matrix::add_transposed_product(&mut covariance, centred.view(), centred.view());
+        }
+        covariance /= samples as f64;
+        Ok(Self { mean, covariance, samples })
+    }
+
+    /// `|mu_a - mu_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))`, at least 0.
+    ///
+    /// The trace of the root is the sum of the singular values of `C_a^(1/2) C_b^(1/2)`: both factors are positive
+    /// semi-definite, so no complex root appears, and small eigenvalues keep their digits (no covariance is squared).
+    ///
+    /// # Errors
+    /// Different widths; no more samples than features, unless that is allowed; numbers that overflow.
+    pub fn distance(&self, other: &Self, few: FewSamples) -> Result<f64, MetricError> {
+        let features = self.mean.len();
+        if other.mean.len() != features {
+            return Err(MetricError::Widths { a: features, b: other.mean.len() });
+        }
+        let have = self.samples.min(other.samples);
+        if have <= features && few == FewSamples::Refuse {
+            return Err(MetricError::Singular { features, have });
+        }
+        let means = (&self.mean - &other.mean).mapv(|x| x * x).sum();
+        let traces = self.covariance.diag().sum() + other.covariance.diag().sum();
+        // Also keeps the decompositions, which would not end, from numbers that are none.
+        matrix::value(NAME, means + traces)?;
+        let root = trace_of_root(&self.covariance, &other.covariance)?;
+        matrix::value(NAME, (means + traces - 2.0 * root).max(0.0))
+    }
+}
+
+/// The distance of two sets of features `[samples, features]`; see [`Gaussian::of`] and [`Gaussian::distance`].
+///
+/// # Errors
+/// As there.
+pub fn fid<T: matrix::Feature>(a: ArrayView2<T>, b: ArrayView2<T>, few: FewSamples) -> Result<f64, MetricError> {
+    matrix::comparable(NAME, 1, a, b)?;
+    Gaussian::of(a)?.distance(&Gaussian::of(b)?, few)
+}
+
+/// The trace of `(a b)^(1/2)` of two covariances.
+fn trace_of_root(a: &Array2<f64>, b: &Array2<f64>) -> Result<f64, MetricError> {
+    // Far more than either decomposition takes.
+    let rounds = 1000 * (a.nrows() + 1);
+    let ([a_scale, b_scale], [a, b]) = ([scale(a), scale(b)], [a, b]);
+    if a_scale == 0.0 || b_scale == 0.0 {
+        return Ok(0.0);
+    }
+    let half = |c: &Array2<f64>, scale: f64| {
+        // Near 1, so that the iterations' thresholds mean what they should.
+        let c = DMatrix::from_row_iterator(c.nrows(), c.ncols(), c.iter().map(|x| x / scale));
+        let eigen = SymmetricEigen::try_new(c, f64::EPSILON, rounds).ok_or(MetricError::Decomposition)?;
+        Ok((eigen.eigenvectors, eigen.eigenvalues.map(|x| x.max(0.0).sqrt())))
+    };
+    let (left, left_roots) = half(a, a_scale)?;
+    let (right, right_roots) = half(b, b_scale)?;
+    let mut product = left.transpose() * right;
+    for (j, mut column) in product.column_iter_mut().enumerate() {
+        column.component_mul_assign(&left_roots);
+        column *= right_roots[j];
+    }
+    let energy = product.norm_squared();
+    let svd = SVD::try_new(product, false, false, f64::EPSILON, rounds).ok_or(MetricError::Decomposition)?;
+    let values = svd.singular_values;
+    // What any singular values must fulfil.
+    if (values.norm_squared() - energy).abs() > 1e-9 * energy {
+        return Err(MetricError::Decomposition);
+    }
+    Ok(values.sum() * (a_scale * b_scale).sqrt())
+}
+
+fn scale(c: &Array2<f64>) -> f64 {
+    c.diag().iter().fold(0.0, |m, &x| x.max(m))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::testing::{normal, rank_deficient};
+
+    const ALLOW: FewSamples = FewSamples::Allow;
+
+    #[test]
+    fn a_set_is_at_distance_0_from_itself() {
+        for features in [normal(300, 24, 1), rank_deficient(40, 24, 5, 2), normal(10, 24, 3) * 1e3, normal(2, 1, 1)] {
+            let scale = Gaussian::of(features.view()).unwrap().covariance.diag().sum();
+            let distance = fid(features.view(), features.view(), ALLOW).unwrap();
+            assert!(distance <= 1e-9 * scale.max(1.0), "{distance}");
+        }
+        let constant = Array2::from_elem((5, 3), 0.1);
+        assert_eq!(fid(constant.view(), constant.view(), ALLOW), Ok(0.0));
+    }
+
+    #[test]
+    fn a_shift_costs_its_square_and_a_scale_its_closed_form() {
+        let a = normal(400, 16, 7);
+        let shift = Array1::from_shape_fn(16, |i| 0.1 * i as f64);
+        let expected = shift.dot(&shift);
+        let moved = fid(a.view(), (&a + &shift).view(), FewSamples::Refuse).unwrap();
+        assert!((moved - expected).abs() < 1e-6, "{moved} {expected}");
+        // x -> 3 x: (3 - 1)^2 tr C + |2 mu|^2.
+        let gaussian = Gaussian::of(a.view()).unwrap();
+        let expected = 4.0 * (gaussian.covariance.diag().sum() + gaussian.mean.dot(&gaussian.mean));
+        let scaled = fid(a.view(), (&a * 3.0).view(), FewSamples::Refuse).unwrap();
+        assert!((scaled - expected).abs() < 1e-9 * expected, "{scaled} {expected}");
+    }
+
+    #[test]
+    fn axes_that_commute_have_their_closed_form() {
+        // Diagonal covariances: the sum of (sigma_a - sigma_b)^2.
+        let gaussian = |sigmas: [f64; 4]| Gaussian {
+            mean: Array1::zeros(4),
+            covariance: Array2::from_diag(&Array1::from_iter(sigmas.map(|s| s * s))),
+            samples: 9,
+        };
+        let (a, b) = (gaussian([0.0, 1.0, 2.0, 1e-7]), gaussian([3.0, 0.5, 2.0, 4e-7]));
+        let distance = a.distance(&b, FewSamples::Refuse).unwrap();
+        assert!((distance - 9.25).abs() < 1e-12, "{distance}");
+    }
+
+    #[test]
+    fn sets_in_different_subspaces_keep_their_traces() {
+        let mut a = normal(50, 6, 1);
+        let mut b = normal(60, 6, 2);
+        a.slice_mut(ndarray::s![.., 3..]).fill(0.0);
+        b.slice_mut(ndarray::s![.., ..3]).fill(0.0);
+        let [ga, gb] = [&a, &b].map(|x| Gaussian::of(x.view()).unwrap());
+        let means = (&ga.mean - &gb.mean).mapv(|x| x * x).sum();
+        let expected = means + ga.covariance.diag().sum() + gb.covariance.diag().sum();
+        let distance = ga.distance(&gb, FewSamples::Refuse).unwrap();
+        assert!((distance - expected).abs() < 1e-12 * expected);
+    }
+
+    #[test]
+    fn what_has_no_distance_is_an_error() {
+        let a = normal(20, 8, 1);
+        let mut nan = a.clone();
+        nan[[3, 2]] = f64::NAN;
+        let not = MetricError::NotFinite { image: 3, feature: 2 };
+        assert_eq!(fid(a.view(), nan.view(), ALLOW), Err(not));
+        let wide = normal(20, 9, 1);
+        assert_eq!(fid(a.view(), wide.view(), ALLOW), Err(MetricError::Widths { a: 8, b: 9 }));
+        let few = normal(8, 8, 1);
+        let refused = fid(a.view(), few.view(), FewSamples::Refuse);
+        assert_eq!(refused, Err(MetricError::Singular { features: 8, have: 8 }));
+        assert!(fid(a.view(), few.view(), ALLOW).unwrap() > 0.0);
+        let none = Array2::<f64>::zeros((0, 8));
+        assert!(matches!(fid(a.view(), none.view(), ALLOW), Err(MetricError::TooFew { .. })));
+        let huge = &a * 1e200;
+        assert!(matches!(fid(a.view(), huge.view(), ALLOW), Err(MetricError::Overflow { .. })));
+    }
+}

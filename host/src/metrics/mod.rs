@@ -1,0 +1,26 @@
+//! How far apart two sets of images are: FID, KID, precision and recall (`method.md` section 6), in the features of a
+//! named extractor.
+//!
+//! [`images`] draws or reads them, [`extractor`] turns them into features (`[images, features]`), which [`cache`] keeps;
+//! [`evaluate`] compares two sets of features. The formulas are those of StyleGAN2-ADA's `fid50k_full`, `kid50k_full` and
+//! `pr50k3_full`; the numbers are comparable with published ones only in Inception's features.
+
+pub mod cache;
+mod error;
+mod evaluate;
+pub mod extractor;
+mod frechet;
+pub mod images;
+mod kernel;
+pub mod log;
+mod manifold;
+mod matrix;
+#[cfg(test)]
+mod testing;
+
+pub use error::MetricError;
+pub use evaluate::{Metrics, Wanted, evaluate};
+pub use frechet::{FewSamples, Gaussian, fid};
+pub use kernel::{Subsets, kid, kid_of_all};
+pub use manifold::{NEIGHBOURS, PrecisionRecall, precision_recall, radii};
+pub use matrix::Feature;

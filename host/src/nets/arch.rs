@@ -1,0 +1,435 @@
+//! What a StyleGAN2 generator or discriminator looks like: sizes only, no numbers.
+//!
+//! The list of a network's tensors is written once, here; reading a checkpoint of any format, writing one and
+//! counting what it costs go through it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The largest number of channels or features that a network of this project may have.
+const LARGEST: usize = 1 << 20;
+
+/// Resolutions that a network of this project may have: powers of two in this range.
+pub const RESOLUTIONS: std::ops::RangeInclusive<usize> = 8..=1024;
+
+/// Tensor names and the shapes found under them.
+pub type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// The shape of a skip-architecture generator (`img_channels` 3, unconditional).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorArch {
+    /// Width of the latent z.
+    pub z_dim: usize,
+    /// Width of the intermediate latent w.
+    pub w_dim: usize,
+    /// Number of fully connected layers of the mapping network.
+    pub mapping_layers: usize,
+    /// Channels of the synthesis blocks b4, b8, ... up to the output resolution.
+    pub channels: Vec<usize>,
+    /// Activations are limited to `[-c, c]` after every layer; `None`: no limit.
+    pub conv_clamp: Option<f32>,
+}
+
+/// The shape of a residual discriminator (`img_channels` 3, unconditional).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiscriminatorArch {
+    /// Channels at 4, 8, ... up to the input resolution.
+    pub channels: Vec<usize>,
+    /// Samples that share one minibatch standard deviation (fewer in a smaller batch).
+    pub mbstd_group: usize,
+    /// Activations are limited to `[-c, c]` after every layer; `None`: no limit.
+    pub conv_clamp: Option<f32>,
+}
+
+/// Tensors or sizes that are not a network of this project.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct ArchError {
+    /// The tensor's or the setting's name.
+    pub place: String,
+    /// What is wrong with it, and what would be right.
+    pub problem: String,
+}
+
+impl ArchError {
+    fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { place: place.into(), problem: problem.into() }
+    }
+}
+
+/// Channels for the resolutions from 4 to one of [`RESOLUTIONS`], and all sizes between 1 and [`LARGEST`].
+fn check_sizes(channels: &[usize], widths: &[(&str, usize)]) -> Result<(), ArchError> {
+    let wrong = |place: &str, problem| Err(ArchError::new(place, problem));
+    if !(2..=9).contains(&channels.len()) {
+        return wrong("channels", format!("{} resolutions; 4x4 to between 8x8 and 1024x1024 are 2 to 9", channels.len()));
+    }
+    let channels = channels.iter().map(|&c| ("channels", c));
+    match channels.chain(widths.iter().copied()).find(|(_, size)| !(1..=LARGEST).contains(size)) {
+        Some((name, size)) => wrong(name, format!("{size}: must be between 1 and {LARGEST}")),
+        None => Ok(()),
+    }
+}
+
+/// Resolution of block `index`: 4, 8, 16, ...
+pub fn block_resolution(index: usize) -> usize {
+    4 << index
+}
+
+impl GeneratorArch {
+    /// Whether networks of these sizes can be.
+    ///
+    /// # Errors
+    /// The size that cannot.
+    pub fn check(&self) -> Result<(), ArchError> {
+        let widths = [("z_dim", self.z_dim), ("w_dim", self.w_dim), ("mapping layers", self.mapping_layers)];
+        check_sizes(&self.channels, &widths)
+    }
+
+    /// Names that [`GeneratorArch::preset`] knows.
+    pub const PRESETS: [&str; 6] = ["paper256", "paper512", "paper1024", "stylegan2", "stylegan2-256", "digits32"];
+
+    /// A well-known shape: StyleGAN2-ADA's training configurations `paper256` (half the channels above 32x32),
+    /// `paper512`, `paper1024` and `stylegan2` (1024x1024); `stylegan2-256`, the full channel table at
+    /// 256x256; and `digits32`, this project's fixture.
+    pub fn preset(name: &str) -> Option<Self> {
+        let official = |resolution, base| Self {
+            z_dim: 512,
+            w_dim: 512,
+            mapping_layers: 8,
+            channels: channel_table(resolution, base, 512),
+            conv_clamp: Some(256.0),
+        };
+        Some(match name {
+            "paper256" => official(256, 16384),
+            "paper512" => official(512, 32768),
+            "paper1024" | "stylegan2" => official(1024, 32768),
+            "stylegan2-256" => official(256, 32768),
+            "digits32" => Self {
+                z_dim: 64,
+                w_dim: 64,
+                mapping_layers: 4,
+                channels: channel_table(32, 1024, 64),
+                conv_clamp: None,
+            },
+            _ => return None,
+        })
+    }
+
+    /// Height and width of the image.
+    pub fn resolution(&self) -> usize {
+        block_resolution(self.channels.len() - 1)
+    }
+
+    /// Entries of `ws`: one for each 3x3 convolution and one for the last toRGB.
+    pub fn num_ws(&self) -> usize {
+        2 * self.channels.len()
+    }
+
+    /// The student's shape at pruning ratio `ratio`: `C - floor(C * ratio)` channels at every resolution, the
+    /// product taken in double precision; mapping network and widths stay (method.md, sections 1 and 2).
+    ///
+    /// # Errors
+    /// A ratio outside `0.0..1.0`.
+    pub fn pruned(&self, ratio: f64) -> Result<Self, ArchError> {
+        if !(0.0..1.0).contains(&ratio) {
+            let problem = format!("{ratio} is outside 0..1: the share of channels to remove");
+            return Err(ArchError::new("pruning ratio", problem));
+        }
+        let keep = |&c: &usize| (c - ((c as f64 * ratio) as usize).min(c)).max(1);
+        Ok(Self { channels: self.channels.iter().map(keep).collect(), ..self.clone() })
+    }
+
+    /// Every parameter and buffer with its shape, in the order of the official state dict, without the constant
+    /// `resample_filter` buffers (see [`GeneratorArch::filter_names`]). `noise_strength` has shape `[]`.
+    pub fn tensor_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let mut list = List::default();
+        for (i, &c) in self.channels.iter().enumerate() {
+            let resolution = block_resolution(i);
+            let block = format!("synthesis.b{resolution}");
+            let before = if i == 0 { c } else { self.channels[i - 1] };
+            if i == 0 {
+                list.add(&block, "const", &[c, 4, 4]);
+            } else {
+                self.layer(&mut list, &format!("{block}.conv0"), before, c, resolution);
+            }
+            self.layer(&mut list, &format!("{block}.conv1"), c, c, resolution);
+            let torgb = format!("{block}.torgb");
+            list.add(&torgb, "weight", &[3, c, 1, 1]);
+            list.add(&torgb, "bias", &[3]);
+            list.affine(&torgb, self.w_dim, c);
+        }
+        list.add("mapping", "w_avg", &[self.w_dim]);
+        for i in 0..self.mapping_layers {
+            let width = if i == 0 { self.z_dim } else { self.w_dim };
+            let fc = format!("mapping.fc{i}");
+            list.add(&fc, "weight", &[self.w_dim, width]);
+            list.add(&fc, "bias", &[self.w_dim]);
+        }
+        list.0
+    }
+
+    fn layer(&self, list: &mut List, name: &str, cin: usize, cout: usize, resolution: usize) {
+        list.add(name, "weight", &[cout, cin, 3, 3]);
+        list.add(name, "noise_strength", &[]);
+        list.add(name, "bias", &[cout]);
+        list.add(name, "noise_const", &[resolution, resolution]);
+        list.affine(name, self.w_dim, cin);
+    }
+
+    /// Where official files carry the FIR filter `outer([1, 3, 3, 1]) / 64` as a `[4, 4]` buffer.
+    pub fn filter_names(&self) -> Vec<String> {
+        let blocks = (0..self.channels.len()).flat_map(|i| {
+            let block = format!("synthesis.b{}", block_resolution(i));
+            let first = if i == 0 { "conv1" } else { "conv0" };
+            let mut names = vec![block.clone(), format!("{block}.{first}")];
+            if i > 0 {
+                names.push(format!("{block}.conv1"));
+            }
+            names
+        });
+        blocks.map(|name| name + FILTER).collect()
+    }
+
+    /// The shape of the generator that has these tensors (`conv_clamp` none: tensors do not tell).
+    /// `resample_filter` buffers may be there or not.
+    ///
+    /// # Errors
+    /// A tensor that is missing, not expected or of another shape; a resolution outside [`RESOLUTIONS`]; a
+    /// conditional generator or one whose images are not RGB.
+    pub fn from_shapes(shapes: &Shapes) -> Result<Self, ArchError> {
+        refuse_conditional(shapes, "mapping.embed.")?;
+        let rgb = "synthesis.b4.torgb.weight";
+        refuse_other_colours(rgb, dimension(shapes, rgb, 0)?)?;
+        let channels = blocks(shapes, |r| format!("synthesis.b{r}.conv1.weight"))?;
+        let mut mapping_layers = 0;
+        while shapes.contains_key(&format!("mapping.fc{mapping_layers}.weight")) {
+            mapping_layers += 1;
+        }
+        let arch = Self {
+            z_dim: dimension(shapes, "mapping.fc0.weight", 1)?,
+            w_dim: dimension(shapes, "mapping.w_avg", 0)?,
+            mapping_layers,
+            channels,
+            conv_clamp: None,
+        };
+        check(shapes, &arch.tensor_shapes(), &arch.filter_names())?;
+        Ok(arch)
+    }
+}
+
+impl DiscriminatorArch {
+    /// Whether networks of these sizes can be.
+    ///
+    /// # Errors
+    /// The size that cannot.
+    pub fn check(&self) -> Result<(), ArchError> {
+        check_sizes(&self.channels, &[("minibatch-deviation group", self.mbstd_group)])
+    }
+
+    /// The discriminator that StyleGAN2-ADA trains with `generator`: the same channel table and clamp.
+    /// `mbstd_group` is the minibatch standard deviation's group size.
+    pub fn beside(generator: &GeneratorArch, mbstd_group: usize) -> Self {
+        Self { channels: generator.channels.clone(), mbstd_group, conv_clamp: generator.conv_clamp }
+    }
+
+    /// Height and width of the image.
+    pub fn resolution(&self) -> usize {
+        block_resolution(self.channels.len() - 1)
+    }
+
+    /// Every parameter with its shape, in the order of the official state dict, without the constant
+    /// `resample_filter` buffers (see [`DiscriminatorArch::filter_names`]).
+    pub fn tensor_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let mut list = List::default();
+        for i in (1..self.channels.len()).rev() {
+            let block = format!("b{}", block_resolution(i));
+            let (c, after) = (self.channels[i], self.channels[i - 1]);
+            if i + 1 == self.channels.len() {
+                list.conv(&format!("{block}.fromrgb"), 3, c, 1);
+            }
+            list.conv(&format!("{block}.conv0"), c, c, 3);
+            list.conv(&format!("{block}.conv1"), c, after, 3);
+            list.add(&format!("{block}.skip"), "weight", &[after, c, 1, 1]);
+        }
+        let c = self.channels[0];
+        list.conv("b4.conv", c + 1, c, 3);
+        list.add("b4.fc", "weight", &[c, 16 * c]);
+        list.add("b4.fc", "bias", &[c]);
+        list.add("b4.out", "weight", &[1, c]);
+        list.add("b4.out", "bias", &[1]);
+        list.0
+    }
+
+    /// Where official files carry the FIR filter `outer([1, 3, 3, 1]) / 64` as a `[4, 4]` buffer.
+    pub fn filter_names(&self) -> Vec<String> {
+        let last = self.channels.len() - 1;
+        let mut names = vec![format!("b4.conv{FILTER}")];
+        for i in 1..=last {
+            let block = format!("b{}", block_resolution(i));
+            let first = if i == last { &[".fromrgb"][..] } else { &[] };
+            let layers = first.iter().chain(&["", ".conv0", ".conv1", ".skip"]);
+            names.extend(layers.map(|layer| format!("{block}{layer}{FILTER}")));
+        }
+        names
+    }
+
+    /// The shape of the discriminator that has these tensors (`conv_clamp` none and `mbstd_group` 4,
+    /// StyleGAN2-ADA's default: tensors do not tell). `resample_filter` buffers may be there or not.
+    ///
+    /// # Errors
+    /// As [`GeneratorArch::from_shapes`].
+    pub fn from_shapes(shapes: &Shapes) -> Result<Self, ArchError> {
+        refuse_conditional(shapes, "mapping.")?;
+        let channels = blocks(shapes, |r| match r {
+            4 => "b4.conv.weight".into(),
+            _ => format!("b{r}.conv0.weight"),
+        })?;
+        let rgb = format!("b{}.fromrgb.weight", block_resolution(channels.len() - 1));
+        refuse_other_colours(&rgb, dimension(shapes, &rgb, 1)?)?;
+        let arch = Self { channels, mbstd_group: 4, conv_clamp: None };
+        check(shapes, &arch.tensor_shapes(), &arch.filter_names())?;
+        Ok(arch)
+    }
+}
+
+const FILTER: &str = ".resample_filter";
+
+/// StyleGAN2-ADA's `min(channel_base / resolution, channel_max)` at 4, 8, ... `resolution`.
+pub fn channel_table(resolution: usize, base: usize, max: usize) -> Vec<usize> {
+    let blocks = (0..).map(block_resolution).take_while(|&r| r <= resolution);
+    blocks.map(|r| (base / r).min(max)).collect()
+}
+
+#[derive(Default)]
+struct List(Vec<(String, Vec<usize>)>);
+
+impl List {
+    fn add(&mut self, module: &str, name: &str, shape: &[usize]) {
+        self.0.push((format!("{module}.{name}"), shape.to_vec()));
+    }
+
+    fn affine(&mut self, layer: &str, w_dim: usize, channels: usize) {
+        self.add(layer, "affine.weight", &[channels, w_dim]);
+        self.add(layer, "affine.bias", &[channels]);
+    }
+
+    fn conv(&mut self, name: &str, cin: usize, cout: usize, kernel: usize) {
+        self.add(name, "weight", &[cout, cin, kernel, kernel]);
+        self.add(name, "bias", &[cout]);
+    }
+}
+
+fn dimension(shapes: &Shapes, name: &str, axis: usize) -> Result<usize, ArchError> {
+    let shape = shapes.get(name).ok_or_else(|| ArchError::new(name, "missing: every StyleGAN2 network has it"))?;
+    match shape.get(axis) {
+        // Far above any network, far below anything that could overflow.
+        Some(&size) if (1..=1 << 20).contains(&size) => Ok(size),
+        _ => Err(ArchError::new(name, format!("impossible shape {shape:?}"))),
+    }
+}
+
+/// Output channels of the blocks' leading tensors, from 4x4 up to the first resolution that is not there.
+fn blocks(shapes: &Shapes, name: impl Fn(usize) -> String) -> Result<Vec<usize>, ArchError> {
+    let mut channels = vec![dimension(shapes, &name(4), 0)?];
+    while shapes.contains_key(&name(block_resolution(channels.len()))) {
+        let resolution = block_resolution(channels.len());
+        if resolution > *RESOLUTIONS.end() {
+            let problem = format!("resolution above {}", RESOLUTIONS.end());
+            return Err(ArchError::new(name(resolution), problem));
+        }
+        channels.push(dimension(shapes, &name(resolution), 0)?);
+    }
+    if channels.len() < 2 {
+        let problem = "missing: the smallest network that is read is 8x8";
+        return Err(ArchError::new(name(8), problem));
+    }
+    Ok(channels)
+}
+
+fn refuse_conditional(shapes: &Shapes, prefix: &str) -> Result<(), ArchError> {
+    let label = |name: &&String| name.starts_with(prefix);
+    match shapes.keys().find(label) {
+        Some(name) => {
+            Err(ArchError::new(name, "conditional network (c_dim > 0): only unconditional ones are supported"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn refuse_other_colours(name: &str, found: usize) -> Result<(), ArchError> {
+    match found {
+        3 => Ok(()),
+        _ => Err(ArchError::new(name, format!("img_channels = {found}: only RGB networks (3) are supported"))),
+    }
+}
+
+fn check(shapes: &Shapes, tensors: &[(String, Vec<usize>)], filters: &[String]) -> Result<(), ArchError> {
+    let mut unknown: BTreeMap<&str, &[usize]> = shapes.iter().map(|(n, s)| (&n[..], &s[..])).collect();
+    let wanted = tensors.iter().map(|(n, s)| (n, &s[..], true));
+    let filters = filters.iter().map(|n| (n, &[4, 4][..], false));
+    for (name, shape, required) in wanted.chain(filters) {
+        match unknown.remove(&name[..]) {
+            Some(found) if found == shape => {}
+            Some(found) => {
+                let problem = format!("shape {found:?}, expected {shape:?}");
+                return Err(ArchError::new(name, problem));
+            }
+            None if required => return Err(ArchError::new(name, "missing")),
+            None => {}
+        }
+    }
+    match unknown.first_key_value() {
+        Some((name, _)) => Err(ArchError::new(*name, "not a tensor of this network: unsupported architecture")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shapes(list: Vec<(String, Vec<usize>)>) -> Shapes {
+        list.into_iter().collect()
+    }
+
+    fn small() -> GeneratorArch {
+        GeneratorArch { z_dim: 5, w_dim: 6, mapping_layers: 3, channels: vec![4, 7, 2], conv_clamp: None }
+    }
+
+    #[test]
+    fn a_network_is_known_by_its_tensors() {
+        let arch = small();
+        assert_eq!(GeneratorArch::from_shapes(&shapes(arch.tensor_shapes())), Ok(arch.clone()));
+        let critic = DiscriminatorArch::beside(&arch, 4);
+        assert_eq!(DiscriminatorArch::from_shapes(&shapes(critic.tensor_shapes())), Ok(critic));
+    }
+
+    #[test]
+    fn what_is_missing_added_or_reshaped_is_named() {
+        let full = shapes(small().tensor_shapes());
+        for name in full.keys() {
+            let mut without = full.clone();
+            without.remove(name);
+            assert!(GeneratorArch::from_shapes(&without).is_err(), "{name}");
+            let mut reshaped = full.clone();
+            reshaped.entry(name.clone()).or_default().push(1);
+            assert!(GeneratorArch::from_shapes(&reshaped).is_err(), "{name}");
+        }
+        let mut more = full;
+        more.insert("synthesis.b4.conv0.weight".into(), vec![4, 4, 3, 3]);
+        let error = GeneratorArch::from_shapes(&more).unwrap_err();
+        assert_eq!(error.place, "synthesis.b4.conv0.weight");
+    }
+
+    #[test]
+    fn every_ratio_keeps_a_channel_and_only_shares_are_ratios() {
+        let arch = small();
+        let pruned = arch.pruned(0.999_999_999_999_999_9).unwrap();
+        assert_eq!(pruned.channels, [1, 1, 1]);
+        assert_eq!(arch.pruned(0.0).unwrap(), arch);
+        for wrong in [-0.1, 1.0, f64::NAN, f64::INFINITY] {
+            assert!(arch.pruned(wrong).is_err());
+        }
+    }
+}

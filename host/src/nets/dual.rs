@@ -1,0 +1,102 @@
+//! Dual numbers over tensors: a value and, where one is wanted, its directional derivative.
+//!
+//! R1 and path length regularisation need the gradient of a gradient. Every layer of the networks carries
+//! `(primal, tangent)`, so that with `v` the detached first gradient, one ordinary backward pass through
+//! `<., JVP(x; v)>` gives the second-order term exactly, on backends whose autodiff is first-order only.
+//! Without a tangent the same code is the plain forward pass.
+
+use burn::tensor::{Tensor, backend::Backend};
+
+/// A tensor and its directional derivative; no tangent means that it is constant along the direction.
+#[derive(Debug, Clone)]
+pub struct Dual<B: Backend, const D: usize> {
+    /// The value.
+    pub primal: Tensor<B, D>,
+    /// The derivative along the direction, of the same shape.
+    pub tangent: Option<Tensor<B, D>>,
+}
+
+impl<B: Backend, const D: usize> From<Tensor<B, D>> for Dual<B, D> {
+    fn from(primal: Tensor<B, D>) -> Self {
+        Self { primal, tangent: None }
+    }
+}
+
+impl<B: Backend, const D: usize> Dual<B, D> {
+    /// The point `primal`, seen along `tangent` (same shape).
+    pub fn along(primal: Tensor<B, D>, tangent: Tensor<B, D>) -> Self {
+        Self { primal, tangent: Some(tangent) }
+    }
+
+    /// A linear map: it acts on value and derivative alike.
+    pub fn linear<const E: usize>(self, map: impl Fn(Tensor<B, D>) -> Tensor<B, E>) -> Dual<B, E> {
+        Dual { tangent: self.tangent.map(&map), primal: map(self.primal) }
+    }
+
+    /// Adds a constant: the derivative does not see it.
+    pub fn shift(self, constant: Tensor<B, D>) -> Self {
+        Self { primal: self.primal + constant, tangent: self.tangent }
+    }
+
+    /// Multiplies by a constant tensor (broadcasting).
+    pub fn scale(self, constant: Tensor<B, D>) -> Self {
+        Self { primal: self.primal * constant.clone(), tangent: self.tangent.map(|t| t * constant) }
+    }
+
+    /// Multiplies by a number.
+    pub fn gain(self, factor: f32) -> Self {
+        if factor == 1.0 {
+            return self;
+        }
+        self.linear(|t| t.mul_scalar(factor))
+    }
+
+    /// An element-wise function of the value, with its derivative.
+    pub fn function(
+        self,
+        value: impl Fn(Tensor<B, D>) -> Tensor<B, D>,
+        derivative: impl Fn(Tensor<B, D>) -> Tensor<B, D>,
+    ) -> Self {
+        Self { tangent: self.tangent.map(|t| t * derivative(self.primal.clone())), primal: value(self.primal) }
+    }
+
+    /// The element-wise product (broadcasting), by the product rule.
+    pub fn product(self, other: Self) -> Self {
+        let tangent = match (self.tangent, other.tangent) {
+            (None, None) => None,
+            (Some(a), None) => Some(a * other.primal.clone()),
+            (None, Some(b)) => Some(self.primal.clone() * b),
+            (Some(a), Some(b)) => Some(a * other.primal.clone() + self.primal.clone() * b),
+        };
+        Self { primal: self.primal * other.primal, tangent }
+    }
+
+    /// The element-wise sum.
+    pub fn sum_with(self, other: Self) -> Self {
+        let tangent = match (self.tangent, other.tangent) {
+            (None, b) => b,
+            (a, None) => a,
+            (Some(a), Some(b)) => Some(a + b),
+        };
+        Self { primal: self.primal + other.primal, tangent }
+    }
+
+    /// Leaky ReLU with slope 0.2, times `gain`. Piecewise linear: the slope is a constant of the point.
+    pub fn leaky_relu(self, gain: f32) -> Self {
+        let negative = self.primal.clone().detach().lower_elem(0.0).float();
+        let slope = negative.mul_scalar(-0.8 * gain).add_scalar(gain);
+        self.scale(slope)
+    }
+
+    /// Limits to `[-limit, limit]`; outside, the derivative is 0.
+    pub fn clamp(self, limit: f32) -> Self {
+        let inside = self.tangent.as_ref().map(|_| {
+            let size = self.primal.clone().detach().abs();
+            size.lower_equal_elem(limit).float()
+        });
+        Self {
+            primal: self.primal.clamp(-limit, limit),
+            tangent: self.tangent.zip(inside).map(|(t, inside)| t * inside),
+        }
+    }
+}

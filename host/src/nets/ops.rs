@@ -1,0 +1,118 @@
+//! The operations that both networks share: equalised layers, resampling, bias and activation.
+//!
+//! Conventions (gains, pads, order of operations) are those of StyleGAN2-ADA; every function here is linear in
+//! its tensor argument, so that [`Dual`] can push a derivative through it.
+
+use burn::{
+    module::{Module, Param},
+    tensor::{
+        Tensor, TensorData,
+        backend::Backend,
+        module::{conv_transpose2d, conv2d},
+        ops::{ConvOptions, ConvTransposeOptions},
+    },
+};
+
+use super::dual::Dual;
+
+/// What follows a bias.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Activation {
+    /// The identity, gain 1.
+    Linear,
+    /// Leaky ReLU with slope 0.2 and gain sqrt(2).
+    LeakyRelu,
+}
+
+impl Activation {
+    /// The activation with its own gain and an additional `factor`.
+    pub fn apply<B: Backend, const D: usize>(self, x: Dual<B, D>, factor: f32) -> Dual<B, D> {
+        match self {
+            Self::Linear => x.gain(factor),
+            Self::LeakyRelu => x.leaky_relu(std::f32::consts::SQRT_2 * factor),
+        }
+    }
+}
+
+/// A parameter to be filled by [`super::names::load`].
+pub fn parameter<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device) -> Param<Tensor<B, D>> {
+    Param::from_tensor(Tensor::zeros(shape, device))
+}
+
+/// A buffer: part of the module and of its files, never trained.
+pub fn buffer<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device) -> Param<Tensor<B, D>> {
+    Param::from_tensor(Tensor::zeros(shape, device)).set_require_grad(false)
+}
+
+/// A fully connected layer with equalised learning rate: `act(x W^T lr_mult / sqrt(in) + b lr_mult)`.
+#[derive(Module, Debug)]
+pub struct FullyConnected<B: Backend> {
+    /// `[out, in]`.
+    pub weight: Param<Tensor<B, 2>>,
+    /// `[out]`.
+    pub bias: Param<Tensor<B, 1>>,
+}
+
+impl<B: Backend> FullyConnected<B> {
+    /// A layer of zeros.
+    pub fn new(inputs: usize, outputs: usize, device: &B::Device) -> Self {
+        Self { weight: parameter([outputs, inputs], device), bias: parameter([outputs], device) }
+    }
+
+    /// `[batch, in]` to `[batch, out]`.
+    pub fn forward(&self, x: Dual<B, 2>, activation: Activation, lr_mult: f32) -> Dual<B, 2> {
+        let [_, inputs] = self.weight.dims();
+        let gain = lr_mult / (inputs as f32).sqrt();
+        let weight = self.weight.val().transpose().mul_scalar(gain);
+        let bias = self.bias.val().mul_scalar(lr_mult).unsqueeze();
+        let y = x.linear(|t| t.matmul(weight.clone())).shift(bias);
+        activation.apply(y, 1.0)
+    }
+}
+
+/// A convolution bias `[channels]`, for a feature map.
+pub fn channel_bias<B: Backend>(bias: Tensor<B, 1>) -> Tensor<B, 4> {
+    let [channels] = bias.dims();
+    bias.reshape([1, channels, 1, 1])
+}
+
+/// Correlation with `weight` `[out, in, k, k]`.
+pub fn correlate<B: Backend>(x: Tensor<B, 4>, weight: Tensor<B, 4>, stride: usize, padding: usize) -> Tensor<B, 4> {
+    let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
+    conv2d(x, weight, None, options)
+}
+
+/// Stride-2 transposed convolution without padding, `[n, in, h, w]` to `[n, out, 2h + 1, 2w + 1]`;
+/// `weight` is `[out, in, 3, 3]` as stored.
+pub fn transposed<B: Backend>(x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
+    let options = ConvTransposeOptions::new([2, 2], [0, 0], [0, 0], [1, 1], 1);
+    conv_transpose2d(x, weight.swap_dims(0, 1), None, options)
+}
+
+/// The filter `outer([1,3,3,1], [1,3,3,1]) / 64` times `gain`, channel by channel; `pad` on every side
+/// (`(left and top, right and bottom)`), every `down`-th sample kept.
+pub fn fir<B: Backend>(x: Tensor<B, 4>, down: usize, pad: (usize, usize), gain: f32) -> Tensor<B, 4> {
+    let [_, channels, _, _] = x.dims();
+    let taps = [1.0f32, 3.0, 3.0, 1.0];
+    let filter: Vec<f32> = taps.iter().flat_map(|a| taps.map(|b| a * b * gain / 64.0)).collect();
+    let filter =
+        Tensor::<B, 4>::from_data(TensorData::new(filter, [1, 1, 4, 4]), &x.device()).expand([channels, 1, 4, 4]);
+    let (x, padding) = if pad.0 == pad.1 {
+        (x, pad.0)
+    } else {
+        let x = x.pad((pad.0, pad.1, pad.0, pad.1), 0.0f32);
+        (x, 0)
+    };
+    let options = ConvOptions::new([down; 2], [padding; 2], [1, 1], channels);
+    conv2d(x, filter, None, options)
+}
+
+/// Doubles an image: a zero after every sample, then the filter with gain 4.
+pub fn upsample<B: Backend>(image: Tensor<B, 4>) -> Tensor<B, 4> {
+    let [n, c, h, w] = image.dims();
+    let zeros = Tensor::zeros([n, c, h, w, 1], &image.device());
+    let wide = Tensor::cat(vec![image.reshape([n, c, h, w, 1]), zeros], 4);
+    let wide = wide.reshape([n, c, h, 1, 2 * w]);
+    let spread = Tensor::cat(vec![wide.clone(), wide.zeros_like()], 3);
+    fir(spread.reshape([n, c, 2 * h, 2 * w]), 1, (2, 1), 4.0)
+}

@@ -1,0 +1,472 @@
+//! Talks to one board: requests with ids, repeated when no reply comes, with a time limit on everything.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant, SystemTime};
+
+use nickeldime_core::generator::{Latent, Sample};
+use nickeldime_core::link::{
+    Answer, Ask, DeviceError, FrameReader, LatentSource, PROTOCOL_VERSION, Packet, Reply, Request, Sha256Hash, Status,
+    decode, encode,
+};
+use sha2::{Digest, Sha256};
+
+use super::error::PortError;
+use super::info::{BoardInfo, hex};
+use super::rows::{Rows, Taken};
+use super::wire::{SerialWire, Wire};
+
+/// How long a board may take to say hello after its port was opened (a reset on open included).
+const HELLO: Duration = Duration::from_secs(5);
+/// How often hello is said in that time: the first may fall into a reset or behind half a frame.
+const HELLO_AGAIN: Duration = Duration::from_millis(400);
+/// For what needs no more than looking something up, and for one chunk: its erases, and its way at 9600 baud.
+const QUICK: Patience = Patience { quiet: Duration::from_secs(6), tries: 4 };
+/// Between the rows of an image: a slow core without a divider, at a large resolution.
+const ROW: Duration = Duration::from_secs(60);
+/// An image that arrives with holes is asked for again so often.
+const IMAGES: u32 = 3;
+/// An upload goes back to its beginning so often (the board was reset, say).
+const UPLOADS: u32 = 3;
+
+/// How long to wait for a reply, and how often to ask.
+#[derive(Clone, Copy)]
+struct Patience {
+    quiet: Duration,
+    tries: u32,
+}
+
+/// What a reply meant to the one who waits for it.
+enum Heard<T> {
+    /// That was it.
+    End(T),
+    /// A whole part of it: the wait for the next begins anew.
+    More,
+    /// Not the end; the wait goes on and gets no longer.
+    Other,
+}
+
+/// How an upload went.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sent {
+    /// Bytes that went over the line, of the pack alone.
+    pub bytes: u64,
+    /// The board had this pack already.
+    pub already_loaded: bool,
+    /// Where an interrupted upload went on; 0 for a new one.
+    pub resumed_at: u64,
+    /// Time that it took.
+    pub elapsed: Duration,
+}
+
+/// An image from a board.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    /// Width and height.
+    pub resolution: usize,
+    /// RGB bytes, `3 * resolution * resolution`, in row order.
+    pub rgb: Vec<u8>,
+    /// SHA-256 of them, as the board computed it and as they arrived.
+    pub sha256: Sha256Hash,
+    /// Time that it took, its way over the line included.
+    pub elapsed: Duration,
+}
+
+/// A connection to one board.
+pub struct Client {
+    wire: Box<dyn Wire>,
+    port: String,
+    reader: FrameReader<Vec<u8>>,
+    inbox: Vec<u8>,
+    next_id: u32,
+    heard_bytes: u64,
+    heard_frames: u64,
+    board: BoardInfo,
+}
+
+impl Client {
+    /// Opens a port and says hello.
+    ///
+    /// # Errors
+    /// Why the port does not open, or nobody there speaks the protocol.
+    pub fn open(port: &str) -> Result<Self, PortError> {
+        Self::open_within(port, HELLO)
+    }
+
+    /// [`open`](Self::open), with another limit for the hello.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_within(port: &str, limit: Duration) -> Result<Self, PortError> {
+        Self::over(Box::new(SerialWire::open(port)?), port, limit)
+    }
+
+    /// A connection over any line; `port` is its name in errors.
+    ///
+    /// # Errors
+    /// When nobody there speaks the protocol.
+    pub fn over(wire: Box<dyn Wire>, port: &str, limit: Duration) -> Result<Self, PortError> {
+        let mut client = Self {
+            wire,
+            port: port.to_owned(),
+            reader: FrameReader::new(vec![0; 8192]),
+            inbox: Vec::new(),
+            next_id: first_id(),
+            heard_bytes: 0,
+            heard_frames: 0,
+            board: BoardInfo::default(),
+        };
+        client.board = client.hello(limit)?;
+        Ok(client)
+    }
+
+    /// What the board said about itself, last.
+    pub fn board(&self) -> &BoardInfo {
+        &self.board
+    }
+
+    /// How the board is.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn status(&mut self) -> Result<Status, PortError> {
+        self.ask(Ask::Status, QUICK, "status", |answer| match answer {
+            Answer::Status(status) => Heard::End(status),
+            _ => Heard::Other,
+        })
+    }
+
+    /// Stops an image that the board is making; returns how many rows it had sent.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn cancel(&mut self) -> Result<u16, PortError> {
+        let patience = Patience { quiet: ROW, tries: 1 };
+        self.ask(Ask::Cancel, patience, "cancel", |answer| match answer {
+            Answer::Cancelled { rows } => Heard::End(rows),
+            _ => Heard::Other,
+        })
+    }
+
+    /// Sends a pack and makes it the board's model; `progress(done, total)` counts its bytes. The bytes are not looked
+    /// at: whether they are a pack is the caller's question first and the board's in the end.
+    ///
+    /// # Errors
+    /// [`PortError::TooLarge`] before anything is sent; [`PortError::Refused`]; or that the line broke. The board keeps
+    /// the model that it had, but for one case: when only the answer to the last request got lost
+    /// ([`PortError::Lost`], [`PortError::Timeout`]) the new one may be loaded already. The next hello tells, and
+    /// uploading the same pack again then sends nothing.
+    pub fn upload(&mut self, pack: &[u8], progress: &mut dyn FnMut(u64, u64)) -> Result<Sent, PortError> {
+        let started = Instant::now();
+        let total = pack.len() as u64;
+        let sha256: Sha256Hash = Sha256::digest(pack).into();
+        let (free, storage) = (u64::from(self.board.free), u64::from(self.board.storage));
+        let mut sent = Sent { bytes: 0, already_loaded: false, resumed_at: 0, elapsed: Duration::ZERO };
+        if self.board.model.as_ref().is_some_and(|model| model.sha256 == sha256) {
+            progress(total, total);
+            return Ok(Sent { already_loaded: true, elapsed: started.elapsed(), ..sent });
+        }
+        let Some(len) = u32::try_from(total).ok().filter(|_| total <= free) else {
+            return Err(PortError::TooLarge { len: total, free, storage });
+        };
+        for attempt in 1.. {
+            match self.upload_once(pack, len, sha256, &mut sent, progress) {
+                // The board was reset in the middle, or another host aborted: it has forgotten the upload.
+                Err(PortError::Refused(DeviceError::NoUpload)) if attempt < UPLOADS => {}
+                Err(error) => return Err(error),
+                Ok(()) => break,
+            }
+        }
+        self.board = self.hello(HELLO)?;
+        sent.elapsed = started.elapsed();
+        Ok(sent)
+    }
+
+    fn upload_once(
+        &mut self,
+        pack: &[u8],
+        len: u32,
+        sha256: Sha256Hash,
+        sent: &mut Sent,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), PortError> {
+        let begun = self.ask(Ask::UploadBegin { len, sha256 }, QUICK, "upload begin", |answer| match answer {
+            Answer::Ready { offset, chunk, .. } => Heard::End(Some((offset, chunk))),
+            Answer::Committed { .. } => Heard::End(None),
+            _ => Heard::Other,
+        })?;
+        let Some((mut offset, chunk)) = begun else {
+            sent.already_loaded = true;
+            return Ok(());
+        };
+        let chunk = chunk.max(1) as usize;
+        sent.resumed_at = u64::from(offset);
+        let mut corrections = 0;
+        while offset < len {
+            progress(u64::from(offset), u64::from(len));
+            let from = offset as usize;
+            let data = &pack[from..pack.len().min(from + chunk)];
+            let ask = Ask::UploadChunk { offset, data };
+            let acknowledged = self.ask(ask, QUICK, "upload", |answer| match answer {
+                Answer::Ack { offset } => Heard::End(offset),
+                _ => Heard::Other,
+            });
+            sent.bytes += data.len() as u64;
+            offset = match acknowledged {
+                Ok(next) if next > offset => next.min(len),
+                Err(PortError::Refused(DeviceError::WrongOffset { expected })) if corrections < 8 => {
+                    corrections += 1;
+                    expected.min(len)
+                }
+                Ok(expected) => return Err(PortError::Refused(DeviceError::WrongOffset { expected })),
+                Err(error) => return Err(error),
+            };
+        }
+        progress(u64::from(len), u64::from(len));
+        // The board hashes the whole pack, twice: 50 kB/s is a slow core.
+        let patience = Patience { quiet: Duration::from_secs(10 + u64::from(len) / 50_000), tries: 3 };
+        self.ask(Ask::UploadCommit { sha256 }, patience, "verifying the pack", |answer| match answer {
+            Answer::Committed { .. } => Heard::End(()),
+            _ => Heard::Other,
+        })
+    }
+
+    /// Has the board make one image. `row(y, rgb)` sees its rows as they come, from the top; when some get lost the
+    /// image is made again and its rows come again. Breaking off stops the board too.
+    ///
+    /// # Errors
+    /// [`PortError::LatentTooLong`] before anything is sent; [`PortError::Refused`], [`PortError::Stopped`],
+    /// [`PortError::Damaged`], or that the line broke.
+    pub fn sample(
+        &mut self,
+        sample: &Sample<'_>,
+        row: &mut dyn FnMut(usize, &[u8]) -> ControlFlow<()>,
+    ) -> Result<Image, PortError> {
+        let Some(model) = &self.board.model else {
+            return Err(PortError::Refused(DeviceError::NoModel));
+        };
+        let resolution = usize::from(model.resolution);
+        let (given, room) = (numbers(&sample.latent), usize::from(self.board.latents));
+        if given > room {
+            return Err(PortError::LatentTooLong { given, room });
+        }
+        let latent_bytes: Vec<u8> = match sample.latent {
+            Latent::Seed(_) => Vec::new(),
+            Latent::Z(z) => z.iter().flat_map(|number| number.to_le_bytes()).collect(),
+            Latent::W(w) => w.iter().flat_map(|number| number.to_le_bytes()).collect(),
+        };
+        let latent = match sample.latent {
+            Latent::Seed(seed) => LatentSource::Seed(seed),
+            Latent::Z(_) => LatentSource::Z(&latent_bytes),
+            Latent::W(_) => LatentSource::W(&latent_bytes),
+        };
+        let ask = Ask::Sample { latent, psi: sample.psi, noise: sample.noise };
+        for _ in 0..IMAGES {
+            match self.sample_once(ask, resolution, row) {
+                Ok(Some(image)) => return Ok(image),
+                // Rows got lost: whatever is still on its way has an old id and is passed over.
+                Ok(None) => {
+                    self.cancel()?;
+                }
+                Err(PortError::Stopped) => {
+                    self.cancel()?;
+                    return Err(PortError::Stopped);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(PortError::Damaged { port: self.port.clone(), tries: IMAGES })
+    }
+
+    /// One try at an image; none when rows got lost.
+    fn sample_once(
+        &mut self,
+        ask: Ask<'_>,
+        resolution: usize,
+        row: &mut dyn FnMut(usize, &[u8]) -> ControlFlow<()>,
+    ) -> Result<Option<Image>, PortError> {
+        let started = Instant::now();
+        let mut rows = Rows::new(resolution);
+        let patience = Patience { quiet: ROW, tries: 1 };
+        let done = self.ask(ask, patience, "making an image", |answer| match answer {
+            Answer::Row { y, x, rgb } => match rows.take(usize::from(y), usize::from(x), rgb) {
+                Taken::Piece => Heard::Other,
+                Taken::Row(whole) if row(usize::from(y), whole).is_break() => Heard::End(Err(Some(PortError::Stopped))),
+                Taken::Row(_) => Heard::More,
+                Taken::Gap => Heard::End(Err(None)),
+            },
+            Answer::Done { sha256, .. } => Heard::End(Ok(sha256)),
+            _ => Heard::Other,
+        })?;
+        let sha256 = match done {
+            Ok(sha256) => sha256,
+            Err(Some(error)) => return Err(error),
+            Err(None) => return Ok(None),
+        };
+        let Some(rgb) = rows.whole().filter(|rgb| sha256 == Sha256Hash::from(Sha256::digest(rgb))) else {
+            return Ok(None);
+        };
+        Ok(Some(Image { resolution, rgb, sha256, elapsed: started.elapsed() }))
+    }
+
+    fn hello(&mut self, limit: Duration) -> Result<BoardInfo, PortError> {
+        let end = Instant::now() + limit;
+        let id = self.new_id();
+        let (bytes, frames) = (self.heard_bytes, self.heard_frames);
+        loop {
+            // The zero ends whatever half a frame an earlier program left.
+            self.tell(&[0])?;
+            self.say(id, Ask::Hello { protocol: PROTOCOL_VERSION })?;
+            let again = (Instant::now() + HELLO_AGAIN).min(end);
+            while let Some(payload) = self.frame(again)? {
+                // These three fields are first in every version, whatever the rest of the hello has become.
+                let Ok(((1, from, 0, device), _)) = postcard::take_from_bytes::<(u8, u32, u8, u16)>(payload) else {
+                    continue;
+                };
+                if from != id {
+                    continue;
+                }
+                let board = match decode(payload) {
+                    _ if device != PROTOCOL_VERSION => None,
+                    Some(Packet::Reply(Reply { answer: Answer::Hello(hello), .. })) => Some(BoardInfo::from(hello)),
+                    _ => None,
+                };
+                let port = self.port.clone();
+                return match board {
+                    Some(board) => match board.oddity() {
+                        None => Ok(board),
+                        Some(what) => Err(PortError::OddHello { port, what }),
+                    },
+                    None if device == PROTOCOL_VERSION => {
+                        let what = format!("it is not one of version {device}, which it says it is");
+                        Err(PortError::OddHello { port, what })
+                    }
+                    None => Err(PortError::WrongProtocol { port, device }),
+                };
+            }
+            if Instant::now() >= end {
+                let port = self.port.clone();
+                let bytes = self.heard_bytes - bytes;
+                let ours = self.heard_frames > frames;
+                return Err(if bytes > 0 && !ours {
+                    PortError::NotOurs { port, bytes }
+                } else {
+                    PortError::Silent { port }
+                });
+            }
+        }
+    }
+
+    /// Asks, again and again as `patience` has it, and gives the replies to `hear` until it has heard the end.
+    fn ask<T>(
+        &mut self,
+        ask: Ask<'_>,
+        patience: Patience,
+        during: &'static str,
+        mut hear: impl FnMut(Answer<'_>) -> Heard<T>,
+    ) -> Result<T, PortError> {
+        let id = self.new_id();
+        for _ in 0..patience.tries {
+            self.say(id, ask)?;
+            let mut end = Instant::now() + patience.quiet;
+            while let Some(payload) = self.frame(end)? {
+                let Some(Packet::Reply(Reply { id: of, answer })) = decode(payload) else { continue };
+                if of != id {
+                    continue;
+                }
+                if let Answer::Error(error) = answer {
+                    return Err(PortError::Refused(error));
+                }
+                match hear(answer) {
+                    Heard::End(result) => return Ok(result),
+                    Heard::More => end = Instant::now() + patience.quiet,
+                    Heard::Other => {}
+                }
+            }
+        }
+        Err(PortError::Timeout { port: self.port.clone(), during })
+    }
+
+    /// The next whole frame before `end`; none when there was none, however much else came.
+    fn frame(&mut self, end: Instant) -> Result<Option<&[u8]>, PortError> {
+        let mut whole = false;
+        while !whole {
+            if self.inbox.is_empty() {
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Ok(None);
+                }
+                let mut buf = [0; 4096];
+                let result = self.wire.receive(&mut buf, left);
+                let n = result.map_err(|cause| PortError::Lost { port: self.port.clone(), cause })?;
+                if n == 0 {
+                    continue;
+                }
+                self.heard_bytes += n as u64;
+                self.inbox.extend_from_slice(&buf[..n]);
+            }
+            let mut taken = 0;
+            for &byte in &self.inbox {
+                taken += 1;
+                if self.reader.push(byte) {
+                    whole = true;
+                    break;
+                }
+            }
+            self.inbox.drain(..taken);
+        }
+        self.heard_frames += 1;
+        Ok(Some(self.reader.payload()))
+    }
+
+    fn say(&mut self, id: u32, ask: Ask<'_>) -> Result<(), PortError> {
+        let data = match ask {
+            Ask::UploadChunk { data, .. } => data.len(),
+            Ask::Sample { latent: LatentSource::Z(bytes) | LatentSource::W(bytes), .. } => bytes.len(),
+            _ => 0,
+        };
+        let mut buf = vec![0; data + data / 200 + 128];
+        let Ok(frame) = encode(&Packet::Request(Request { id, ask }), &mut buf) else {
+            unreachable!("the buffer is longer than the longest frame of {data} bytes")
+        };
+        // Borrowed from `buf`, not from `self`.
+        self.tell(frame)
+    }
+
+    fn tell(&mut self, bytes: &[u8]) -> Result<(), PortError> {
+        self.wire.send(bytes, QUICK.quiet).map_err(|cause| match cause.kind() {
+            std::io::ErrorKind::TimedOut => PortError::Silent { port: self.port.clone() },
+            _ => PortError::Lost { port: self.port.clone(), cause },
+        })
+    }
+
+    fn new_id(&mut self) -> u32 {
+        let id = self.next_id;
+        self.next_id = self.next_id.wrapping_add(1);
+        id
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let model = self.board.model.as_ref().map(|model| hex(&model.sha256));
+        f.debug_struct("Client").field("port", &self.port).field("model", &model).finish_non_exhaustive()
+    }
+}
+
+/// How many numbers a latent sends along.
+fn numbers(latent: &Latent<'_>) -> usize {
+    match latent {
+        Latent::Seed(_) => 0,
+        Latent::Z(z) => z.len(),
+        Latent::W(w) => w.len(),
+    }
+}
+
+/// Different from one run of the program to the next, so that late replies to an earlier one are known as such.
+fn first_id() -> u32 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    std::process::id().rotate_left(16) ^ now.as_micros() as u32
+}
+
+#[cfg(test)]
+mod tests;

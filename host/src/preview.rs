@@ -1,0 +1,183 @@
+//! A float generator on the host, ready to draw.
+
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+use ndarray::Array2;
+
+use crate::{
+    backend::Cpu,
+    checkpoint::weights::GeneratorWeights,
+    nets::{
+        arch::{GeneratorArch, block_resolution},
+        generator::{Generator, Noise},
+        names::{self, LoadError},
+        tap::Tap,
+    },
+    quantise::Ranges,
+    random::{latents, noise_maps},
+};
+
+/// Images at a time.
+const BATCH: usize = 8;
+
+/// What images are drawn from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Latents {
+    /// The device's own latents.
+    Seeds(Vec<u64>),
+    /// z, `[images, z_dim]`.
+    Z(Array2<f32>),
+    /// w, `[images, w_dim]`, the same for every layer. Truncation has no effect on them.
+    W(Array2<f32>),
+}
+
+impl Latents {
+    /// How many images they make.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Seeds(seeds) => seeds.len(),
+            Self::Z(rows) | Self::W(rows) => rows.nrows(),
+        }
+    }
+
+    /// Whether they make none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The seed of image `index`: its own, or (for z and w) its number.
+    pub fn seed(&self, index: usize) -> u64 {
+        match self {
+            Self::Seeds(seeds) => seeds[index],
+            Self::Z(_) | Self::W(_) => index as u64,
+        }
+    }
+}
+
+/// What is added to the feature maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoiseMode {
+    /// Nothing.
+    None,
+    /// The stored maps.
+    Const,
+    /// The device's random noise, by each image's seed.
+    Random,
+}
+
+/// Why there are no images.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PreviewError {
+    /// Latents of another width than the generator's.
+    #[error("the latents are {given} wide, the model's are {expected}")]
+    Width {
+        /// Of the latents.
+        given: usize,
+        /// Of the generator.
+        expected: usize,
+    },
+    /// The caller wanted no more.
+    #[error("stopped: nothing was written")]
+    Stopped,
+}
+
+/// A float generator.
+pub struct Preview {
+    generator: Generator<Cpu>,
+    arch: GeneratorArch,
+}
+
+impl Preview {
+    /// Takes the weights in.
+    ///
+    /// # Errors
+    /// Weights that do not fit their architecture.
+    pub fn new(weights: &GeneratorWeights) -> Result<Self, LoadError> {
+        let empty = Generator::new(&weights.arch, &Default::default());
+        Ok(Self { generator: names::load(empty, &weights.tensors)?, arch: weights.arch.clone() })
+    }
+
+    /// Height and width of the images.
+    pub fn resolution(&self) -> usize {
+        self.arch.resolution()
+    }
+
+    /// The images, each `[3, height, width]` row-major, about [-1, 1], not limited. `going_on` is told how many are done and
+    /// answers whether to go on.
+    ///
+    /// # Errors
+    /// Latents of another width than the generator's, or `going_on` broke off.
+    pub fn images(
+        &self,
+        latents: &Latents,
+        psi: f32,
+        noise: NoiseMode,
+        going_on: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Vec<Vec<f32>>, PreviewError> {
+        let mut images = Vec::with_capacity(latents.len());
+        for start in (0..latents.len()).step_by(BATCH) {
+            let end = latents.len().min(start + BATCH);
+            let ws = self.ws(latents, start, end, psi)?;
+            let seeds: Vec<u64> = (start..end).map(|i| latents.seed(i)).collect();
+            let batch = self.generator.synthesise(ws, &self.noise(noise, &seeds));
+            let values: Vec<f32> = batch.into_data().iter().collect();
+            images.extend(values.chunks(values.len() / (end - start)).map(<[f32]>::to_vec));
+            if !going_on(end) {
+                return Err(PreviewError::Stopped);
+            }
+        }
+        Ok(images)
+    }
+
+    /// The ranges of all activations over the images of `seeds`, for the quantiser: noise as asked, no truncation.
+    pub fn ranges(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Ranges {
+        let mut ranges = Ranges::new();
+        for (i, seeds) in seeds.chunks(BATCH).enumerate() {
+            let ws = self.generator.ws(latents(seeds, self.arch.z_dim, &Default::default()));
+            let noise = self.noise(noise, seeds);
+            self.generator.synthesise_tapped(ws.into(), &noise, &mut Observe(&mut ranges));
+            progress(i * BATCH + seeds.len());
+        }
+        ranges
+    }
+
+    fn ws(&self, given: &Latents, start: usize, end: usize, psi: f32) -> Result<Tensor<Cpu, 3>, PreviewError> {
+        let device = Default::default();
+        let rows = |rows: &Array2<f32>, width: usize| {
+            if rows.ncols() != width {
+                return Err(PreviewError::Width { given: rows.ncols(), expected: width });
+            }
+            let values: Vec<f32> = rows.rows().into_iter().skip(start).take(end - start).flatten().copied().collect();
+            Ok(Tensor::<Cpu, 2>::from_data(TensorData::new(values, [end - start, width]), &device))
+        };
+        let z = match given {
+            Latents::W(w) => return Ok(self.generator.broadcast(rows(w, self.arch.w_dim)?)),
+            Latents::Z(z) => rows(z, self.arch.z_dim)?,
+            Latents::Seeds(seeds) => latents(&seeds[start..end], self.arch.z_dim, &device),
+        };
+        Ok(self.generator.mapping.truncate(self.generator.ws(z), psi, None))
+    }
+
+    fn noise(&self, mode: NoiseMode, seeds: &[u64]) -> Noise<Cpu> {
+        match mode {
+            NoiseMode::None => Noise::None,
+            NoiseMode::Const => Noise::Const,
+            NoiseMode::Random => {
+                let layers = 2 * self.arch.channels.len() - 1;
+                let sizes: Vec<usize> = (0..layers).map(|l| block_resolution(l.div_ceil(2))).collect();
+                Noise::Maps(noise_maps(seeds, &sizes, &Default::default()))
+            }
+        }
+    }
+}
+
+/// Feeds a quantiser's ranges.
+struct Observe<'a>(&'a mut Ranges);
+
+impl<B: Backend> Tap<B> for Observe<'_> {
+    fn see<const D: usize>(&mut self, name: &str, tensor: &Tensor<B, D>) {
+        let values: Vec<f32> = tensor.to_data().iter().collect();
+        self.0.observe(name, &values);
+    }
+}

@@ -1,0 +1,521 @@
+//! The pack writer: `docs/format.md`, from the other side.
+
+use std::ops::Range;
+
+use nickeldime_core::number::{FRACTION_BITS, MAX_OFFSET};
+use nickeldime_core::pack::layout::{
+    ALIGNMENT, Block, Conv, Dense, Header, MAGIC, MAX_BLOCKS, MAX_FEATURES, MAX_MAPPING_LAYERS, MAX_NAME,
+    MAX_ROW_SCALE, NoiseMap, PREFIX_LEN, ToRgb, W_FRACTION,
+};
+use nickeldime_core::pack::verify::{MAX_IMAGE_FRACTION, MAX_RGB_LIMIT, MODULATION_SHIFTS, accumulator_fits};
+use nickeldime_core::pack::{FORMAT_VERSION, NoiseKind, Pack, PackError, WeightWidth, content_hash};
+use thiserror::Error;
+
+use super::calibrate::{HEADROOM, Ranges};
+use super::float_mapping::{Layer, map_calibration_latents};
+use super::integers::{Row, gain, quantise_row, requant};
+use crate::checkpoint::weights::GeneratorWeights;
+use crate::nets::arch::block_resolution;
+
+/// Learning-rate multiplier of the mapping network: its stored weights are this much larger than they act.
+const MAPPING_LR: f64 = 0.01;
+
+/// Extra headroom of fixed-point results that are 32 bits wide anyway.
+const WIDE_HEADROOM: f64 = 8.0;
+
+/// Choices of the packer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackOptions {
+    /// For people; at most 64 bytes.
+    pub name: String,
+    /// Weights of the mapping network. It is small and its rounding costs most of the fidelity, so 16 bits is the default.
+    pub mapping: WeightWidth,
+    /// Weights of the affine layers (styles).
+    pub affine: WeightWidth,
+    /// Weights of the toRGB layers.
+    pub rgb: WeightWidth,
+    /// The noise that the pack is to be shown with.
+    pub noise: NoiseKind,
+    /// Stores the constant noise maps, of layers whose strength is not 0.
+    pub const_noise: Option<WeightWidth>,
+}
+
+impl Default for PackOptions {
+    /// 16-bit mapping, 8 bits elsewhere, no noise.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            mapping: WeightWidth::I16,
+            affine: WeightWidth::I8,
+            rgb: WeightWidth::I8,
+            noise: NoiseKind::None,
+            const_noise: None,
+        }
+    }
+}
+
+/// Bytes of a pack by part; they add up to its length.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Parts {
+    /// Weights of the mapping network.
+    pub mapping: usize,
+    /// Weights of the affine layers.
+    pub affine: usize,
+    /// Weights of the 3x3 convolutions.
+    pub conv: usize,
+    /// Weights of the toRGB layers.
+    pub torgb: usize,
+    /// Noise maps.
+    pub noise: usize,
+    /// Header, scales, biases, the constant, the average w, and padding.
+    pub tables: usize,
+}
+
+/// A pack and what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackFile {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// Its bytes by part.
+    pub parts: Parts,
+}
+
+/// Why weights cannot become a pack.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PackWriteError {
+    /// A tensor that the architecture has is not among the weights, or has another number of elements.
+    #[error("tensor {0} is missing or has the wrong size")]
+    Tensor(String),
+    /// A tensor or a range holds numbers that are not finite.
+    #[error("{0} holds a number that is not finite")]
+    NotFinite(String),
+    /// The ranges lack an activation.
+    #[error("activation {0} was never observed: calibrate on some latents first")]
+    NotCalibrated(String),
+    /// A layer's numbers are too far apart for the pack's scales.
+    #[error("the scale of {0} does not fit in the pack's format")]
+    Scale(String),
+    /// An architecture or name beyond the format's limits.
+    #[error("{0} is beyond the pack format's limit of {1}")]
+    Limit(&'static str, usize),
+    /// The finished pack does not verify.
+    #[error("the finished pack does not verify: {0}")]
+    Verify(PackError),
+}
+
+/// Quantises a generator and writes its pack. `ranges` cover `bR.conv0.mid`, `bR.convK.out` and `bR.img` of every block.
+///
+/// # Errors
+/// Every [`PackWriteError`]; the finished pack has passed [`Pack::open`], overflow proof included.
+pub fn write_pack(
+    weights: &GeneratorWeights,
+    ranges: &Ranges,
+    options: &PackOptions,
+) -> Result<PackFile, PackWriteError> {
+    let mut writer = Writer { weights, ranges, options, blob: Blob::default() };
+    let mut header = writer.header()?;
+
+    // The header's own length decides where the arrays begin, and its offsets decide its length: varints only grow, so a
+    // few rounds settle it.
+    let mut base = aligned(PREFIX_LEN + encode(&header).len());
+    loop {
+        let moved = at_base(&header, base);
+        let encoded = encode(&moved);
+        let wanted = aligned(PREFIX_LEN + encoded.len());
+        if wanted <= base {
+            header = moved;
+            break;
+        }
+        base = wanted;
+    }
+    let encoded = encode(&header);
+
+    let mut bytes = vec![0; PREFIX_LEN];
+    bytes.extend_from_slice(&encoded);
+    bytes.resize(base, 0);
+    bytes.extend_from_slice(&writer.blob.bytes);
+    let total = u32::try_from(bytes.len()).map_err(|_| PackWriteError::Limit("the pack", u32::MAX as usize))?;
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8..10].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes[12..16].copy_from_slice(&total.to_le_bytes());
+    bytes[16..20].copy_from_slice(&(encoded.len() as u32).to_le_bytes());
+    let hash = content_hash(&bytes);
+    bytes[32..64].copy_from_slice(&hash);
+
+    Pack::open(&bytes).map_err(PackWriteError::Verify)?;
+    let mut parts = writer.blob.parts;
+    parts.tables = bytes.len() - parts.mapping - parts.affine - parts.conv - parts.torgb - parts.noise;
+    Ok(PackFile { bytes, parts })
+}
+
+/// Rounds up to the pack's alignment.
+fn aligned(len: usize) -> usize {
+    len.next_multiple_of(ALIGNMENT)
+}
+
+fn encode(header: &Header<'_>) -> Vec<u8> {
+    // The largest header is below 3 kB: 9 blocks of at most 250 bytes and 16 mapping layers of at most 25.
+    let mut buffer = vec![0; 1 << 14];
+    let len = postcard::to_slice(header, &mut buffer).expect("a header is far smaller than its buffer").len();
+    buffer.truncate(len);
+    buffer
+}
+
+/// The header with all offsets, which counted from the arrays' beginning, moved to where that is.
+fn at_base<'a>(header: &Header<'a>, base: usize) -> Header<'a> {
+    let mut header = header.clone();
+    let base = base as u32;
+    let dense = |d: &mut Dense| {
+        for offset in [&mut d.weights, &mut d.scales, &mut d.biases] {
+            *offset += base;
+        }
+    };
+    let conv = |c: &mut Conv| {
+        dense(&mut c.affine);
+        c.weights += base;
+        c.biases += base;
+        if let Some(map) = &mut c.noise_map {
+            map.values += base;
+        }
+    };
+    header.w_average += base;
+    header.constant += base;
+    header.mapping.iter_mut().for_each(dense);
+    for block in &mut header.blocks {
+        block.conv0.iter_mut().for_each(conv);
+        conv(&mut block.conv1);
+        dense(&mut block.torgb.affine);
+        dense(&mut block.torgb.rgb);
+    }
+    header
+}
+
+/// The arrays, each aligned.
+#[derive(Debug, Default)]
+struct Blob {
+    bytes: Vec<u8>,
+    parts: Parts,
+}
+
+impl Blob {
+    /// Appends an array and returns its offset from the first one, and its length.
+    fn push(&mut self, array: impl IntoIterator<Item = u8>) -> (u32, usize) {
+        let start = self.bytes.len();
+        self.bytes.extend(array);
+        let len = self.bytes.len() - start;
+        self.bytes.resize(aligned(self.bytes.len()), 0);
+        (start as u32, len)
+    }
+
+    fn push_i32(&mut self, values: impl IntoIterator<Item = i32>) -> u32 {
+        self.push(values.into_iter().flat_map(i32::to_le_bytes)).0
+    }
+
+    fn push_weights(&mut self, values: impl IntoIterator<Item = i16>, width: WeightWidth) -> (u32, usize) {
+        match width {
+            WeightWidth::I8 => self.push(values.into_iter().map(|v| v as i8 as u8)),
+            WeightWidth::I16 => self.push(values.into_iter().flat_map(i16::to_le_bytes)),
+        }
+    }
+}
+
+/// A real as `i32` with a factor applied, saturated.
+fn fixed(value: f64, factor: f64) -> i32 {
+    (value * factor).round().clamp(-f64::from(i32::MAX), f64::from(i32::MAX)) as i32
+}
+
+struct Writer<'a> {
+    weights: &'a GeneratorWeights,
+    ranges: &'a Ranges,
+    options: &'a PackOptions,
+    blob: Blob,
+}
+
+impl<'a> Writer<'a> {
+    fn header(&mut self) -> Result<Header<'a>, PackWriteError> {
+        let arch = &self.weights.arch;
+        let name = self.options.name.as_str();
+        let features = [arch.z_dim, arch.w_dim].into_iter().chain(arch.channels.iter().copied());
+        for (what, limit, ok) in [
+            ("the name's length", MAX_NAME, name.len() <= MAX_NAME),
+            ("a width", MAX_FEATURES, features.max().is_some_and(|n| n <= MAX_FEATURES)),
+            ("the number of blocks", MAX_BLOCKS, arch.channels.len() <= MAX_BLOCKS),
+            ("the number of mapping layers", MAX_MAPPING_LAYERS, arch.mapping_layers <= MAX_MAPPING_LAYERS),
+        ] {
+            if !ok {
+                return Err(PackWriteError::Limit(what, limit));
+            }
+        }
+
+        let mapping = self.mapping_layers()?;
+        let (largest, ws) = map_calibration_latents(&mapping, arch.z_dim);
+        let mut tables = Vec::new();
+        for (index, (layer, largest)) in mapping.iter().zip(largest).enumerate() {
+            let last = index + 1 == mapping.len();
+            let fraction = if last { W_FRACTION } else { wide_fraction(largest) };
+            let what = format!("mapping.fc{index}");
+            let (table, bytes) = self.dense(layer, self.options.mapping, fraction, &what)?;
+            self.blob.parts.mapping += bytes;
+            tables.push(table);
+        }
+        let average = self.tensor("mapping.w_avg", arch.w_dim)?;
+        let w_average = self.blob.push_i32(average.iter().map(|&v| fixed(v, 65536.0)));
+
+        let channels = arch.channels[0];
+        let constant = self.tensor("synthesis.b4.const", 16 * channels)?;
+        let mut scale = activation_scale(constant.iter().fold(0f64, |m, v| m.max(v.abs())), 1.0);
+        let channel_last = (0..16).flat_map(|p| (0..channels).map(move |c| c * 16 + p));
+        let values = channel_last.map(|i| fixed(constant[i], 1.0 / scale) as i16);
+        let constant = self.blob.push_weights(values, WeightWidth::I16).0;
+
+        let image_fraction = self.image_fraction()?;
+        let mut blocks = Vec::new();
+        for index in 0..arch.channels.len() {
+            let (block, out) = self.block(index, scale, image_fraction, &ws)?;
+            scale = out;
+            blocks.push(block);
+        }
+        Ok(Header {
+            name,
+            z_dim: arch.z_dim as u16,
+            w_dim: arch.w_dim as u16,
+            image_fraction,
+            noise: self.options.noise,
+            const_noise: self.options.const_noise.is_some(),
+            w_average,
+            constant,
+            // The lengths have been checked against the format's limits.
+            mapping: tables.into_iter().collect(),
+            blocks: blocks.into_iter().collect(),
+        })
+    }
+
+    /// A tensor's values, checked.
+    fn tensor(&self, name: &str, len: usize) -> Result<Vec<f64>, PackWriteError> {
+        let tensor = self.weights.tensors.get(name).filter(|t| t.len() == len);
+        let tensor = tensor.ok_or_else(|| PackWriteError::Tensor(name.to_owned()))?;
+        let values: Vec<f64> = tensor.iter().map(|&v| f64::from(v)).collect();
+        if values.iter().all(|v| v.is_finite()) { Ok(values) } else { Err(PackWriteError::NotFinite(name.to_owned())) }
+    }
+
+    /// The largest magnitude of an activation.
+    fn range(&self, name: &str) -> Result<f64, PackWriteError> {
+        let largest = self.ranges.largest(name).ok_or_else(|| PackWriteError::NotCalibrated(name.to_owned()))?;
+        if largest.is_finite() { Ok(largest.into()) } else { Err(PackWriteError::NotFinite(name.to_owned())) }
+    }
+
+    /// A fully connected layer of the checkpoint, with its gains and `factor` applied.
+    fn layer(&self, name: &str, inputs: usize, outputs: usize, gains: [f64; 2]) -> Result<Layer, PackWriteError> {
+        let [weight_gain, bias_gain] = gains;
+        let mut weights = self.tensor(&format!("{name}.weight"), inputs * outputs)?;
+        let mut biases = self.tensor(&format!("{name}.bias"), outputs)?;
+        weights.iter_mut().for_each(|w| *w *= weight_gain / (inputs as f64).sqrt());
+        biases.iter_mut().for_each(|b| *b *= bias_gain);
+        Ok(Layer { inputs, weights, biases })
+    }
+
+    /// The mapping network, each layer with the activation's gain of sqrt(2) in its weights.
+    fn mapping_layers(&self) -> Result<Vec<Layer>, PackWriteError> {
+        let arch = &self.weights.arch;
+        let gain = MAPPING_LR * std::f64::consts::SQRT_2;
+        let layer = |index: usize| {
+            let inputs = if index == 0 { arch.z_dim } else { arch.w_dim };
+            self.layer(&format!("mapping.fc{index}"), inputs, arch.w_dim, [gain, gain])
+        };
+        (0..arch.mapping_layers).map(layer).collect()
+    }
+
+    /// Quantises a matrix-vector layer. Returns its table and the bytes of its weights.
+    fn dense(
+        &mut self,
+        layer: &Layer,
+        width: WeightWidth,
+        fraction: i8,
+        what: &str,
+    ) -> Result<(Dense, usize), PackWriteError> {
+        let rows: Vec<Row> = layer.weights.chunks(layer.inputs).map(|row| quantise_row(row, width)).collect();
+        let largest = rows.iter().fold(0f64, |m, row| m.max(row.scale));
+        // Row scales fill their 21 bits.
+        let exponent = if largest > 0.0 { largest.log2().floor() as i32 - 20 } else { 0 };
+        let scale = |row: &Row| fixed(row.scale, 2f64.powi(-exponent)).min(MAX_ROW_SCALE as i32 - 1);
+        let shift = i8::try_from(-(exponent + i32::from(fraction)));
+        let shift = shift.map_err(|_| PackWriteError::Scale(what.to_owned()))?;
+        let (weights, bytes) = self.blob.push_weights(rows.iter().flat_map(|r| r.integers.iter().copied()), width);
+        let scales = self.blob.push_i32(rows.iter().map(scale));
+        let biases = self.blob.push_i32(layer.biases.iter().map(|&b| fixed(b, 2f64.powi(fraction.into()))));
+        let table = Dense {
+            inputs: layer.inputs as u16,
+            outputs: layer.outputs() as u16,
+            width,
+            weights,
+            scales,
+            biases,
+            shift,
+            fraction,
+        };
+        Ok((table, bytes))
+    }
+
+    /// The affine layer of a convolution; `factor` is on the styles.
+    fn affine(&mut self, name: &str, channels: usize, factor: f64, ws: &[Vec<f64>]) -> Result<Dense, PackWriteError> {
+        let name = format!("{name}.affine");
+        let layer = self.layer(&name, self.weights.arch.w_dim, channels, [factor, factor])?;
+        let largest = ws.iter().flat_map(|w| layer.apply(w)).fold(0f64, |m, s| m.max(s.abs()));
+        let (table, bytes) = self.dense(&layer, self.options.affine, wide_fraction(largest), &name)?;
+        self.blob.parts.affine += bytes;
+        Ok(table)
+    }
+
+    /// Returns the block and the scale of its feature map.
+    fn block(
+        &mut self,
+        index: usize,
+        input_scale: f64,
+        image_fraction: u8,
+        ws: &[Vec<f64>],
+    ) -> Result<(Block, f64), PackWriteError> {
+        let channels = self.weights.arch.channels[index];
+        let name = format!("b{}", block_resolution(index));
+        let (mut conv0, mut scale) = (None, input_scale);
+        if index > 0 {
+            let inputs = self.weights.arch.channels[index - 1];
+            let (conv, out) = self.conv(&format!("{name}.conv0"), index, inputs, true, scale, ws)?;
+            (conv0, scale) = (Some(conv), out);
+        }
+        let (conv1, scale) = self.conv(&format!("{name}.conv1"), index, channels, false, scale, ws)?;
+        let torgb = self.torgb(&format!("{name}.torgb"), channels, scale, image_fraction, ws)?;
+        Ok((Block { conv0, conv1, torgb }, scale))
+    }
+
+    /// Returns the convolution and the scale of its output.
+    fn conv(
+        &mut self,
+        name: &str,
+        index: usize,
+        inputs: usize,
+        up: bool,
+        input_scale: f64,
+        ws: &[Vec<f64>],
+    ) -> Result<(Conv, f64), PackWriteError> {
+        let arch = &self.weights.arch;
+        let outputs = arch.channels[index];
+        let full = format!("synthesis.{name}");
+        let scale_error = || PackWriteError::Scale(name.to_owned());
+        let fraction = f64::from(1 << FRACTION_BITS);
+
+        let biases = self.tensor(&format!("{full}.bias"), outputs)?;
+        let strength = self.tensor(&format!("{full}.noise_strength"), 1)?[0];
+        let clamp = arch.conv_clamp.map_or(f64::INFINITY, f64::from);
+        let mut scale = activation_scale(self.range(&format!("{name}.out"))?, HEADROOM).min(clamp / 32767.0);
+        // A bias must fit beside a value in 32 bits, even where it is far beyond all activations.
+        let largest_bias = biases.iter().fold(0f64, |m, b| m.max(b.abs()));
+        scale = scale.max(largest_bias * 2.0 * fraction / f64::from(MAX_OFFSET));
+        // The activation's gain of sqrt(2) acts before it, in all scales to the output.
+        let to_output = std::f64::consts::SQRT_2 * fraction / scale;
+
+        let affine = self.affine(&full, inputs, 1.0, ws)?;
+        let rows = self.conv_rows(&full, inputs, outputs)?;
+        let modulation_shift = MODULATION_SHIFTS
+            .into_iter()
+            .find(|&shift| rows.iter().all(|row| accumulator_fits(row, shift)))
+            .ok_or_else(scale_error)?;
+        let (weights, bytes) = self.blob.push(rows.into_iter().flatten().map(|w| w as u8));
+        self.blob.parts.conv += bytes;
+        let biases = self.blob.push_i32(biases.iter().map(|&b| fixed(b, to_output)));
+
+        let modulated = input_scale * 2f64.powi(modulation_shift.into());
+        let (factor, fir) = if up {
+            let middle = activation_scale(self.range(&format!("{name}.mid"))?, HEADROOM);
+            (modulated / middle, Some(requant(middle * to_output / 16.0).ok_or_else(scale_error)?))
+        } else {
+            (modulated * to_output, None)
+        };
+        let table = Conv {
+            affine,
+            outputs: outputs as u16,
+            weights,
+            biases,
+            modulation_shift,
+            gain: gain(factor).ok_or_else(scale_error)?,
+            fir,
+            limit: (clamp / scale).round().clamp(1.0, 32767.0) as i16,
+            noise: requant(strength * to_output / 4096.0).ok_or_else(scale_error)?,
+            noise_map: self.noise_map(&full, index, strength * to_output)?,
+        };
+        Ok((table, scale))
+    }
+
+    /// A convolution's weights by output channel, `[3][3][inputs]`.
+    fn conv_rows(&self, name: &str, inputs: usize, outputs: usize) -> Result<Vec<Vec<i8>>, PackWriteError> {
+        let weights = self.tensor(&format!("{name}.weight"), 9 * inputs * outputs)?;
+        let channel = |o: usize| {
+            // From [in][ky][kx] to [ky][kx][in].
+            let taps = (0..9).flat_map(|k| (0..inputs).map(move |i| (o * inputs + i) * 9 + k));
+            let taps: Vec<f64> = taps.map(|at| weights[at]).collect();
+            quantise_row(&taps, WeightWidth::I8).integers.iter().map(|&q| q as i8).collect()
+        };
+        Ok((0..outputs).map(channel).collect())
+    }
+
+    /// The stored noise of a layer; `to_output` takes a value of the map to the output.
+    fn noise_map(&mut self, name: &str, index: usize, to_output: f64) -> Result<Option<NoiseMap>, PackWriteError> {
+        let Some(width) = self.options.const_noise.filter(|_| to_output != 0.0) else {
+            return Ok(None);
+        };
+        let name = format!("{name}.noise_const");
+        let map = self.tensor(&name, block_resolution(index).pow(2))?;
+        // Nearest, without clipping: a map is a picture, not a direction.
+        let largest = map.iter().fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs()));
+        let step = largest / if width == WeightWidth::I8 { 127.0 } else { 32767.0 };
+        let (values, bytes) = self.blob.push_weights(map.iter().map(|v| (v / step).round() as i16), width);
+        self.blob.parts.noise += bytes;
+        let scale = requant(to_output * step).ok_or(PackWriteError::Scale(name))?;
+        Ok(Some(NoiseMap { width, values, scale }))
+    }
+
+    fn torgb(
+        &mut self,
+        name: &str,
+        channels: usize,
+        input_scale: f64,
+        image_fraction: u8,
+        ws: &[Vec<f64>],
+    ) -> Result<ToRgb, PackWriteError> {
+        let full = format!("synthesis.{name}");
+        let affine = self.affine(&full, channels, 1.0 / (channels as f64).sqrt(), ws)?;
+        let mut weights = self.tensor(&format!("{full}.weight"), 3 * channels)?;
+        let mut biases = self.tensor(&format!("{full}.bias"), 3)?;
+        // A modulated activation is x * s / 2^15; the result is in grey levels.
+        weights.iter_mut().for_each(|w| *w *= input_scale * 32768.0 * 127.5);
+        biases.iter_mut().for_each(|b| *b *= 127.5);
+        let layer = Layer { inputs: channels, weights, biases };
+        let (rgb, bytes) = self.dense(&layer, self.options.rgb, image_fraction as i8, name)?;
+        self.blob.parts.torgb += bytes;
+        let clamp = self.weights.arch.conv_clamp.map_or(f64::INFINITY, f64::from);
+        let limit = clamp * 127.5 * f64::from(1 << image_fraction);
+        Ok(ToRgb { affine, rgb, limit: limit.round().clamp(1.0, f64::from(MAX_RGB_LIMIT)) as i32 })
+    }
+
+    /// Fractional bits that all images of the skip path have room for.
+    fn image_fraction(&self) -> Result<u8, PackWriteError> {
+        let mut largest = 1f64;
+        for index in 0..self.weights.arch.channels.len() {
+            largest = largest.max(self.range(&format!("b{}.img", block_resolution(index)))?);
+        }
+        let room = 32767.0 / (largest * 127.5 * HEADROOM);
+        Ok(room.log2().floor().clamp(0.0, MAX_IMAGE_FRACTION.into()) as u8)
+    }
+}
+
+/// Real value of one unit of a 16-bit activation; a layer that is always 0 gets a tiny one.
+fn activation_scale(largest: f64, headroom: f64) -> f64 {
+    (largest * headroom).max(1e-6) / 32767.0
+}
+
+/// Fractional bits of a 32-bit result: within the format's range, and with room above the largest value seen.
+fn wide_fraction(largest: f64) -> i8 {
+    const RANGE: Range<f64> = -20.0..40.0;
+    let bits = (2f64.powi(31) / (largest.max(f64::MIN_POSITIVE) * WIDE_HEADROOM)).log2().floor();
+    bits.clamp(RANGE.start, RANGE.end) as i8
+}

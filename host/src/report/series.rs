@@ -1,0 +1,71 @@
+//! Numbers over images seen: smoothed, and thinned out to what an eye can tell apart.
+
+/// Points of a curve: thousands of images seen, and a value.
+pub type Points = Vec<(f64, f64)>;
+
+/// The most dots of a curve in a plot.
+const DOTS: usize = 500;
+
+/// A curve as it is drawn: dots of single iterations and a line of means.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Curve {
+    /// Every `every`-th iteration.
+    pub dots: Points,
+    /// 1: all of them are shown.
+    pub every: usize,
+    /// Centred means.
+    pub line: Points,
+    /// Of so many iterations; 1: no smoothing.
+    pub window: usize,
+}
+
+impl Curve {
+    /// Thins and smooths; values that are not finite are left out.
+    pub fn of(mut points: Points) -> Self {
+        points.retain(|(x, y)| x.is_finite() && y.is_finite());
+        let every = points.len().div_ceil(DOTS).max(1);
+        // Odd, so that a mean has a centre; a fortieth of the run, so that its course stays.
+        let window = (points.len() / 40) | 1;
+        let thin = |points: &[(f64, f64)]| points.iter().copied().step_by(every).collect();
+        Self { dots: thin(&points), every, line: thin(&means(&points, window)), window }
+    }
+}
+
+/// The mean of `window` points around each, fewer at both ends (as many to the left as to the right).
+fn means(points: &[(f64, f64)], window: usize) -> Points {
+    let mut sums = vec![0.0];
+    sums.extend(points.iter().scan(0.0, |sum, (_, y)| {
+        *sum += y;
+        Some(*sum)
+    }));
+    let half = window / 2;
+    let mean = |(i, &(x, _)): (usize, &(f64, f64))| {
+        let reach = half.min(i).min(points.len() - 1 - i);
+        let (start, end) = (i - reach, i + reach + 1);
+        (x, (sums[end] - sums[start]) / (end - start) as f64)
+    };
+    points.iter().enumerate().map(mean).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_keep_straight_lines_and_constant_ends() {
+        let line: Points = (0..1000).map(|i| (f64::from(i), 3.0 - 2.0 * f64::from(i))).collect();
+        let curve = Curve::of(line.clone());
+        assert_eq!((curve.window, curve.every), (25, 2));
+        assert_eq!(curve.dots.len(), 500);
+        assert!(curve.line.iter().all(|(x, y)| (y - (3.0 - 2.0 * x)).abs() < 1e-9));
+    }
+
+    #[test]
+    fn short_and_empty_runs_are_shown_as_they_are() {
+        assert_eq!(Curve::of(Vec::new()).line, []);
+        let points = vec![(1.0, 5.0), (2.0, f64::NAN), (3.0, 7.0)];
+        let curve = Curve::of(points);
+        assert_eq!(curve.line, [(1.0, 5.0), (3.0, 7.0)]);
+        assert_eq!(curve.dots, curve.line);
+    }
+}

@@ -1,0 +1,161 @@
+//! Datasets are what their files show, or an error that names the file.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, RgbaImage};
+use nickeldime::data::{DataError, Dataset};
+
+fn digits() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/digits32/digits32.zip"))
+}
+
+fn png(image: impl Into<DynamicImage>) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.into().write_to(&mut bytes, ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+fn picture(size: u32, red: u8) -> Vec<u8> {
+    let colour = |x, y| image::Rgb([red, x as u8, y as u8]);
+    png(RgbImage::from_fn(size, size, colour))
+}
+
+fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    folder
+}
+
+fn zip(path: &Path, files: &[(&str, &[u8])]) {
+    let mut zip = zip::ZipWriter::new(fs::File::create(path).unwrap());
+    for (name, bytes) in files {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
+#[track_caller]
+fn assert_refused(path: &Path, parts: &[&str]) {
+    let error = Dataset::open(path).expect_err("refused").to_string();
+    assert!(!error.chars().any(char::is_control), "{error}");
+    for part in parts {
+        assert!(error.contains(part), "{error}: no {part}");
+    }
+}
+
+#[test]
+fn the_shipped_digits_have_their_images_and_labels() {
+    let digits = Dataset::open(&digits()).unwrap();
+    assert_eq!((digits.len(), digits.resolution()), (1797, 32));
+    assert_eq!(digits.name(0), Some("00000/img00000000.png"));
+    // The first ten of the data set are 0 to 9.
+    let labels: Vec<_> = (0..10).filter_map(|i| digits.label(i)).collect();
+    assert_eq!(labels, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    for index in 0..digits.len() {
+        let image = digits.image(index).unwrap();
+        assert_eq!(image.len(), 3 * 32 * 32);
+        assert_eq!(image[..1024], image[2048..], "grey");
+    }
+    assert!(matches!(digits.image(1797), Err(DataError::Beyond { .. })));
+}
+
+#[test]
+fn a_batch_is_the_images_between_minus_one_and_one() {
+    let folder = folder(&[("a.png", &picture(8, 0)), ("b.png", &picture(8, 255))]);
+    let data = Dataset::open(folder.path()).unwrap();
+    let batch = data.batch(&[1, 0, 0], &[false, true]).unwrap();
+    assert_eq!(batch.shape(), [3, 3, 8, 8]);
+    assert_eq!((batch[[0, 0, 3, 3]], batch[[1, 0, 3, 3]]), (1.0, -1.0));
+    let scaled = |x: usize| x as f32 / 127.5 - 1.0;
+    for x in 0..8 {
+        assert_eq!(batch[[0, 1, 5, x]], scaled(x));
+        assert_eq!(batch[[1, 1, 5, x]], scaled(7 - x), "flipped");
+        assert_eq!(batch[[2, 1, 5, x]], scaled(x));
+        assert_eq!(batch[[1, 2, x, 0]], scaled(x));
+    }
+}
+
+#[test]
+fn a_folder_and_a_zip_of_the_same_files_are_the_same_dataset() {
+    let jpeg = {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let image = DynamicImage::from(RgbImage::from_pixel(8, 8, image::Rgb([200, 100, 50])));
+        image.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+        bytes.into_inner()
+    };
+    let alpha = RgbaImage::from_pixel(8, 8, image::Rgba([9, 8, 7, 0]));
+    let (first, grey, alpha) = (picture(8, 1), png(GrayImage::from_pixel(8, 8, image::Luma([5]))), png(alpha));
+    let files: [(&str, &[u8]); 7] = [
+        ("z.png", &first),
+        ("a/b/grey.PNG", &grey),
+        ("a/c.jpeg", &jpeg),
+        ("alpha.png", &alpha),
+        ("notes.txt", b"not an image"),
+        ("__MACOSX/._z.png", b"not an image either"),
+        ("dataset.json", br#"{"labels": [["z.png", 7], ["a/c.jpeg", [0.5, 0.5]]]}"#),
+    ];
+    let folder = folder(&files);
+    let path = folder.path().join("all.zip");
+    zip(&path, &files);
+    for path in [folder.path(), &path] {
+        let data = Dataset::open(path).unwrap();
+        let names: Vec<_> = (0..data.len()).filter_map(|i| data.name(i)).collect();
+        assert_eq!(names, ["a/b/grey.PNG", "a/c.jpeg", "alpha.png", "z.png"]);
+        assert_eq!((data.label(3), data.label(1), data.label(0)), (Some(7), None, None));
+        assert_eq!(data.image(0).unwrap(), [5; 192]);
+        let dropped = [[9; 64], [8; 64], [7; 64]].concat();
+        assert_eq!(data.image(2).unwrap(), dropped);
+        let near = data.image(1).unwrap();
+        assert!(near[0].abs_diff(200) < 4 && near[64].abs_diff(100) < 4);
+    }
+}
+
+#[test]
+fn what_is_not_a_dataset_is_refused_by_name() {
+    let good = picture(8, 1);
+    let none = folder(&[("a.txt", b"")]);
+    assert_refused(none.path(), &["no PNG or JPEG image"]);
+    assert_refused(&none.path().join("nowhere"), &["nowhere", "No such file"]);
+    assert_refused(&none.path().join("a.txt"), &["a.txt", "not a zip"]);
+    let other_size = folder(&[("a.png", &good), ("b/c.png", &picture(16, 1))]);
+    assert_refused(other_size.path(), &["b/c.png: 16x16: the images before it are 8x8"]);
+    let wide = folder(&[("a.png", &png(RgbImage::new(8, 4)))]);
+    assert_refused(wide.path(), &["a.png: 8x4: expected a square"]);
+    let large = folder(&[("a.png", &png(GrayImage::new(1025, 1025)))]);
+    assert_refused(large.path(), &["a.png: 1025x1025: larger than 1024x1024"]);
+    let no_image = folder(&[("a.png", b"GIF89a, surely")]);
+    assert_refused(no_image.path(), &["a.png"]);
+    let no_labels = folder(&[("a.png", &good), ("dataset.json", b"{")]);
+    assert_refused(no_labels.path(), &["dataset.json"]);
+    let zipped = none.path().join("cut.zip");
+    zip(&zipped, &[("a.png", &good)]);
+    let whole = fs::read(&zipped).unwrap();
+    fs::write(&zipped, &whole[..whole.len() - 9]).unwrap();
+    assert_refused(&zipped, &["cut.zip"]);
+}
+
+#[test]
+fn a_damaged_image_is_an_error_with_its_name() {
+    let good = picture(64, 1);
+    let cut = folder(&[("a.png", &good), ("cut.png", &good[..good.len() / 2])]);
+    let data = Dataset::open(cut.path()).unwrap();
+    assert!(data.image(0).is_ok());
+    let error = data.batch(&[0, 1], &[]).unwrap_err().to_string();
+    assert!(error.contains("cut.png"), "{error}");
+    // It was small when the dataset was opened.
+    fs::write(cut.path().join("cut.png"), picture(32, 1)).unwrap();
+    assert!(data.image(1).unwrap_err().to_string().contains("another size"));
+    // A header that promises 60,000 x 60,000 pixels, and its checksum.
+    let mut bomb = good;
+    bomb[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
+    fs::write(cut.path().join("cut.png"), bomb).unwrap();
+    assert!(data.image(1).is_err());
+    assert!(Dataset::open(cut.path()).is_err());
+}

@@ -1,0 +1,17 @@
+//! What tests share.
+#![allow(dead_code, reason = "each test uses a part")]
+
+pub mod command;
+pub mod golden;
+pub mod nested;
+pub mod official;
+pub mod oracle;
+pub mod pickle_writer;
+pub mod small_networks;
+
+use std::path::PathBuf;
+
+/// A file of the repository's fixtures.
+pub fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures")).join(name)
+}

@@ -1,0 +1,433 @@
+//! The command without a board: what scripts and users rely on.
+
+#[path = "../host/tests/support/mod.rs"]
+mod support;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use ndarray::{Array2, ArrayD};
+use nickeldime::checkpoint::{Tensors, read_tensors, write_tensors};
+use nickeldime_core::latent::gaussian;
+use serde_json::Value;
+use support::{fixture, official, oracle, pickle_writer};
+
+/// Exit code, standard output, standard error.
+fn run(args: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_nickeldime")).args(args).output().expect("the command starts");
+    let text = |bytes| String::from_utf8(bytes).expect("it prints text");
+    (output.status.code().expect("it ends by itself"), text(output.stdout), text(output.stderr))
+}
+
+/// The JSON object of a command that succeeds.
+fn json(args: &[&str]) -> Value {
+    let (code, out, err) = run(&[args, &["--json"]].concat());
+    assert_eq!(code, 0, "{args:?}: {err}");
+    serde_json::from_str(&out).unwrap_or_else(|e| panic!("{args:?}: {e}: {out}"))
+}
+
+/// The error of a command that fails: one line.
+fn error(args: &[&str]) -> String {
+    let (code, out, err) = run(args);
+    assert_eq!(code, 1, "{args:?}: {out}{err}");
+    assert_eq!(out, "", "{args:?}");
+    let last = err.lines().last().unwrap_or_default().to_string();
+    assert!(last.starts_with("error: "), "{args:?}: {err}");
+    assert!(!err.contains("panicked"), "{args:?}: {err}");
+    last
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("paths in tests are text")
+}
+
+fn images(path: &Path) -> ArrayD<f32> {
+    read_tensors(path).unwrap().0.remove("images").expect("raw files have images")
+}
+
+fn latents(path: &Path, name: &str, rows: &Array2<f32>) {
+    write_tensors(path, &Tensors::from([(name.to_string(), rows.clone().into_dyn())]), &Default::default()).unwrap();
+}
+
+/// A pack of the fixture's teacher.
+fn teacher_pack(folder: &Path) -> PathBuf {
+    let pack = folder.join("teacher.ndm");
+    let packed = json(&["pack", text(&fixture("digits32/teacher-digits32.pkl")), "-o", text(&pack)]);
+    assert_eq!(packed["pack_bytes"], fs::metadata(&pack).unwrap().len());
+    assert!(packed["psnr_db"].as_f64().unwrap() >= 44.0, "{packed}");
+    assert!(packed["psnr_worst_db"].as_f64().unwrap() >= 36.0, "{packed}");
+    pack
+}
+
+#[test]
+fn official_checkpoints_of_other_shapes_draw_the_oracles_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let arch = official::other();
+    let checkpoint = official::Official::new(&arch);
+    let weights = &checkpoint.checkpoint.generator;
+    let rows = Array2::from_shape_fn((3, arch.z_dim), |(n, i)| f32::from(gaussian(n as u64, i as u32)) / 4096.0);
+    let (file, raw) = (folder.path().join("z.safetensors"), folder.path().join("raw.safetensors"));
+    latents(&file, "z", &rows);
+    for protocol in [2, 3, 4] {
+        let model = folder.path().join(format!("{protocol}.pkl"));
+        fs::write(&model, checkpoint.pickle(protocol)).unwrap();
+        for (noise, expected) in [("const", oracle::OracleNoise::Const), ("none", oracle::OracleNoise::None)] {
+            json(&["sample", text(&model), "--latents", text(&file), "--noise", noise, "--raw", text(&raw)]);
+            let drawn = images(&raw);
+            assert_eq!(drawn.shape(), [3, 3, 64, 64]);
+            for (z, drawn) in rows.rows().into_iter().zip(drawn.outer_iter()) {
+                let z: Vec<f64> = z.iter().map(|&x| x.into()).collect();
+                let w = oracle::mapping(weights, &z, 1.0);
+                let expected = oracle::synthesis(weights, &w, expected, &mut |_, _| {});
+                let largest = expected.iter().fold(0f32, |m, x| m.max(x.abs()));
+                for (a, b) in drawn.iter().zip(&expected) {
+                    assert!((a - b).abs() <= 1e-4 * largest, "{a} {b}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_imported_checkpoint_draws_the_same_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let imported = folder.path().join("t.safetensors");
+    let teacher = fixture("digits32/teacher-digits32-proto3.pkl");
+    assert_eq!(json(&["import", text(&teacher), "-o", text(&imported)])["discriminator"], true);
+    let hash = |model: &Path| json(&["sample", text(model), "--seed", "0..3"])["sha256"].clone();
+    assert_eq!(hash(&teacher), hash(&imported));
+    assert_eq!(hash(&teacher), hash(&fixture("digits32/teacher-digits32.pkl")));
+}
+
+#[test]
+fn inspect_gives_the_papers_numbers_without_a_file() {
+    for (ratio, rate) in [("0.7", 90.73), ("0.8", 95.88), ("0.9", 98.92), ("0.95", 99.69)] {
+        let cost = json(&["inspect", "--arch", "paper256", "--ratio", ratio]);
+        let found = cost["compression_rate"].as_f64().unwrap();
+        assert_eq!((found * 100.0).round() / 100.0, rate, "{ratio}");
+    }
+    let cost = json(&["inspect", "--arch", "paper256", "--ratio", "0.95"]);
+    assert_eq!(cost["params"]["total"], 2_346_059);
+    assert_eq!(cost["params"]["mapping"], 2_101_248);
+    assert_eq!(cost["macs"]["total"], 47_497_440);
+    let teacher = json(&["inspect", text(&fixture("digits32/teacher-digits32.pkl"))]);
+    assert_eq!(teacher["resolution"], 32);
+    assert_eq!(teacher["channels"]["4"], 64);
+    assert_eq!(teacher["channels"]["32"], 32);
+    assert!(teacher["macs"]["paper"].as_u64().unwrap() < teacher["macs"]["total"].as_u64().unwrap());
+}
+
+#[test]
+fn a_pack_draws_the_same_from_seeds_and_from_their_latents() {
+    let folder = tempfile::tempdir().unwrap();
+    let pack = teacher_pack(folder.path());
+    let rows = Array2::from_shape_fn((4, 64), |(n, i)| f32::from(gaussian(n as u64, i as u32)) / 4096.0);
+    let z = folder.path().join("z.safetensors");
+    latents(&z, "z", &rows);
+    for psi in ["1", "0.7", "-0.5"] {
+        let seeds = json(&["sample", text(&pack), "--seed", "0..3", "--psi", psi]);
+        let given = json(&["sample", text(&pack), "--latents", text(&z), "--psi", psi]);
+        assert_eq!(seeds["sha256"], given["sha256"], "psi {psi}");
+        assert_eq!(seeds["images"], 4);
+    }
+}
+
+#[test]
+fn a_pack_is_near_its_float_model_with_every_noise() {
+    let folder = tempfile::tempdir().unwrap();
+    let pack = teacher_pack(folder.path());
+    let raw = folder.path().join("raw.safetensors");
+    for noise in ["none", "const", "random"] {
+        let draw = |model: &Path| {
+            json(&["sample", text(model), "--seed", "5..12", "--noise", noise, "--raw", text(&raw)]);
+            images(&raw)
+        };
+        let float = draw(&fixture("digits32/teacher-digits32.pkl")).mapv(|x| (x * 127.5 + 127.5).clamp(0.0, 255.0));
+        let error = (float - draw(&pack)).mapv(|x| x * x).mean().unwrap();
+        let psnr = 10.0 * (255.0f32 * 255.0 / error).log10();
+        assert!(psnr >= 44.0, "{noise}: {psnr} dB");
+    }
+}
+
+#[test]
+fn images_are_written_in_every_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let (grid, each) = (folder.path().join("grid.png"), folder.path().join("each"));
+    let teacher = fixture("digits32/teacher-digits32.pkl");
+    let args = ["sample", text(&teacher), "--seed", "0..5", "--columns", "3", "-o", text(&grid), "--each", text(&each)];
+    json(&args);
+    let picture = image::open(&grid).unwrap();
+    assert_eq!((picture.width(), picture.height()), (3 * 64, 2 * 64));
+    assert_eq!(fs::read_dir(&each).unwrap().count(), 6);
+    assert_eq!(image::open(each.join("0005.png")).unwrap().width(), 32);
+}
+
+#[test]
+fn a_pickle_that_would_run_something_runs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, witness) = (folder.path().join("evil.pkl"), folder.path().join("witness"));
+    for module in ["os", "posix", "subprocess", "builtins"] {
+        let command = pickle_writer::text(&format!("touch {}", text(&witness)));
+        let object = pickle_writer::dict([("G_ema", pickle_writer::call(module, "system", vec![command]))]);
+        fs::write(&model, pickle_writer::pickle(&object, 4)).unwrap();
+        let said = error(&["inspect", text(&model)]);
+        assert!(said.contains("evil.pkl") && said.contains("system"), "{said}");
+    }
+    assert!(!witness.exists());
+}
+
+#[test]
+fn damaged_files_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = folder.path().join("damaged");
+    let whole = fs::read(fixture("digits32/teacher-digits32.pkl")).unwrap();
+    for length in [0, 1, 2, 100, 5_000, whole.len() / 2, whole.len() - 1] {
+        fs::write(&damaged, &whole[..length]).unwrap();
+        let said = error(&["sample", text(&damaged)]);
+        assert!(said.contains(text(&damaged)), "{said}");
+    }
+    let whole = fs::read(teacher_pack(folder.path())).unwrap();
+    for at in [0, 10, 70, 500, whole.len() / 2, whole.len() - 1] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(&damaged, &bytes).unwrap();
+        let said = error(&["sample", text(&damaged)]);
+        assert!(said.contains(text(&damaged)), "{said}");
+        fs::write(&damaged, &whole[..at]).unwrap();
+        error(&["sample", text(&damaged)]);
+    }
+    let said = error(&["sample", text(&folder.path().join("nowhere.pkl"))]);
+    assert!(said.contains("nowhere.pkl"), "{said}");
+}
+
+#[test]
+fn latents_that_do_not_fit_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = fixture("digits32/teacher-digits32.pkl");
+    let pack = teacher_pack(folder.path());
+    let file = folder.path().join("l.safetensors");
+    let refused = |name: &str, rows: &Array2<f32>| {
+        latents(&file, name, rows);
+        for model in [&teacher, &pack] {
+            error(&["sample", text(model), "--latents", text(&file)]);
+        }
+    };
+    refused("z", &Array2::zeros((2, 63)));
+    refused("w", &Array2::zeros((2, 65)));
+    refused("y", &Array2::zeros((2, 64)));
+    refused("z", &Array2::from_elem((1, 64), f32::NAN));
+    refused("z", &Array2::zeros((0, 64)));
+}
+
+#[test]
+fn wrong_usage_has_its_own_exit_code() {
+    for args in [
+        &["sample"][..],
+        &["sample", "x", "--seed", "5..2"],
+        &["inspect", "--arch", "paper257"],
+        &["compress", "--teacher", "t", "--data", "d", "-o", "o", "--embed", "dyno=f"],
+        &["fly"],
+    ] {
+        assert_eq!(run(args).0, 2, "{args:?}");
+    }
+}
+
+/// A compression of two iterations of 8 images, in a method, into a folder.
+fn small_run<'a>(output: &'a Path, method: &'a str, embed: &'a str) -> Vec<&'a str> {
+    let teacher = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/digits32/teacher-digits32.pkl");
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/digits32/digits32.zip");
+    let mut args = vec!["compress", "--teacher", teacher, "--data", data, "--ratio", "0.85", "--mirror", "false"];
+    args.extend(["--batch", "8", "--kimg", "0.016", "--score-samples", "8", "--moment-samples", "32"]);
+    args.extend(["--method", method, "--embed", embed, "-o", text(output)]);
+    args
+}
+
+fn embed() -> String {
+    format!("small={}:5", text(&fixture("digits32/embedder.safetensors")))
+}
+
+fn log(run: &Path) -> Vec<Value> {
+    let log = fs::read_to_string(run.join("log.jsonl")).unwrap();
+    log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_compression_leaves_a_student_its_record_and_its_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run_folder, embed) = (folder.path().join("run"), embed());
+    let args = small_run(&run_folder, "nickel-dime", &embed);
+    let (code, _, err) = run(&args);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.lines().next().unwrap().contains("not one of the paper's"), "{err}");
+    // A run's folder is a model: its newest student.
+    assert_eq!(json(&["inspect", text(&run_folder)])["channels"]["32"], 5);
+    let record: Value = serde_json::from_slice(&fs::read(run_folder.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["settings"]["ratio"], 0.85);
+    assert_eq!(record["settings"]["mirror"], false);
+    let lines = log(&run_folder);
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[1]["images"], 16);
+    for loss in ["path", "r1", "matching", "dime"] {
+        assert!(lines[0][loss].as_f64().unwrap() > 0.0, "{loss}");
+    }
+    for grid in ["teacher", "000000016"] {
+        assert!(run_folder.join(format!("grids/{grid}.png")).exists(), "{grid}");
+    }
+
+    // The same again gives the same student; a run is not written over.
+    assert!(error(&args).contains("already holds a run"));
+    let again = folder.path().join("again");
+    json(&small_run(&again, "nickel-dime", &embed));
+    let student = |run: &Path| fs::read(run.join("student.safetensors")).unwrap();
+    assert!(student(&run_folder) == student(&again), "two equal runs differ");
+}
+
+#[test]
+fn every_method_uses_its_parts_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let embed = embed();
+    for (method, dime, nickel, l1) in [
+        ("dime", true, false, false),
+        ("nickel", false, true, false),
+        ("gan", false, false, false),
+        ("l1", false, false, true),
+    ] {
+        let output = folder.path().join(method);
+        json(&small_run(&output, method, &embed));
+        let line = &log(&output)[1];
+        let number = |name: &str| line[name].as_f64().unwrap() > 0.0;
+        assert_eq!((number("dime"), number("matching"), number("l1")), (dime, nickel, l1), "{method}");
+        assert_eq!(line["teacher_logits"].is_object(), nickel, "{method}");
+    }
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_student() {
+    let folder = tempfile::tempdir().unwrap();
+    let embed = embed();
+    let [whole, killed, stopped] = ["whole", "killed", "stopped"].map(|name| folder.path().join(name));
+    let args = |output: &Path| -> Vec<String> {
+        let more = ["--kimg", "0.064", "--snapshot-kimg", "0.024"];
+        let base = small_run(output, "nickel-dime", &embed);
+        base.into_iter().filter(|&a| a != "--kimg" && a != "0.016").chain(more).map(String::from).collect()
+    };
+    let student = |run: &Path| fs::read(run.join("student.safetensors")).unwrap();
+    let quiet = |args: &[String]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nickeldime"));
+        command.args(args).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command
+    };
+    assert!(quiet(&args(&whole)).status().unwrap().success());
+
+    // Some time after its first snapshot.
+    let interrupt = |output: &Path, signal| {
+        let mut child = quiet(&args(output)).spawn().unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+        while !output.join("state").exists() {
+            assert!(std::time::Instant::now() < deadline, "no snapshot");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let process = rustix::process::Pid::from_child(&child);
+        // It may have come to its end by now.
+        let _ = rustix::process::kill_process(process, signal);
+        child.wait().unwrap()
+    };
+    interrupt(&killed, rustix::process::Signal::KILL);
+    let ended = interrupt(&stopped, rustix::process::Signal::INT);
+    assert!(matches!(ended.code(), Some(0 | 130)), "{ended}");
+    for run_folder in [&killed, &stopped] {
+        json(&["compress", "--resume", "-o", text(run_folder)]);
+        assert!(student(run_folder) == student(&whole), "{}", run_folder.display());
+        assert_eq!(log(run_folder).len(), 8);
+    }
+
+    // Nothing is gone on with that is not whole, or not there.
+    fs::write(killed.join("state"), "half a state").unwrap();
+    assert!(error(&["compress", "--resume", "-o", text(&killed)]).contains("damaged"));
+    assert!(error(&["compress", "--resume", "-o", text(folder.path())]).contains("no run"));
+}
+
+#[test]
+fn a_teacher_can_be_trained_from_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, output) = (fixture("digits32/digits32.zip"), folder.path().join("run"));
+    let sizes = ["--channel-base", "256", "--channel-max", "8", "--z-dim", "16", "--w-dim", "16"];
+    let args =
+        ["train", "--data", text(&data), "--batch", "8", "--kimg", "0.016", "--mirror", "false", "-o", text(&output)];
+    json(&[&args[..], &sizes].concat());
+    let trained = json(&["inspect", text(&output)]);
+    assert_eq!((trained["resolution"].as_u64(), trained["discriminator"].as_bool()), (Some(32), Some(true)));
+    assert!(error(&["compress", "--resume", "-o", text(&output)]).contains("nickeldime train"));
+
+    // It is a teacher.
+    let (student, teacher) = (folder.path().join("student"), output.join("student.safetensors"));
+    let args = ["compress", "--teacher", text(&teacher), "--data", text(&data), "--batch", "4", "--kimg", "0.004"];
+    json(&[&args[..], &["--ratio", "0.5", "--score-samples", "4", "-o", text(&student)]].concat());
+}
+
+#[test]
+fn settings_come_from_preset_file_and_flags_in_this_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, embed) = (folder.path().join("settings.toml"), embed());
+    fs::write(&file, "gamma = 0.5\nbatch = 4\n").unwrap();
+    let output = folder.path().join("run");
+    let base = small_run(&output, "gan", &embed);
+    json(&[&base[..], &["--settings", text(&file)]].concat());
+    let record: Value = serde_json::from_slice(&fs::read(output.join("run.json")).unwrap()).unwrap();
+    let settings = &record["settings"];
+    assert_eq!((settings["gamma"].as_f64(), settings["batch"].as_u64()), (Some(0.5), Some(8)));
+    // auto, for 32x32.
+    assert_eq!(settings["ema-rampup"].as_f64(), Some(0.05));
+
+    fs::write(&file, "gama = 0.5\n").unwrap();
+    let other = folder.path().join("other");
+    let said = error(&[&small_run(&other, "gan", &embed)[..], &["--settings", text(&file)]].concat());
+    assert!(said.contains("settings.toml") && said.contains("gama"), "{said}");
+    assert!(!other.exists());
+}
+
+#[test]
+fn a_compression_that_cannot_be_is_refused_before_it_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("run");
+    let (teacher, data) = (fixture("digits32/teacher-digits32.pkl"), fixture("digits32/digits32.zip"));
+    let base = ["compress", "--teacher", text(&teacher), "-o", text(&output), "--data"];
+    let refused = |more: &[&str], why: &str| {
+        let said = error(&[&base[..], more].concat());
+        assert!(said.contains(why), "{said}");
+    };
+    refused(&[text(&data), "--ratio", "1"], "ratio");
+    refused(&[text(&data), "--batch", "6"], "batch");
+    refused(&[text(&data), "--lr", "nan"], "lr");
+    refused(&[text(&folder.path().join("nothing"))], "nothing");
+    let other = folder.path().join("images");
+    fs::create_dir(&other).unwrap();
+    image::RgbImage::new(16, 16).save(other.join("small.png")).unwrap();
+    refused(&[text(&other)], "16x16");
+    fs::write(other.join("broken.png"), "no picture").unwrap();
+    refused(&[text(&other)], "broken.png");
+    let embed = format!("small={}", text(&fixture("digits32/teacher-digits32.safetensors")));
+    let one = ["--score-samples", "1"];
+    refused(&[&[text(&data), "--embed", &embed][..], &one].concat(), "conv1.weight");
+    refused(&[text(&data), "--method", "dime"], "--embed");
+    assert!(!output.exists(), "a refused run leaves nothing");
+}
+
+#[test]
+fn the_demo_ends_with_equal_hashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let shown = json(&["demo", "-o", text(&out), "--board", "host", "--kimg", "0.032"]);
+    assert_eq!(shown["host_sha256"], shown["device_sha256"]);
+    assert!(shown["psnr_db"].as_f64().unwrap() > 40.0, "{shown}");
+    assert_eq!(shown["pack_bytes"], fs::metadata(out.join("student.ndm")).unwrap().len());
+    for key in ["student", "pack", "ram_bytes", "device"] {
+        assert!(!shown[key].is_null(), "{key}");
+    }
+    for grid in ["teacher", "student", "host", "device"] {
+        assert_eq!(image::open(out.join(format!("{grid}.png"))).unwrap().width(), 8 * 64);
+    }
+}
