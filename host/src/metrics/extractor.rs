@@ -144,7 +144,7 @@ pub struct FeatureNetwork {
 
 #[derive(Debug)]
 enum Network {
-    Embedder(Embedder<Cpu>),
+    Embedder(Box<Embedder<Cpu>>),
     Critic { network: Box<Discriminator<Cpu>>, resolution: usize },
 }
 
@@ -159,9 +159,10 @@ impl FeatureNetwork {
         let network = match extractor {
             Extractor::Embedder(spec) => {
                 let (tensors, _) = checkpoint::read_tensors(&spec.path)?;
-                Network::Embedder(match spec.kind {
+                let embedder = match spec.kind {
                     Kind::Small => Embedder::Small(Small::new(&tensors, &Default::default()).map_err(load)?),
-                })
+                };
+                Network::Embedder(Box::new(embedder))
             }
             Extractor::Critic(path) => {
                 let weights = checkpoint::open(path)?.discriminator;
