@@ -13,7 +13,7 @@ use crate::{
     checkpoint,
     compress::pipeline::{Inputs, Start, prepare},
     data::Dataset,
-    embed::spec::EmbedSpec,
+    embed::spec::{self, EmbedSpec},
     run::{Record, RunFolder},
 };
 
@@ -32,8 +32,10 @@ pub struct CompressArgs {
     /// Go on with the run in the folder, with the inputs and settings that it began with.
     #[arg(long, conflicts_with_all = ["teacher", "data", "embed", "masks"])]
     resume: bool,
-    /// An embedding for DiME: small=FILE or small=FILE:WEIGHT; none leaves DiME out.
-    #[arg(long, value_name = "KIND=FILE[:WEIGHT]")]
+    /// An embedding for DiME, once for each: dino=FILE (DINO's dino_resnet50_pretrain.pth), clip=FILE (OpenAI's RN50.pt),
+    /// resnet50=FILE, inception=FILE, small=FILE. Weights may follow, of both moments or of each: the paper's 20 for dino and
+    /// 15 for clip unless given. None leaves DiME out.
+    #[arg(long, value_name = "KIND=FILE[:WEIGHT[:SECOND]]")]
     embed: Vec<EmbedSpec>,
     /// Content masks for scoring: a folder or zip of black and white images, one for all, or in the order of their names
     /// for the seeds 0, 1, ... (0000.png, 0001.png, ..., as `sample --each` writes them).
@@ -108,6 +110,9 @@ fn announce(record: &Record) -> anyhow::Result<()> {
     }
     for spec in &record.embeds {
         say(format_args!("embedding {spec}"));
+    }
+    if dime {
+        say(format_args!("{}", spec::compared_with_the_paper(&record.embeds)));
     }
     Ok(())
 }

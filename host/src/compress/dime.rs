@@ -2,6 +2,8 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 
+pub use crate::embed::spec::MomentWeights;
+
 /// Mean of the features and of their squares, each `[1, features]`.
 #[derive(Debug, Clone)]
 pub struct Moments<B: Backend> {
@@ -22,15 +24,6 @@ impl<B: Backend> Moments<B> {
         [(&self.first, &others.first), (&self.second, &others.second)]
             .map(|(a, b)| (a.clone() - b.clone()).abs().mean())
     }
-}
-
-/// Weights of the two moments of one embedding in the generator's loss.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MomentWeights {
-    /// Of the first moments.
-    pub first: f32,
-    /// Of the second moments.
-    pub second: f32,
 }
 
 /// The DiME loss of a student batch's features `[batch, features]` under one embedding.

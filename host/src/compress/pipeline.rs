@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 
 use super::{
-    dime::{MomentWeights, Moments},
+    dime::Moments,
     error::CompressError,
     method::Method,
     nickel,
@@ -14,12 +14,9 @@ use super::{
     trainer::{Critic, Kernel, Losses, Trainer},
 };
 use crate::{
-    checkpoint::{
-        self,
-        weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
-    },
+    checkpoint::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
     data::{DataError, Dataset},
-    embed::{Embedder, small::Small, spec::EmbedSpec},
+    embed::{Embedder, EmbedderWeights, spec::EmbedSpec},
     nets::{
         arch::{DiscriminatorArch, GeneratorArch, block_resolution},
         cost::Cost,
@@ -269,8 +266,8 @@ fn kernel<A: AutodiffBackend>(
     device: &A::Device,
     progress: &mut dyn Progress,
 ) -> Result<Kernel<A>, CompressError> {
-    let (tensors, _) = checkpoint::read_tensors(&spec.path)?;
-    let frozen = Embedder::Small(Small::<A::InnerBackend>::new(&tensors, device)?);
+    let weights = EmbedderWeights::read(spec)?;
+    let frozen: Embedder<A::InnerBackend> = weights.build(device)?;
     progress.begin("global moments", "img", settings.moment_samples as u64);
     let z_dim = teacher.mapping.z_dim();
     let (mut first, mut second): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
@@ -294,8 +291,8 @@ fn kernel<A: AutodiffBackend>(
         Tensor::from_data(TensorData::new(values, [1, count]), device)
     };
     Ok(Kernel {
-        embedder: Embedder::Small(Small::new(&tensors, device)?),
-        weights: MomentWeights { first: spec.weight, second: spec.weight },
+        embedder: weights.build(device)?,
+        weights: spec.weights(),
         global: Moments { first: row(first), second: row(second) },
     })
 }

@@ -1,11 +1,12 @@
 //! A small in-domain embedder: four convolutions and a fully connected layer, read at three depths.
 
-use burn::tensor::{Tensor, TensorData, activation::relu, backend::Backend};
-use ndarray::ArrayD;
+use burn::tensor::{Tensor, activation::relu, backend::Backend};
 
+use super::{folded::tensor, layout::Layout};
 use crate::{
     checkpoint::weights::Tensors,
     nets::{
+        arch::Shapes,
         names::LoadError,
         ops::{channel_bias, correlate},
         resize::bilinear,
@@ -31,6 +32,26 @@ const FC: [usize; 2] = [128, 128 * GRID * GRID];
 pub struct Small<B: Backend> {
     convs: Vec<(Tensor<B, 4>, Tensor<B, 4>)>,
     fc: (Tensor<B, 2>, Tensor<B, 2>),
+}
+
+/// This project's file.
+pub fn layout() -> Layout {
+    let mut tensors = Shapes::new();
+    for (name, shape, ..) in CONVS {
+        tensors.insert(format!("{name}.weight"), shape.to_vec());
+        tensors.insert(format!("{name}.bias"), vec![shape[0]]);
+    }
+    tensors.insert("fc.weight".into(), FC.to_vec());
+    tensors.insert("fc.bias".into(), vec![FC[0]]);
+    Layout {
+        network: "the small embedder",
+        file: "fixtures/digits32/embedder.safetensors",
+        marker: "conv1.weight",
+        tensors,
+        witnesses: Shapes::new(),
+        foreign: &[],
+        closed: &[],
+    }
 }
 
 impl<B: Backend> Small<B> {
@@ -76,22 +97,4 @@ fn elu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
 fn pooled<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 2> {
     let [n, c, h, w] = x.dims();
     x.reshape([n, c, GRID, h / GRID, GRID, w / GRID]).mean_dim(3).mean_dim(5).reshape([n, c * GRID * GRID])
-}
-
-fn tensor<B: Backend, const D: usize>(
-    tensors: &Tensors,
-    name: &str,
-    shape: [usize; D],
-    device: &B::Device,
-) -> Result<Tensor<B, D>, LoadError> {
-    let found = tensors.get(name);
-    match found {
-        Some(array) if array.shape() == shape => {
-            let values: Vec<f32> = array.iter().copied().collect();
-            Ok(Tensor::from_data(TensorData::new(values, shape), device))
-        }
-        _ => {
-            Err(LoadError { name: name.into(), expected: shape.iter().product(), found: found.map_or(0, ArrayD::len) })
-        }
-    }
 }

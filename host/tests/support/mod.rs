@@ -3,6 +3,7 @@
 
 pub mod command;
 pub mod golden;
+pub mod hashed;
 pub mod nested;
 pub mod official;
 pub mod oracle;

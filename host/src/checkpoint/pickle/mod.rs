@@ -170,6 +170,25 @@ impl<'a> Pickle<'a> {
         self.end
     }
 
+    /// Every text of the pickle in the order in which the file has them: the items of a list of texts, none twice.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let text = |node: &Node| match node {
+            // Checked when it was read.
+            Node::Text(span) => str::from_utf8(self.slice(*span)).ok(),
+            _ => None,
+        };
+        self.nodes.iter().filter_map(text)
+    }
+
+    /// What every reference out of the pickle is found by.
+    pub fn references(&self) -> impl Iterator<Item = Value> {
+        let id = |node: &Node| match node {
+            Node::Persistent(id) => Some(*id),
+            _ => None,
+        };
+        self.nodes.iter().filter_map(id)
+    }
+
     /// How a value looks.
     pub fn view(&self, value: Value) -> View<'_> {
         let index = match value {
