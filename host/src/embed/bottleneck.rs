@@ -17,7 +17,7 @@ const EXPANSION: usize = 4;
 /// Channels that the first layer takes, and its width.
 const WIDTH: usize = 64;
 /// Channels that the last layer gives.
-pub const OUTPUTS: usize = WIDTH * EXPANSION << 3;
+pub const OUTPUTS: usize = (WIDTH * EXPANSION) << 3;
 
 /// How the first block of a layer halves its map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

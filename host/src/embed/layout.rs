@@ -58,6 +58,9 @@ impl Layout {
 
     /// What stands in front of every tensor's name (`""`, `visual.`, `teacher.backbone.`).
     fn prefix(&self, shapes: &Shapes) -> Result<String, ArchError> {
+        if shapes.contains_key(self.marker) {
+            return Ok(String::new());
+        }
         let before = |name: &String| {
             let prefix = name.strip_suffix(self.marker)?;
             (prefix.is_empty() || prefix.ends_with('.')).then(|| prefix.to_string())

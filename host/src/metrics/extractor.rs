@@ -139,7 +139,7 @@ pub struct FeatureNetwork {
 
 #[derive(Debug)]
 enum Network {
-    Embedder(Embedder<Cpu>),
+    Embedder(Box<Embedder<Cpu>>),
     Critic { network: Box<Discriminator<Cpu>>, resolution: usize },
 }
 
@@ -154,7 +154,7 @@ impl FeatureNetwork {
         let network = match extractor {
             Extractor::Embedder(spec) => {
                 let weights = EmbedderWeights::read(spec)?;
-                Network::Embedder(weights.build(&Default::default()).map_err(load)?)
+                Network::Embedder(Box::new(weights.build(&Default::default()).map_err(load)?))
             }
             Extractor::Critic(path) => {
                 let weights = checkpoint::open(path)?.discriminator;

@@ -9,6 +9,7 @@ pub mod official;
 pub mod oracle;
 pub mod pickle_writer;
 pub mod small_networks;
+pub mod torch_writer;
 
 use std::path::PathBuf;
 
