@@ -76,7 +76,7 @@ fn a_run(folder: &Path, name: &str, method: &str) -> PathBuf {
         let logits = object!({ "real": 0.01 * x, "fake": -0.02 * x });
         let line = object!({
             "images": 16 * (i + 1), "feedback": 1.0 + 1.0 / (x + 1.0), "dime": 5.0, "student_critic": 1.2, "teacher_critic": 0.9,
-            "matching": 0.2, "path": if i % 4 == 0 { 0.01 } else { 0.0 }, "r1": 0.0, "student_logits": logits,
+            "matching": 0.2, "path": if i.is_multiple_of(4) { 0.01 } else { 0.0 }, "r1": 0.0, "student_logits": logits,
             "teacher_logits": logits, "replaced": 0,
         });
         format!("{line}\n")

@@ -71,7 +71,7 @@ impl Axis {
 /// A number with as many digits as its steps need.
 fn label(x: f64, step: f64) -> String {
     let size = x.abs().max(step.abs());
-    if size >= 1e6 || size < 1e-4 {
+    if !(1e-4..1e6).contains(&size) {
         return format!("{x:.1e}");
     }
     let digits = (0..6).find(|&d| (step * 10f64.powi(d) - (step * 10f64.powi(d)).round()).abs() < 1e-6).unwrap_or(6);

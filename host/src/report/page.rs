@@ -32,7 +32,8 @@ pub struct Figures {
 impl Figures {
     /// Plots what the runs have logged.
     pub fn of(runs: &[RunData]) -> Self {
-        let kinds: [(&str, fn(&EvalLine) -> Option<f64>, bool); 4] = [
+        type Value = fn(&EvalLine) -> Option<f64>;
+        let kinds: [(&str, Value, bool); 4] = [
             ("FID", |l| l.metrics.fid, true),
             ("KID", |l| l.metrics.kid, false),
             ("Precision", |l| l.metrics.precision, false),
@@ -238,7 +239,7 @@ fn large(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push('\u{202f}');
         }
         out.push(digit);
