@@ -4,6 +4,7 @@ pub mod adversarial;
 pub mod dime;
 pub mod error;
 pub mod method;
+pub mod moments;
 pub mod nickel;
 pub mod optimise;
 pub mod pipeline;

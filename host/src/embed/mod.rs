@@ -28,8 +28,8 @@ use crate::{
 /// An embedder's weights as they were read from a user's file.
 #[derive(Debug, Clone)]
 pub struct EmbedderWeights {
-    /// What network they are of.
-    pub kind: Kind,
+    /// What the user named.
+    pub spec: EmbedSpec,
     /// Of the file, as hexadecimal text.
     pub sha256: String,
     tensors: Tensors,
@@ -58,12 +58,12 @@ impl EmbedderWeights {
                 return Err(wrong("a variance below 0: damaged"));
             }
         }
-        Ok(Self { kind: spec.kind, sha256: hex(&Sha256::digest(&bytes)), tensors })
+        Ok(Self { spec: spec.clone(), sha256: hex(&Sha256::digest(&bytes)), tensors })
     }
 
     /// The kind and the beginning of the hash: the same wherever the file lies.
     pub fn name(&self) -> String {
-        format!("{}-{}", self.kind.name(), &self.sha256[..8])
+        format!("{}-{}", self.spec.kind.name(), &self.sha256[..8])
     }
 
     /// The network on a device.
@@ -72,7 +72,7 @@ impl EmbedderWeights {
     /// The first tensor that is missing or of another size; none for weights that were read here.
     pub fn build<B: Backend>(&self, device: &B::Device) -> Result<Embedder<B>, LoadError> {
         let tensors = &self.tensors;
-        Ok(match self.kind {
+        Ok(match self.spec.kind {
             Kind::Small => Embedder::Small(Small::new(tensors, device)?),
             Kind::Dino | Kind::Resnet50 => Embedder::ResNet50(ResNet50::new(tensors, device)?),
             Kind::Clip => Embedder::Clip(ClipRn50::new(tensors, device)?),

@@ -40,6 +40,15 @@ impl Kind {
         matches!(self, Self::Dino | Self::Clip)
     }
 
+    /// Features of an image.
+    pub fn features(self) -> usize {
+        match self {
+            Self::Small => 704,
+            Self::Clip => 1024,
+            Self::Dino | Self::Resnet50 | Self::Inception => 2048,
+        }
+    }
+
     /// The weight of its moments unless told otherwise: the paper's, and for ResNet-50 that of the paper's ResNet-50.
     fn default_weight(self) -> f32 {
         match self {
