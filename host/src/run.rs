@@ -7,6 +7,7 @@
 //! students/NNNNNNNNN.safetensors   the students by images seen
 //! grids/teacher.png, grids/NNNNNNNNN.png   the same latents over time
 //! moments.safetensors  the teacher's global moments
+//! bank/                 the teacher's features, for --mmd rbf and poly
 //! state                what `--resume` goes on from
 //! ```
 
@@ -240,6 +241,11 @@ impl RunFolder {
     /// The teacher's global moments.
     pub fn moments(&self) -> PathBuf {
         self.path.join("moments.safetensors")
+    }
+
+    /// The folder of the teacher's features.
+    pub fn bank(&self) -> PathBuf {
+        self.path.join("bank")
     }
 
     /// The newest student.

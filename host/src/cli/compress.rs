@@ -12,14 +12,18 @@ use crate::{
     backend::{Cpu, CpuTraining},
     checkpoint::{self, weights::GeneratorWeights},
     compress::{
+        bank::{TeacherSide, banks},
+        mmd::Mmd,
         moments::{BATCH, GlobalMoments, Sampling},
         pipeline::{Inputs, Start, check, prepare},
+        settings::Settings,
     },
     data::Dataset,
     embed::{
         EmbedderWeights,
         spec::{self, EmbedSpec},
     },
+    metrics::cache::FeatureCache,
     run::{Record, RunFolder},
 };
 
@@ -79,6 +83,8 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
 
     let embedders = record.embeds.iter().map(EmbedderWeights::read).collect::<Result<Vec<_>, _>>()?;
     let given = args.moments.as_deref().map(|path| read_moments(path, &teacher.generator, &embedders)).transpose()?;
+    let kernel = record.settings.mmd != Mmd::Moments;
+    ensure!(!(kernel && given.is_some()), "--moments goes with --mmd moments: the kernels have a bank of their own");
     if let (Some(path), Some(moments)) = (&args.moments, &given) {
         record.read_input(&std::path::absolute(path)?)?;
         record.settings.moment_samples = moments.samples;
@@ -90,10 +96,10 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
         Some(begun) => begun,
         None => (RunFolder::create(&args.output, &record)?, None),
     };
-    let moments = kept_moments(given, &run, &teacher.generator, &embedders, record.settings.moment_samples)?;
+    let side = teacher_side(given, &run, &teacher.generator, &embedders, &record.settings)?;
     let start = state.map_or(Start::Fresh, Start::Saved);
     let mut trainer =
-        prepare::<CpuTraining>(inputs, &moments, &record.settings, start, &Default::default(), &mut Bar::new())?;
+        prepare::<CpuTraining>(inputs, &side, &record.settings, start, &Default::default(), &mut Bar::new())?;
     let run = run.opened_log(trainer.step)?;
     write_grid(&teacher.generator, &run.teacher_grid())?;
     let trained = drive(&mut trainer, &data, run, &args.output, false)?;
@@ -127,6 +133,12 @@ fn announce(record: &Record) -> anyhow::Result<()> {
     for spec in &record.embeds {
         say(format_args!("embedding {spec}"));
     }
+    if record.settings.mmd != Mmd::Moments && !record.embeds.is_empty() {
+        let images = record.settings.bank_samples;
+        say(format_args!(
+            "distributions by a kernel against {images} teacher images (--mmd), not by the paper's moments"
+        ));
+    }
     if dime {
         say(format_args!("{}", spec::compared_with_the_paper(&record.embeds)));
     }
@@ -142,6 +154,27 @@ fn read_moments(
     let moments = GlobalMoments::read(path)?;
     moments.check(path, teacher, embedders)?;
     Ok(moments)
+}
+
+/// The teacher's side of the settings' way to compare distributions, out of the run's folder or into it.
+fn teacher_side(
+    given: Option<GlobalMoments>,
+    run: &RunFolder,
+    teacher: &GeneratorWeights,
+    embedders: &[EmbedderWeights],
+    settings: &Settings,
+) -> anyhow::Result<TeacherSide> {
+    if settings.mmd == Mmd::Moments {
+        let moments = kept_moments(given, run, teacher, embedders, settings.moment_samples)?;
+        return Ok(TeacherSide::Moments(moments));
+    }
+    let sampling = Sampling { samples: settings.bank_samples, seed: 0, batch: BATCH };
+    let cache = FeatureCache::new(&run.bank());
+    let banks = match embedders {
+        [] => Vec::new(),
+        _ => banks::<Cpu>(teacher, embedders, sampling, &cache, &Default::default(), &mut Bar::new())?,
+    };
+    Ok(TeacherSide::Banks(settings.mmd, banks))
 }
 
 /// The run's moments: those that were given, those of its folder, or new ones. From then on the folder has them.

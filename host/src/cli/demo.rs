@@ -18,6 +18,7 @@ use crate::{
     backend::{Cpu, CpuTraining},
     checkpoint::{self, Checkpoint, write_checkpoint},
     compress::{
+        bank::TeacherSide,
         error::CompressError,
         moments::{BATCH, GlobalMoments, Sampling},
         pipeline::{Inputs, Start, prepare, train},
@@ -192,7 +193,14 @@ fn distil(teacher: &Checkpoint, student_path: &Path, kimg: f64, progress: &mut d
     let moments =
         GlobalMoments::measure::<Cpu>(&teacher.generator, &embedders, sampling, &Default::default(), progress)?;
     let inputs = Inputs { teacher, data: &data, embeds: &embedders, masks: Vec::new() };
-    let mut trainer = prepare::<CpuTraining>(inputs, &moments, &settings, Start::Fresh, &Default::default(), progress)?;
+    let mut trainer = prepare::<CpuTraining>(
+        inputs,
+        &TeacherSide::Moments(moments),
+        &settings,
+        Start::Fresh,
+        &Default::default(),
+        progress,
+    )?;
     train(&mut trainer, &data, progress, |_, _| Ok::<_, CompressError>(()))?;
     let checkpoint = Checkpoint { generator: student(&trainer)?, discriminator: None };
     write_checkpoint(student_path, &checkpoint, &Default::default())?;

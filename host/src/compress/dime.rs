@@ -2,6 +2,7 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 
+use super::mmd::Bank;
 pub use crate::embed::spec::MomentWeights;
 
 /// Mean of the features and of their squares, each `[1, features]`.
@@ -30,4 +31,23 @@ impl<B: Backend> Moments<B> {
 pub fn loss<B: Backend>(features: Tensor<B, 2>, global: &Moments<B>, weights: MomentWeights) -> Tensor<B, 1> {
     let [first, second] = Moments::of(features).distances(global);
     first.mul_scalar(weights.first) + second.mul_scalar(weights.second)
+}
+
+/// The teacher's distribution in one embedding.
+#[derive(Debug, Clone)]
+pub enum Target<B: Backend> {
+    /// Its global moments: the paper's.
+    Moments(Moments<B>),
+    /// A bank of its features, under a kernel.
+    Bank(Bank<B>),
+}
+
+impl<B: Backend> Target<B> {
+    /// How far a student batch's features `[batch, features]` are from it. A bank has one weight, the first.
+    pub fn loss(&self, features: Tensor<B, 2>, weights: MomentWeights) -> Tensor<B, 1> {
+        match self {
+            Self::Moments(global) => loss(features, global, weights),
+            Self::Bank(bank) => bank.loss(features).mul_scalar(weights.first),
+        }
+    }
 }

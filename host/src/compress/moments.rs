@@ -130,31 +130,18 @@ impl GlobalMoments {
         device: &B::Device,
         progress: &mut dyn Progress,
     ) -> Result<Self, CompressError> {
-        let Sampling { samples, seed, batch } = sampling;
+        let Sampling { samples, seed, .. } = sampling;
         let mut moments = Self { teacher: fingerprint(teacher), samples, seed, rows: BTreeMap::new() };
         if embedders.is_empty() {
             return Ok(moments);
         }
-        let generator: Generator<B> = names::load(Generator::new(&teacher.arch, device), &teacher.tensors)?;
-        let networks: Result<Vec<_>, _> = embedders.iter().map(|weights| weights.build::<B>(device)).collect();
-        let networks = networks?;
         let mut sums: Vec<[Vec<f64>; 2]> =
             embedders.iter().map(|e| [0, 1].map(|_| vec![0.0; e.spec.kind.features()])).collect();
-        progress.begin("global moments", "img", samples as u64);
-        for start in (0..samples).step_by(batch.max(1)) {
-            let end = samples.min(start + batch.max(1));
-            let seeds: Vec<u64> = (start..end).map(|i| seed.wrapping_add(i as u64)).collect();
-            let ws = generator.ws(latents(&seeds, teacher.arch.z_dim, device));
-            let images = generator.synthesise(ws, &Noise::Const);
-            for (network, sums) in networks.iter().zip(&mut sums) {
-                add(sums, network.features(images.clone()));
+        embed_teacher::<B>(teacher, embedders, sampling, device, ("global moments", progress), |index, features| {
+            if let Some(sums) = sums.get_mut(index) {
+                add(sums, features);
             }
-            progress.at(end as u64, "");
-            if progress.stopped() {
-                return Err(CompressError::Stopped);
-            }
-        }
-        progress.end();
+        })?;
         for (embedder, sums) in embedders.iter().zip(sums) {
             let [first, second] = sums.map(|sum| sum.into_iter().map(|x| (x / samples as f64) as f32).collect());
             let row = Row { sha256: embedder.sha256.clone(), first, second };
@@ -279,6 +266,40 @@ impl GlobalMoments {
             }
         }
     }
+}
+
+/// Draws the teacher's images, and shows the features of every batch `[images, features]` in every embedding, by its
+/// place.
+///
+/// # Errors
+/// The stage's `progress` asked to stop.
+pub fn embed_teacher<B: Backend>(
+    teacher: &GeneratorWeights,
+    embedders: &[EmbedderWeights],
+    Sampling { samples, seed, batch }: Sampling,
+    device: &B::Device,
+    (what, progress): (&str, &mut dyn Progress),
+    mut see: impl FnMut(usize, Tensor<B, 2>),
+) -> Result<(), CompressError> {
+    let generator: Generator<B> = names::load(Generator::new(&teacher.arch, device), &teacher.tensors)?;
+    let networks: Result<Vec<_>, _> = embedders.iter().map(|weights| weights.build::<B>(device)).collect();
+    let networks = networks?;
+    progress.begin(what, "img", samples as u64);
+    for start in (0..samples).step_by(batch.max(1)) {
+        let end = samples.min(start + batch.max(1));
+        let seeds: Vec<u64> = (start..end).map(|i| seed.wrapping_add(i as u64)).collect();
+        let ws = generator.ws(latents(&seeds, teacher.arch.z_dim, device));
+        let images = generator.synthesise(ws, &Noise::Const);
+        for (index, network) in networks.iter().enumerate() {
+            see(index, network.features(images.clone()));
+        }
+        progress.at(end as u64, "");
+        if progress.stopped() {
+            return Err(CompressError::Stopped);
+        }
+    }
+    progress.end();
+    Ok(())
 }
 
 /// Adds every image's features and their squares.

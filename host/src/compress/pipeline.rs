@@ -3,9 +3,9 @@
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 
 use super::{
+    bank::TeacherSide,
     error::CompressError,
     method::Method,
-    moments::GlobalMoments,
     nickel,
     optimise::LazyAdam,
     prune::{self, ContentAware},
@@ -56,14 +56,14 @@ pub enum Start {
     Saved(Vec<u8>),
 }
 
-/// Prunes the teacher (or goes on from a saved state) and sets up all players. `moments` are the teacher's in all
+/// Prunes the teacher (or goes on from a saved state) and sets up all players. `side` is the teacher's in all
 /// embeddings.
 ///
 /// # Errors
 /// Inputs that do not fit together, with the numbers.
 pub fn prepare<A: AutodiffBackend>(
     inputs: Inputs<'_>,
-    moments: &GlobalMoments,
+    side: &TeacherSide,
     settings: &Settings,
     start: Start,
     device: &A::Device,
@@ -79,12 +79,12 @@ pub fn prepare<A: AutodiffBackend>(
     };
     let teacher = names::load(Generator::new(&dense.arch, device), &dense.tensors)?;
     let embedders = if parts.dime { inputs.embeds } else { &[] };
-    let kernel = |embedder: &EmbedderWeights| {
-        let missing = CompressError::Embeddings("the global moments are of other embeddings");
-        let global = moments.of(embedder, device).ok_or(missing)?;
-        Ok(Kernel { embedder: embedder.build(device)?, weights: embedder.spec.weights(), global })
+    let kernel = |(index, embedder): (usize, &EmbedderWeights)| {
+        let missing = CompressError::Embeddings("the teacher was measured in other embeddings");
+        let target = side.target(index, embedder, device).ok_or(missing)?;
+        Ok(Kernel { embedder: embedder.build(device)?, weights: embedder.spec.weights(), target })
     };
-    let kernels: Result<_, CompressError> = embedders.iter().map(kernel).collect();
+    let kernels: Result<_, CompressError> = embedders.iter().enumerate().map(kernel).collect();
     let players = Players {
         teacher: Some(teacher),
         student,
