@@ -110,6 +110,31 @@ fn an_embedder_is_the_same_from_every_form() {
     }
 }
 
+#[test]
+fn a_whole_archive_of_a_model_is_read() {
+    // As dense as OpenAI's: hundreds of tensors in modules in modules, and the numbers elsewhere.
+    let mut shapes: Shapes =
+        clip_rn50::layout().tensors.into_iter().map(|(name, shape)| (format!("visual.{name}"), shape)).collect();
+    for block in 0..24 {
+        for part in ["attn.in_proj", "attn.out_proj", "ln_1", "mlp.c_fc", "mlp.c_proj", "ln_2"] {
+            shapes.insert(format!("transformer.resblocks.{block}.{part}.weight"), vec![512, 512]);
+            shapes.insert(format!("transformer.resblocks.{block}.{part}.bias"), vec![512]);
+        }
+    }
+    let (entries, _) = shapes_alone(&shapes);
+    let storages = vec![("FloatStorage", 1.5f32.to_le_bytes().to_vec()), ("FloatStorage", vec![0; 1 << 20])];
+    let file = zip(&module(entries), &storages);
+    let layout = clip_rn50::layout();
+    let found = checkpoint::read_chosen(Path::new("file.pt"), &file, |shapes| {
+        let mut choice = layout.choose(shapes)?;
+        choice.retain(|own, _| own == "attnpool.c_proj.bias");
+        Ok(choice)
+    });
+    let found = found.unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(found["attnpool.c_proj.bias"].iter().all(|&x| x == 1.5));
+}
+
 /// The refusal of a file of these tensors as an embedder of a kind.
 fn refused_as(kind: &str, shapes: &Shapes) -> String {
     let folder = tempfile::tempdir().unwrap();

@@ -80,7 +80,8 @@ pub(super) fn read_zip(
         }
     }
     let (start, data) = data.ok_or_else(|| damaged("data.pkl cannot be found in the zip: damaged".into()))?;
-    let pickle = Pickle::read(data, 0).map_err(|e| refused(path, PickleError { offset: start + e.offset, ..e }, ""))?;
+    let pickle = Pickle::read_part(data, bytes.len())
+        .map_err(|e| refused(path, PickleError { offset: start + e.offset, ..e }, ""))?;
     StateFile { path, pickle: &pickle, storages, length: bytes.len() }.read(choose)
 }
 

@@ -57,14 +57,15 @@ pub fn state_dict(tensors: &Tensors, legacy: bool) -> (Vec<(String, Py)>, Storag
     (entries, storages)
 }
 
-/// Entries of the shapes, all of them looking into one number: a file of any network, in a few bytes.
+/// Entries of the shapes, all of them looking into one number, and a quarter of a megabyte that nobody looks into: a small
+/// file that looks like any network, as readers limit structure by a file's length.
 pub fn shapes_alone<'a>(
     shapes: impl IntoIterator<Item = (&'a String, &'a Vec<usize>)>,
 ) -> (Vec<(String, Py)>, Storages) {
     let entry = |(name, shape): (&'a String, &'a Vec<usize>)| {
         (name.clone(), view(reference("FloatStorage", 0, 1, false), shape, &vec![0; shape.len()]))
     };
-    (shapes.into_iter().map(entry).collect(), vec![("FloatStorage", vec![0; 4])])
+    (shapes.into_iter().map(entry).collect(), vec![("FloatStorage", vec![0; 4]), ("FloatStorage", vec![0; 1 << 18])])
 }
 
 /// What `torch.save` writes: an object, and the storages that it looks into.

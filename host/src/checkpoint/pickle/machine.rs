@@ -19,9 +19,9 @@ struct Machine<'a> {
 
 type Step<T> = Result<T, PickleError>;
 
-/// Reads one pickle of `bytes`, which are fewer than 4 GiB, from `start`.
-pub(super) fn run(bytes: &[u8], start: usize) -> Step<Pickle<'_>> {
-    let room = bytes.len().saturating_sub(start);
+/// Reads one pickle of `bytes`, which are fewer than 4 GiB, from `start`. `room` is the length of the file from there on,
+/// which limits how much is kept.
+pub(super) fn run(bytes: &[u8], start: usize, room: usize) -> Step<Pickle<'_>> {
     let mut machine = Machine {
         at: start,
         operation: start,

@@ -150,6 +150,15 @@ impl Iterator for Entries<'_> {
 impl<'a> Pickle<'a> {
     /// Reads one pickle that begins at `start`.
     pub fn read(bytes: &'a [u8], start: usize) -> Result<Self, PickleError> {
+        Self::read_within(bytes, start, bytes.len().saturating_sub(start))
+    }
+
+    /// Reads one pickle that is a part of a file of `length` bytes, which holds beside it the numbers that it speaks of.
+    pub fn read_part(bytes: &'a [u8], length: usize) -> Result<Self, PickleError> {
+        Self::read_within(bytes, 0, length)
+    }
+
+    fn read_within(bytes: &'a [u8], start: usize, length: usize) -> Result<Self, PickleError> {
         // Spans are 32 bits wide.
         if u32::try_from(bytes.len()).is_err() {
             return Err(PickleError {
@@ -157,7 +166,7 @@ impl<'a> Pickle<'a> {
                 problem: Problem::Damaged("4 GiB or more: too large for a checkpoint".into()),
             });
         }
-        machine::run(bytes, start)
+        machine::run(bytes, start, length)
     }
 
     /// What the pickle is.
