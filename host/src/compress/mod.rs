@@ -4,6 +4,7 @@ pub mod adversarial;
 pub mod bank;
 pub mod dime;
 pub mod error;
+pub mod in_domain;
 pub mod method;
 pub mod mmd;
 pub mod moments;

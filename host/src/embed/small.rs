@@ -18,14 +18,14 @@ const SIZE: usize = 32;
 /// The grid on which its feature maps are averaged.
 const GRID: usize = 2;
 /// Name, shape of the weight, stride and padding of the convolutions.
-const CONVS: [(&str, [usize; 4], usize, usize); 4] = [
+pub const CONVS: [(&str, [usize; 4], usize, usize); 4] = [
     ("conv1", [24, 1, 5, 5], 2, 2),
     ("conv2", [48, 24, 3, 3], 2, 1),
     ("conv3", [96, 48, 3, 3], 2, 1),
     ("conv4", [128, 96, 3, 3], 1, 1),
 ];
 /// Outputs and inputs of the fully connected layer.
-const FC: [usize; 2] = [128, 128 * GRID * GRID];
+pub const FC: [usize; 2] = [128, 128 * GRID * GRID];
 
 /// The network; 704 features: 2x2 averages of the second and third map, and the fully connected layer.
 #[derive(Debug, Clone)]
@@ -60,17 +60,20 @@ impl<B: Backend> Small<B> {
     /// # Errors
     /// The first tensor that is missing or of another size.
     pub fn new(tensors: &Tensors, device: &B::Device) -> Result<Self, LoadError> {
-        let convs = CONVS
-            .iter()
-            .map(|(name, shape, ..)| {
-                let weight = tensor(tensors, &format!("{name}.weight"), *shape, device)?;
-                let bias = tensor(tensors, &format!("{name}.bias"), [shape[0]], device)?;
-                Ok((weight, channel_bias(bias)))
-            })
-            .collect::<Result<_, LoadError>>()?;
-        let weight = tensor(tensors, "fc.weight", FC, device)?.transpose();
-        let bias = tensor(tensors, "fc.bias", [FC[0]], device)?.unsqueeze();
-        Ok(Self { convs, fc: (weight, bias) })
+        let conv = |(name, shape, ..): &(&str, [usize; 4], usize, usize)| {
+            let weight = tensor(tensors, &format!("{name}.weight"), *shape, device)?;
+            let bias = tensor(tensors, &format!("{name}.bias"), [shape[0]], device)?;
+            Ok((weight, bias))
+        };
+        let convs = CONVS.iter().map(conv).collect::<Result<_, LoadError>>()?;
+        let fc = (tensor(tensors, "fc.weight", FC, device)?, tensor(tensors, "fc.bias", [FC[0]], device)?);
+        Ok(Self::from_parts(convs, fc))
+    }
+
+    /// From weights and biases, convolutions in the order of [`CONVS`] and the fully connected layer.
+    pub fn from_parts(convs: Vec<(Tensor<B, 4>, Tensor<B, 1>)>, (weight, bias): (Tensor<B, 2>, Tensor<B, 1>)) -> Self {
+        let convs = convs.into_iter().map(|(weight, bias)| (weight, channel_bias(bias))).collect();
+        Self { convs, fc: (weight.transpose(), bias.unsqueeze()) }
     }
 
     /// `[batch, 3, h, w]` in [-1, 1], resized to 32x32, to `[batch, 704]`.
