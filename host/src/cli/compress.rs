@@ -129,6 +129,11 @@ fn announce(record: &Record) -> anyhow::Result<()> {
     ensure!(dime || record.embeds.is_empty(), "this --method matches no distributions: leave --embed out");
     if record.embeds.is_empty() {
         say(format_args!("without embeddings: no DiME"));
+        if dime {
+            say(format_args!(
+                "  (for one of these images: nickeldime embedder train --data ... -o e.safetensors, then --embed small=e.safetensors)"
+            ));
+        }
     }
     for spec in &record.embeds {
         say(format_args!("embedding {spec}"));

@@ -45,7 +45,7 @@ pub fn layout() -> Layout {
     tensors.insert("fc.bias".into(), vec![FC[0]]);
     Layout {
         network: "the small embedder",
-        file: "fixtures/digits32/embedder.safetensors",
+        file: "what `nickeldime embedder train` writes",
         marker: "conv1.weight",
         tensors,
         witnesses: Shapes::new(),
