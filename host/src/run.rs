@@ -6,6 +6,8 @@
 //! student.safetensors  the newest student
 //! students/NNNNNNNNN.safetensors   the students by images seen
 //! grids/teacher.png, grids/NNNNNNNNN.png   the same latents over time
+//! moments.safetensors  the teacher's global moments
+//! bank/                 the teacher's features, for --mmd rbf and poly
 //! state                what `--resume` goes on from
 //! ```
 
@@ -234,6 +236,16 @@ impl RunFolder {
     /// What the file system says.
     pub fn save_state(&self, state: &[u8]) -> Result<(), RunError> {
         self.write(&self.state_path(), &[&Sha256::digest(state)[..], state].concat())
+    }
+
+    /// The teacher's global moments.
+    pub fn moments(&self) -> PathBuf {
+        self.path.join("moments.safetensors")
+    }
+
+    /// The folder of the teacher's features.
+    pub fn bank(&self) -> PathBuf {
+        self.path.join("bank")
     }
 
     /// The newest student.

@@ -11,10 +11,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use nickeldime::checkpoint::{self, Metadata};
+use nickeldime::checkpoint::{self, CheckpointError, Metadata, Tensors};
+use nickeldime::nets::arch::Shapes;
 use support::fixture;
+use support::hashed;
 use support::official::{Official, small, storage, view};
-use support::pickle_writer::{Py, call, dict, pickle, text};
+use support::pickle_writer::{Py, call, dict, ordered_dict, pickle, text};
+use support::torch_writer::{legacy, module, state_dict, zip};
 
 /// The system's allocator, and the most that was in use at once.
 struct Counting;
@@ -61,27 +64,37 @@ fn survives(bytes: &[u8]) -> bool {
 }
 
 fn survives_within(times: usize, bytes: &[u8]) -> bool {
+    let network = reading(times, bytes, checkpoint::from_bytes);
+    let mut tensors = network.iter().flat_map(|checkpoint| checkpoint.generator.tensors.values());
+    assert!(tensors.all(|tensor| tensor.iter().all(|x| x.is_finite())));
+    network.is_some()
+}
+
+/// The same for an embedder's weights: everything that the file has.
+fn survives_as_weights(times: usize, bytes: &[u8]) -> bool {
+    let all = |shapes: &Shapes| Ok(shapes.keys().map(|name| (name.clone(), name.clone())).collect());
+    reading(times, bytes, |path, bytes| checkpoint::read_chosen(path, bytes, all)).is_some()
+}
+
+/// What a reader makes of a file, with a limit to its memory in file sizes.
+fn reading<T>(times: usize, bytes: &[u8], read: impl FnOnce(&Path, &[u8]) -> Result<T, CheckpointError>) -> Option<T> {
     let allowed = times * bytes.len() + (1 << 19);
     let before = USED.load(Relaxed);
     PEAK.store(before, Relaxed);
     let start = Instant::now();
-    let outcome = checkpoint::from_bytes(Path::new("file.pkl"), bytes);
+    let outcome = read(Path::new("file.pkl"), bytes);
     let took = start.elapsed();
     let peak = PEAK.load(Relaxed) - before;
     assert!(peak <= allowed, "{peak} bytes for a file of {}", bytes.len());
     assert!(took < Duration::from_secs(5), "{took:?} for {} bytes", bytes.len());
     match outcome {
-        Ok(checkpoint) => {
-            let mut tensors = checkpoint.generator.tensors.values();
-            assert!(tensors.all(|tensor| tensor.iter().all(|x| x.is_finite())));
-            true
-        }
+        Ok(read) => Some(read),
         Err(error) => {
             let error = error.to_string();
             assert!(error.starts_with("file.pkl: "), "{error}");
             assert!(!error.chars().any(char::is_control), "{error}");
             assert!(error.len() < 1000, "{error}");
-            false
+            None
         }
     }
 }
@@ -181,6 +194,43 @@ fn a_tensor_file_with_flipped_bits_is_an_error_or_a_network() {
         survives(&bytes);
         bytes[at] ^= 1 << bit;
     }
+}
+
+#[test]
+fn a_weights_file_with_wrong_bytes_is_an_error_or_tensors() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let tensors: Tensors =
+        (1..8).map(|i| (format!("layer{i}.0.conv1.weight"), hashed::input(i, &[4, 3, 3, i as usize]))).collect();
+    let (entries, storages) = state_dict(&tensors, false);
+    let script = zip(&module(entries.clone()), &storages);
+    let state = zip(&ordered_dict(entries), &storages);
+    let (entries, storages) = state_dict(&tensors, true);
+    let mut random = Random(5);
+    for mut bytes in [script, state, legacy(&ordered_dict(entries), &storages)] {
+        assert!(survives_as_weights(3, &bytes));
+        let mut read = 0;
+        for _ in 0..tries(20_000) {
+            let (at, bit) = (random.below(bytes.len()), random.below(8));
+            bytes[at] ^= 1 << bit;
+            read += usize::from(survives_as_weights(3, &bytes));
+            bytes[at] ^= 1 << bit;
+        }
+        assert!(read > 0);
+        for _ in 0..tries(5_000) {
+            let (at, length) = (random.below(bytes.len()), random.below(16));
+            let end = (at + length).min(bytes.len());
+            let mut wrong = bytes.clone();
+            match random.below(3) {
+                0 => wrong[at..end].fill(0xff),
+                1 => drop(wrong.drain(at..end)),
+                _ => wrong.truncate(at),
+            }
+            survives_as_weights(3, &wrong);
+        }
+    }
+    // The bombs of other tests are pickles too: a dict in itself, in a zip.
+    let itself = Py::Raw(b"}q\x00X\x01\0\0\0aq\x01h\x00sX\x01\0\0\0bq\x02h\x00s".to_vec());
+    assert!(!survives_as_weights(3, &zip(&itself, &vec![])));
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! Checkpoints on the disk: StyleGAN2-ADA's `.pkl` in, safetensors in and out.
+//! Checkpoints on the disk: StyleGAN2-ADA's `.pkl` in, safetensors in and out; PyTorch's weights files (`.pth`, `.pt`) of
+//! embedding networks in.
 //!
 //! Files are data from strangers. Reading one never runs anything in it and never panics; whatever bytes it has, the
 //! outcome is a network or a [`CheckpointError`] that names the file and the place, in memory of a few times the
 //! file's size.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -13,9 +15,11 @@ mod number;
 mod pickle;
 mod stylegan2;
 mod tensor_file;
+mod torch_file;
 mod torch_legacy;
 pub mod weights;
 
+use crate::nets::arch::{ArchError, Shapes};
 pub use error::CheckpointError;
 pub use tensor_file::{Metadata, read_tensors, write_checkpoint, write_tensors};
 pub use weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights, Tensors};
@@ -46,6 +50,35 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointErr
         _ => {
             let begins = error::printable(&bytes[..bytes.len().min(8)]);
             let problem = format!("neither a .pkl nor a safetensors checkpoint (it begins with {begins})");
+            Err(CheckpointError::damaged(path, 0, problem))
+        }
+    }
+}
+
+/// Tensors to read: the file's name for each of the reader's own.
+pub type Choice = BTreeMap<String, String>;
+
+/// Reads some tensors of a weights file: safetensors, or what PyTorch's `torch.save` (a state dict, or dicts of them) and
+/// `torch.jit.save` write. `choose` sees the shapes of all tensors by their names in the file (dicts and modules joined by
+/// dots) and names those that are read; the others' numbers are never looked at. `path` is the file's name in errors.
+///
+/// # Errors
+/// A file that is damaged or of another format; what `choose` returns, with the file's name.
+pub fn read_chosen(
+    path: &Path,
+    bytes: &[u8],
+    choose: impl FnOnce(&Shapes) -> Result<Choice, ArchError>,
+) -> Result<Tensors, CheckpointError> {
+    match bytes[..] {
+        [] => Err(CheckpointError::format(path, "empty")),
+        [b'P', b'K', 3 | 5, ..] => torch_file::read_zip(path, bytes, choose),
+        _ if tensor_file::looks_like(bytes) => tensor_file::read_chosen(path, bytes, choose),
+        [0x80, ..] => torch_file::read_legacy(path, bytes, choose),
+        _ => {
+            let begins = error::printable(&bytes[..bytes.len().min(8)]);
+            let problem = format!(
+                "not a weights file (it begins with {begins}): expected what torch.save or torch.jit.save writes, or safetensors"
+            );
             Err(CheckpointError::damaged(path, 0, problem))
         }
     }

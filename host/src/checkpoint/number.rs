@@ -9,6 +9,8 @@ pub(super) enum Number {
     BF16,
     I64,
     I32,
+    I16,
+    I8,
     U8,
     Bool,
 }
@@ -19,8 +21,8 @@ impl Number {
         match self {
             Self::F64 | Self::I64 => 8,
             Self::F32 | Self::I32 => 4,
-            Self::F16 | Self::BF16 => 2,
-            Self::U8 | Self::Bool => 1,
+            Self::F16 | Self::BF16 | Self::I16 => 2,
+            Self::U8 | Self::I8 | Self::Bool => 1,
         }
     }
 
@@ -36,6 +38,8 @@ impl Number {
             Self::BF16 => f32::from_bits(u32::from(u16::from_le_bytes(array(bytes))) << 16),
             Self::I64 => i64::from_le_bytes(array(bytes)) as f32,
             Self::I32 => i32::from_le_bytes(array(bytes)) as f32,
+            Self::I16 => f32::from(i16::from_le_bytes(array(bytes))),
+            Self::I8 => f32::from(i8::from_le_bytes(array(bytes))),
             Self::U8 => f32::from(u8::from_le_bytes(array(bytes))),
             Self::Bool => f32::from(u8::from(array(bytes) != [0u8])),
         }
@@ -91,6 +95,8 @@ mod tests {
         assert_eq!(Number::BF16.read_all(&[0x80, 0x3f, 0, 0xc0]), [1.0, -2.0]);
         assert_eq!(Number::I64.read_all(&(-7i64).to_le_bytes()), [-7.0]);
         assert_eq!(Number::I32.read_all(&9i32.to_le_bytes()), [9.0]);
+        assert_eq!(Number::I16.read_all(&(-9i16).to_le_bytes()), [-9.0]);
+        assert_eq!(Number::I8.read_all(&[0xff, 1]), [-1.0, 1.0]);
         assert_eq!(Number::U8.read_all(&[0, 255]), [0.0, 255.0]);
         assert_eq!(Number::Bool.read_all(&[0, 1]), [0.0, 1.0]);
     }

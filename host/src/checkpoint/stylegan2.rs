@@ -54,7 +54,8 @@ pub(super) fn read_checkpoint(path: &Path, bytes: &[u8]) -> Result<Checkpoint, C
 pub(super) const STATE_DICT: &str =
     "not a StyleGAN2-ADA checkpoint: expected the .pkl that training writes (network-snapshot-*.pkl)";
 
-fn refused(path: &Path, error: PickleError, place: &str) -> CheckpointError {
+/// A pickle's complaint, with the file and the place.
+pub(super) fn refused(path: &Path, error: PickleError, place: &str) -> CheckpointError {
     let colon = if place.is_empty() { "" } else { ": " };
     match error.problem {
         Problem::Forbidden(name) if name.starts_with("dnnlib.tflib.") => {
@@ -234,7 +235,8 @@ impl<'p> PickleFile<'_, 'p> {
     }
 }
 
-fn join(path: &str, name: &str) -> String {
+/// `path.name`, fit for an error.
+pub(super) fn join(path: &str, name: &str) -> String {
     let name = printable(name.as_bytes());
     match (path, &name[..]) {
         ("", _) => name,

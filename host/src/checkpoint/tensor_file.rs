@@ -13,11 +13,12 @@ use std::str::FromStr;
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::Choice;
 use super::error::{CheckpointError, printable};
 use super::number::Number;
 use super::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights, RESAMPLE_FILTER, Tensors};
 use crate::files;
-use crate::nets::arch::{ArchError, block_resolution};
+use crate::nets::arch::{ArchError, Shapes, block_resolution};
 
 /// A safetensors file's `__metadata__`: short texts by name.
 pub type Metadata = BTreeMap<String, String>;
@@ -37,6 +38,18 @@ pub fn read_tensors(path: &Path) -> Result<(Tensors, Metadata), CheckpointError>
         .map(|name| Ok((name.clone(), file.tensor(name)?)))
         .collect::<Result<_, CheckpointError>>()?;
     Ok((tensors, file.header.metadata))
+}
+
+/// The tensors of a safetensors file's bytes that `choose` names, see [`super::read_chosen`].
+pub(super) fn read_chosen(
+    path: &Path,
+    bytes: &[u8],
+    choose: impl FnOnce(&Shapes) -> Result<Choice, ArchError>,
+) -> Result<Tensors, CheckpointError> {
+    let file = TensorFile::parse(path, bytes)?;
+    let shapes = file.header.tensors.iter().map(|(name, entry)| (name.clone(), entry.shape.0.clone())).collect();
+    let choice = choose(&shapes).map_err(|e| placed(path, "", e))?;
+    choice.into_iter().map(|(own, name)| Ok((own, file.tensor(&name)?))).collect()
 }
 
 /// Writes tensors as a safetensors file (F32), whole or not at all; equal tensors make equal files.

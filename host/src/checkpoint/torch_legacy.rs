@@ -10,6 +10,7 @@ use super::pickle::{Global, Pickle, PickleError, Problem, Value, View};
 
 /// What every such file begins with, as a pickled integer of 10 bytes.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+/// The one version that there is.
 const VERSION: i64 = 1001;
 
 /// Whether a pickle is the beginning of a PyTorch file of the first format.
@@ -100,10 +101,16 @@ impl TensorView {
                 vacant.insert(storage.map_err(|e| TensorError::Storage(placed(e)))?)
             }
         };
-        self.gather(storage).map_err(TensorError::View)
+        self.gather(storage.number, storage.data()).map_err(TensorError::View)
     }
 
-    fn gather(&self, storage: &Storage) -> Result<Vec<f32>, String> {
+    /// What the tensor looks into.
+    pub fn storage(&self) -> Value {
+        self.storage
+    }
+
+    /// The numbers, row-major, out of a storage of these bytes in this format.
+    pub fn gather(&self, number: Number, data: &[u8]) -> Result<Vec<f32>, String> {
         let len = self.len().ok_or("more numbers than a machine can count")?;
         if len == 0 {
             return Ok(Vec::new());
@@ -111,25 +118,25 @@ impl TensorView {
         let reach = |(&size, &stride): (&usize, &usize)| (size - 1).checked_mul(stride);
         let mut axes = self.size.iter().zip(&self.stride);
         let last = axes.try_fold(self.offset, |at, axis| at.checked_add(reach(axis)?));
-        let numbers = storage.len();
+        let size = number.size();
+        let numbers = data.len() / size;
         let Some(last) = last.filter(|&last| last < numbers) else {
             return Err(format!(
                 "size {:?}, stride {:?}, offset {} reach beyond its storage of {numbers} numbers",
                 self.size, self.stride, self.offset
             ));
         };
-        let size = storage.number.size();
         if self.is_row_major() {
             // `last` is the last number's place: the range is inside the storage.
-            let bytes = storage.data().get(self.offset * size..(last + 1) * size);
-            return Ok(storage.number.read_all(bytes.unwrap_or_default()));
+            let bytes = data.get(self.offset * size..(last + 1) * size);
+            return Ok(number.read_all(bytes.unwrap_or_default()));
         }
         let mut numbers = Vec::with_capacity(len);
         let mut index = vec![0; self.size.len()];
         let mut at = self.offset;
         for _ in 0..len {
-            let bytes = storage.data().get(at * size..(at + 1) * size);
-            numbers.push(storage.number.read(bytes.unwrap_or_default()));
+            let bytes = data.get(at * size..(at + 1) * size);
+            numbers.push(number.read(bytes.unwrap_or_default()));
             // To the next number: the last axis runs fastest.
             for axis in (0..index.len()).rev() {
                 index[axis] += 1;
@@ -174,10 +181,6 @@ impl<'p> Storage<'p> {
         self.file.get(self.start..).unwrap_or_default()
     }
 
-    fn len(&self) -> usize {
-        self.data().len() / self.number.size()
-    }
-
     /// Reads a whole file of PyTorch's first format that holds one storage: magic, version, machine, the storage as a
     /// reference, the list of storages, and for each its length and numbers.
     fn read(file: Cow<'p, [u8]>) -> Result<Self, PickleError> {
@@ -187,21 +190,9 @@ impl<'p> Storage<'p> {
 
     /// The numbers' format, and where they begin.
     fn open(bytes: &[u8]) -> Result<(Number, usize), PickleError> {
-        let damaged = |offset, problem: &str| PickleError { offset, problem: Problem::Damaged(problem.into()) };
-        let magic = Pickle::read(bytes, 0)?;
-        if !is_magic(&magic.view(magic.root())) {
-            return Err(damaged(0, "not a PyTorch storage"));
-        }
-        let version = Pickle::read(bytes, magic.end())?;
-        if !matches!(version.view(version.root()), View::Int(VERSION)) {
-            return Err(damaged(magic.end(), "a PyTorch storage of an unknown version"));
-        }
-        let machine = Pickle::read(bytes, version.end())?;
-        if is_big_endian(&machine) {
-            return Err(damaged(version.end(), "a big-endian storage: not supported"));
-        }
-        let storage = Pickle::read(bytes, machine.end())?;
-        let (number, numbers) = described(&storage).map_err(|p| damaged(machine.end(), &p))?;
+        let begin = preamble(bytes)?;
+        let storage = Pickle::read(bytes, begin)?;
+        let (number, numbers) = embedded(&storage).map_err(|p| damaged(begin, &p))?;
         let keys = Pickle::read(bytes, storage.end())?;
         let (Some(length), Some(data)) = (bytes.get(keys.end()..keys.end() + 8), bytes.get(keys.end() + 8..)) else {
             return Err(damaged(keys.end(), "the numbers are missing: cut short"));
@@ -219,6 +210,27 @@ impl<'p> Storage<'p> {
     }
 }
 
+/// What every file of the first format begins with (magic, version, machine): the byte after it.
+pub(super) fn preamble(bytes: &[u8]) -> Result<usize, PickleError> {
+    let magic = Pickle::read(bytes, 0)?;
+    if !is_magic(&magic.view(magic.root())) {
+        return Err(damaged(0, "not a PyTorch storage"));
+    }
+    let version = Pickle::read(bytes, magic.end())?;
+    if !matches!(version.view(version.root()), View::Int(VERSION)) {
+        return Err(damaged(magic.end(), "a PyTorch storage of an unknown version"));
+    }
+    let machine = Pickle::read(bytes, version.end())?;
+    if is_big_endian(&machine) {
+        return Err(damaged(version.end(), "a big-endian storage: not supported"));
+    }
+    Ok(machine.end())
+}
+
+fn damaged(offset: usize, problem: &str) -> PickleError {
+    PickleError { offset, problem: Problem::Damaged(problem.into()) }
+}
+
 fn is_big_endian(machine: &Pickle) -> bool {
     let View::Dict(mut entries) = machine.view(machine.root()) else {
         return false;
@@ -228,32 +240,61 @@ fn is_big_endian(machine: &Pickle) -> bool {
     })
 }
 
-/// Format and count of `('storage', torch.FloatStorage, key, device, count, view)`.
-fn described(storage: &Pickle) -> Result<(Number, usize), String> {
+/// Format and count of the one storage of a file that a `.pkl` carries.
+fn embedded(storage: &Pickle) -> Result<(Number, usize), String> {
     let View::Persistent(id) = storage.view(storage.root()) else {
         return Err("not a PyTorch storage".into());
     };
-    let View::Tuple(&[kind, format, _key, _device, count, view]) = storage.view(id) else {
-        return Err("not a PyTorch storage".into());
-    };
-    if !matches!(storage.view(kind), View::Text("storage")) {
-        return Err("not a PyTorch storage".into());
+    let Reference { number, name, count, .. } = Reference::of(storage, id)?;
+    match number {
+        Number::F64 | Number::F32 | Number::F16 => Ok((number, count)),
+        _ => Err(format!("{name}: only float, double and half storages are supported")),
     }
-    let number = match storage.view(format) {
-        View::Global(Global::Storage(Some(number)), _) => number,
-        View::Global(Global::Storage(None), name) => {
-            return Err(format!("{name}: only float, double and half storages are supported"));
+}
+
+/// What a pickle says of a storage beside it: `('storage', torch.FloatStorage, key, device, count)`, in the first format
+/// with a last item for views.
+pub(super) struct Reference<'p> {
+    /// Of the numbers.
+    pub number: Number,
+    /// `FloatStorage`.
+    pub name: &'static str,
+    /// Tells the file's storages apart.
+    pub key: &'p str,
+    /// How many numbers.
+    pub count: usize,
+}
+
+impl<'p> Reference<'p> {
+    /// The storage that is found by `id`.
+    pub fn of(pickle: &'p Pickle, id: Value) -> Result<Self, String> {
+        let (kind, format, key, count, view) = match pickle.view(id) {
+            View::Tuple(&[kind, format, key, _device, count]) => (kind, format, key, count, Value::None),
+            View::Tuple(&[kind, format, key, _device, count, view]) => (kind, format, key, count, view),
+            _ => return Err("not a PyTorch storage".into()),
+        };
+        if !matches!(pickle.view(kind), View::Text("storage")) {
+            return Err("not a PyTorch storage".into());
         }
-        _ => return Err("a storage of an unknown format".into()),
-    };
-    if !matches!(storage.view(view), View::None) {
-        return Err("a view of another storage: not supported".into());
-    }
-    match storage.view(count) {
-        View::Int(count) => match usize::try_from(count) {
-            Ok(count) => Ok((number, count)),
-            Err(_) => Err(format!("a storage of {count} numbers: damaged")),
-        },
-        _ => Err("a storage without a count: damaged".into()),
+        let (number, name) = match pickle.view(format) {
+            View::Global(Global::Storage(Some(number)), name) => (number, name),
+            View::Global(Global::Storage(None), name) => {
+                return Err(format!("{name}: only storages of one number format are supported"));
+            }
+            _ => return Err("a storage of an unknown format".into()),
+        };
+        let View::Text(key) = pickle.view(key) else {
+            return Err("a storage without a key: damaged".into());
+        };
+        if !matches!(pickle.view(view), View::None) {
+            return Err("a view of another storage: not supported".into());
+        }
+        match pickle.view(count) {
+            View::Int(count) => match usize::try_from(count) {
+                Ok(count) => Ok(Self { number, name, key, count }),
+                Err(_) => Err(format!("a storage of {count} numbers: damaged")),
+            },
+            _ => Err("a storage without a count: damaged".into()),
+        }
     }
 }

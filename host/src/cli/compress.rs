@@ -9,11 +9,21 @@ use super::{
     training::{SettingFlags, drive, write_grid},
 };
 use crate::{
-    backend::CpuTraining,
-    checkpoint,
-    compress::pipeline::{Inputs, Start, prepare},
+    backend::{Cpu, CpuTraining},
+    checkpoint::{self, weights::GeneratorWeights},
+    compress::{
+        bank::{TeacherSide, banks},
+        mmd::Mmd,
+        moments::{BATCH, GlobalMoments, Sampling},
+        pipeline::{Inputs, Start, check, prepare},
+        settings::Settings,
+    },
     data::Dataset,
-    embed::spec::EmbedSpec,
+    embed::{
+        EmbedderWeights,
+        spec::{self, EmbedSpec},
+    },
+    metrics::cache::FeatureCache,
     run::{Record, RunFolder},
 };
 
@@ -32,9 +42,15 @@ pub struct CompressArgs {
     /// Go on with the run in the folder, with the inputs and settings that it began with.
     #[arg(long, conflicts_with_all = ["teacher", "data", "embed", "masks"])]
     resume: bool,
-    /// An embedding for DiME: small=FILE or small=FILE:WEIGHT; none leaves DiME out.
-    #[arg(long, value_name = "KIND=FILE[:WEIGHT]")]
+    /// An embedding for DiME, once for each: dino=FILE (DINO's dino_resnet50_pretrain.pth), clip=FILE (OpenAI's RN50.pt),
+    /// resnet50=FILE, inception=FILE, small=FILE. Weights may follow, of both moments or of each: the paper's 20 for dino and
+    /// 15 for clip unless given. None leaves DiME out.
+    #[arg(long, value_name = "KIND=FILE[:WEIGHT[:SECOND]]")]
     embed: Vec<EmbedSpec>,
+    /// The teacher's global moments in the same embeddings, as `nickeldime moments` wrote them. Without it they are measured
+    /// over --moment-samples images and kept in the run's folder.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["moment_samples", "resume"])]
+    moments: Option<PathBuf>,
     /// Content masks for scoring: a folder or zip of black and white images, one for all, or in the order of their names
     /// for the seeds 0, 1, ... (0000.png, 0001.png, ..., as `sample --each` writes them).
     #[arg(long)]
@@ -65,18 +81,26 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     }
     announce(&record)?;
 
+    let embedders = record.embeds.iter().map(EmbedderWeights::read).collect::<Result<Vec<_>, _>>()?;
+    let given = args.moments.as_deref().map(|path| read_moments(path, &teacher.generator, &embedders)).transpose()?;
+    let kernel = record.settings.mmd != Mmd::Moments;
+    ensure!(!(kernel && given.is_some()), "--moments goes with --mmd moments: the kernels have a bank of their own");
+    if let (Some(path), Some(moments)) = (&args.moments, &given) {
+        record.read_input(&std::path::absolute(path)?)?;
+        record.settings.moment_samples = moments.samples;
+    }
     let masks = record.masks.as_deref().map(read_masks).transpose()?.unwrap_or_default();
-    let inputs = Inputs { teacher: &teacher, data: &data, embeds: &record.embeds, masks };
+    let inputs = Inputs { teacher: &teacher, data: &data, embeds: &embedders, masks };
+    check(&inputs, &record.settings)?;
     let (run, state) = match begun {
-        Some((run, state)) => (Some(run), state),
-        None => (None, None),
+        Some(begun) => begun,
+        None => (RunFolder::create(&args.output, &record)?, None),
     };
+    let side = teacher_side(given, &run, &teacher.generator, &embedders, &record.settings)?;
     let start = state.map_or(Start::Fresh, Start::Saved);
-    let mut trainer = prepare::<CpuTraining>(inputs, &record.settings, start, &Default::default(), &mut Bar::new())?;
-    let run = match run {
-        Some(run) => run.opened_log(trainer.step)?,
-        None => RunFolder::create(&args.output, &record)?,
-    };
+    let mut trainer =
+        prepare::<CpuTraining>(inputs, &side, &record.settings, start, &Default::default(), &mut Bar::new())?;
+    let run = run.opened_log(trainer.step)?;
     write_grid(&teacher.generator, &run.teacher_grid())?;
     let trained = drive(&mut trainer, &data, run, &args.output, false)?;
     trained.finish(&record.settings, "compress", json)
@@ -105,11 +129,79 @@ fn announce(record: &Record) -> anyhow::Result<()> {
     ensure!(dime || record.embeds.is_empty(), "this --method matches no distributions: leave --embed out");
     if record.embeds.is_empty() {
         say(format_args!("without embeddings: no DiME"));
+        if dime {
+            say(format_args!(
+                "  (for one of these images: nickeldime embedder train --data ... -o e.safetensors, then --embed small=e.safetensors)"
+            ));
+        }
     }
     for spec in &record.embeds {
         say(format_args!("embedding {spec}"));
     }
+    if record.settings.mmd != Mmd::Moments && !record.embeds.is_empty() {
+        let images = record.settings.bank_samples;
+        say(format_args!(
+            "distributions by a kernel against {images} teacher images (--mmd), not by the paper's moments"
+        ));
+    }
+    if dime {
+        say(format_args!("{}", spec::compared_with_the_paper(&record.embeds)));
+    }
     Ok(())
+}
+
+/// The moments of a file, which must be this teacher's in all of these embeddings.
+fn read_moments(
+    path: &Path,
+    teacher: &GeneratorWeights,
+    embedders: &[EmbedderWeights],
+) -> anyhow::Result<GlobalMoments> {
+    let moments = GlobalMoments::read(path)?;
+    moments.check(path, teacher, embedders)?;
+    Ok(moments)
+}
+
+/// The teacher's side of the settings' way to compare distributions, out of the run's folder or into it.
+fn teacher_side(
+    given: Option<GlobalMoments>,
+    run: &RunFolder,
+    teacher: &GeneratorWeights,
+    embedders: &[EmbedderWeights],
+    settings: &Settings,
+) -> anyhow::Result<TeacherSide> {
+    if settings.mmd == Mmd::Moments {
+        let moments = kept_moments(given, run, teacher, embedders, settings.moment_samples)?;
+        return Ok(TeacherSide::Moments(moments));
+    }
+    let sampling = Sampling { samples: settings.bank_samples, seed: 0, batch: BATCH };
+    let cache = FeatureCache::new(&run.bank());
+    let banks = match embedders {
+        [] => Vec::new(),
+        _ => banks::<Cpu>(teacher, embedders, sampling, &cache, &Default::default(), &mut Bar::new())?,
+    };
+    Ok(TeacherSide::Banks(settings.mmd, banks))
+}
+
+/// The run's moments: those that were given, those of its folder, or new ones. From then on the folder has them.
+fn kept_moments(
+    given: Option<GlobalMoments>,
+    run: &RunFolder,
+    teacher: &GeneratorWeights,
+    embedders: &[EmbedderWeights],
+    samples: usize,
+) -> anyhow::Result<GlobalMoments> {
+    let path = run.moments();
+    if given.is_none() && path.exists() {
+        let again = "the run's moments: delete this file to have them measured again";
+        return read_moments(&path, teacher, embedders).context(again);
+    }
+    let sampling = Sampling { samples, seed: 0, batch: BATCH };
+    let measure = || GlobalMoments::measure::<Cpu>(teacher, embedders, sampling, &Default::default(), &mut Bar::new());
+    let moments = given.map_or_else(measure, Ok)?;
+    if !embedders.is_empty() {
+        moments.write(&path)?;
+    }
+    Ok(moments)
 }
 
 fn read_masks(path: &Path) -> anyhow::Result<Vec<Vec<bool>>> {

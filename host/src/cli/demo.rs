@@ -15,15 +15,20 @@ use super::{
     training::student,
 };
 use crate::{
-    backend::CpuTraining,
+    backend::{Cpu, CpuTraining},
     checkpoint::{self, Checkpoint, write_checkpoint},
     compress::{
+        bank::TeacherSide,
         error::CompressError,
+        moments::{BATCH, GlobalMoments, Sampling},
         pipeline::{Inputs, Start, prepare, train},
         settings::Settings,
     },
     data::Dataset,
-    embed::spec::{EmbedSpec, Kind},
+    embed::{
+        EmbedderWeights,
+        spec::{EmbedSpec, Kind},
+    },
     port::{Board, BoardKind, Client},
     preview::{Latents, NoiseMode, Preview},
     progress::Progress,
@@ -164,7 +169,12 @@ fn distil(teacher: &Checkpoint, student_path: &Path, kimg: f64, progress: &mut d
         Ok(path)
     };
     let data = Dataset::open(&place("digits32.zip", IMAGES)?)?;
-    let embedder = EmbedSpec { kind: Kind::Small, path: place("embedder.safetensors", EMBEDDER)?, weight: 5.0 };
+    let embedder = EmbedSpec {
+        kind: Kind::Small,
+        path: place("embedder.safetensors", EMBEDDER)?,
+        weight: 5.0,
+        second_weight: None,
+    };
     say(format_args!("     embedding {embedder}"));
     let settings = Settings {
         ratio: 0.7,
@@ -178,8 +188,19 @@ fn distil(teacher: &Checkpoint, student_path: &Path, kimg: f64, progress: &mut d
         mirror: false,
         ..Settings::default()
     };
-    let inputs = Inputs { teacher, data: &data, embeds: &[embedder], masks: Vec::new() };
-    let mut trainer = prepare::<CpuTraining>(inputs, &settings, Start::Fresh, &Default::default(), progress)?;
+    let embedders = [EmbedderWeights::read(&embedder)?];
+    let sampling = Sampling { samples: settings.moment_samples, seed: 0, batch: BATCH };
+    let moments =
+        GlobalMoments::measure::<Cpu>(&teacher.generator, &embedders, sampling, &Default::default(), progress)?;
+    let inputs = Inputs { teacher, data: &data, embeds: &embedders, masks: Vec::new() };
+    let mut trainer = prepare::<CpuTraining>(
+        inputs,
+        &TeacherSide::Moments(moments),
+        &settings,
+        Start::Fresh,
+        &Default::default(),
+        progress,
+    )?;
     train(&mut trainer, &data, progress, |_, _| Ok::<_, CompressError>(()))?;
     let checkpoint = Checkpoint { generator: student(&trainer)?, discriminator: None };
     write_checkpoint(student_path, &checkpoint, &Default::default())?;

@@ -43,8 +43,9 @@ pub struct EvalArgs {
     /// Precision and recall, with 3 neighbours.
     #[arg(long)]
     pr: bool,
-    /// The network in whose features images are compared: small=FILE (an embedder), or critic=FILE (the discriminator of
-    /// a checkpoint).
+    /// The network in whose features images are compared: inception=FILE (pytorch-fid's
+    /// pt_inception-2015-12-05-6726825d.pth: the published metrics' features), another embedder (dino=, clip=, resnet50=,
+    /// small=FILE), or critic=FILE (the discriminator of a checkpoint).
     #[arg(long, value_name = "KIND=FILE")]
     features: Extractor,
     /// Images that a model draws; of a folder or zip all are taken.

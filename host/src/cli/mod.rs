@@ -6,12 +6,14 @@
 mod compress;
 mod demo;
 mod devices;
+mod embedder;
 mod emulate;
 mod eval;
 mod firmware;
 mod import;
 mod inspect;
 mod model;
+mod moments;
 mod pack;
 mod progress;
 mod report;
@@ -48,6 +50,10 @@ enum Command {
     Import(import::ImportArgs),
     /// Train a teacher from scratch.
     Train(train::TrainArgs),
+    /// Train a small embedder on the images themselves.
+    Embedder(embedder::EmbedderArgs),
+    /// Measure a teacher's global moments, once for many compressions.
+    Moments(moments::MomentsArgs),
     /// Prune a teacher and distil it: NICKEL & DiME.
     Compress(compress::CompressArgs),
     /// Quantise a generator into a model pack for a device.
@@ -76,6 +82,8 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args, json),
         Command::Import(args) => import::run(&args, json),
         Command::Train(args) => train::run(&args, json),
+        Command::Embedder(args) => embedder::run(&args, json),
+        Command::Moments(args) => moments::run(&args, json),
         Command::Compress(args) => compress::run(&args, json),
         Command::Pack(args) => pack::run(&args, json),
         Command::Eval(args) => eval::run(&args, json),

@@ -16,6 +16,7 @@ use crate::{
     compress::{
         error::CompressError,
         method::Method,
+        mmd::Mmd,
         pipeline::train,
         settings::{Criterion, PRESETS, Settings},
         state,
@@ -64,6 +65,14 @@ pub struct SettingFlags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     moment_samples: Option<usize>,
+    /// How distributions are compared in an embedding.
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mmd: Option<Mmd>,
+    /// Teacher images in the bank of --mmd rbf and poly.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bank_samples: Option<usize>,
     /// Thousands of real images to show.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,9 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 
+use super::mmd::Bank;
+pub use crate::embed::spec::MomentWeights;
+
 /// Mean of the features and of their squares, each `[1, features]`.
 #[derive(Debug, Clone)]
 pub struct Moments<B: Backend> {
@@ -24,17 +27,27 @@ impl<B: Backend> Moments<B> {
     }
 }
 
-/// Weights of the two moments of one embedding in the generator's loss.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MomentWeights {
-    /// Of the first moments.
-    pub first: f32,
-    /// Of the second moments.
-    pub second: f32,
-}
-
 /// The DiME loss of a student batch's features `[batch, features]` under one embedding.
 pub fn loss<B: Backend>(features: Tensor<B, 2>, global: &Moments<B>, weights: MomentWeights) -> Tensor<B, 1> {
     let [first, second] = Moments::of(features).distances(global);
     first.mul_scalar(weights.first) + second.mul_scalar(weights.second)
+}
+
+/// The teacher's distribution in one embedding.
+#[derive(Debug, Clone)]
+pub enum Target<B: Backend> {
+    /// Its global moments: the paper's.
+    Moments(Moments<B>),
+    /// A bank of its features, under a kernel.
+    Bank(Bank<B>),
+}
+
+impl<B: Backend> Target<B> {
+    /// How far a student batch's features `[batch, features]` are from it. A bank has one weight, the first.
+    pub fn loss(&self, features: Tensor<B, 2>, weights: MomentWeights) -> Tensor<B, 1> {
+        match self {
+            Self::Moments(global) => loss(features, global, weights),
+            Self::Bank(bank) => bank.loss(features).mul_scalar(weights.first),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Why a compression cannot begin or go on.
 
-use super::{settings::SettingError, state::StateError};
+use super::{moments::MomentsError, settings::SettingError, state::StateError};
 use crate::{
     checkpoint::CheckpointError,
     data::DataError,
@@ -59,6 +59,9 @@ pub enum CompressError {
     /// A file with weights.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// Global moments of something else.
+    #[error(transparent)]
+    Moments(#[from] MomentsError),
     /// A tensor that does not fit.
     #[error("{0}")]
     Load(#[from] LoadError),

@@ -1,9 +1,13 @@
 //! Compression: pruning, then distillation by the NICKEL & DiME iteration (`method.md`).
 
 pub mod adversarial;
+pub mod bank;
 pub mod dime;
 pub mod error;
+pub mod in_domain;
 pub mod method;
+pub mod mmd;
+pub mod moments;
 pub mod nickel;
 pub mod optimise;
 pub mod pipeline;

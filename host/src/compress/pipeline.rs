@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 
 use super::{
-    dime::{MomentWeights, Moments},
+    bank::TeacherSide,
     error::CompressError,
     method::Method,
     nickel,
@@ -14,26 +14,21 @@ use super::{
     trainer::{Critic, Kernel, Losses, Trainer},
 };
 use crate::{
-    checkpoint::{
-        self,
-        weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
-    },
+    checkpoint::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
     data::{DataError, Dataset},
-    embed::{Embedder, small::Small, spec::EmbedSpec},
+    embed::EmbedderWeights,
     nets::{
         arch::{DiscriminatorArch, GeneratorArch, block_resolution},
         cost::Cost,
         discriminator::Discriminator,
-        generator::{Generator, Noise},
+        generator::Generator,
         initial,
         names::{self, LoadError},
     },
     progress::Progress,
-    random::{Stream, latents},
+    random::Stream,
 };
 
-/// Images at a time where nothing is trained.
-const BATCH: usize = 16;
 /// The largest official generator has 30 million.
 const MAX_PARAMS: u64 = 1 << 30;
 /// Iterations in a row that may have gradients that are not finite.
@@ -48,7 +43,7 @@ pub struct Inputs<'a> {
     /// Real images.
     pub data: &'a Dataset,
     /// The embeddings of DiME.
-    pub embeds: &'a [EmbedSpec],
+    pub embeds: &'a [EmbedderWeights],
     /// Content masks for pruning, see [`ContentAware::masks`].
     pub masks: Vec<Vec<bool>>,
 }
@@ -61,22 +56,21 @@ pub enum Start {
     Saved(Vec<u8>),
 }
 
-/// Prunes the teacher (or goes on from a saved state), takes its global moments, and sets up all players.
+/// Prunes the teacher (or goes on from a saved state) and sets up all players. `side` is the teacher's in all
+/// embeddings.
 ///
 /// # Errors
 /// Inputs that do not fit together, with the numbers.
 pub fn prepare<A: AutodiffBackend>(
     inputs: Inputs<'_>,
+    side: &TeacherSide,
     settings: &Settings,
     start: Start,
     device: &A::Device,
     progress: &mut dyn Progress,
 ) -> Result<Trainer<A>, CompressError> {
     let dense = &inputs.teacher.generator;
-    let Some(critic) = &inputs.teacher.discriminator else {
-        return Err(CompressError::NoDiscriminator);
-    };
-    check(&inputs, dense, critic, settings)?;
+    let critic = check(&inputs, settings)?;
     let parts = settings.method.parts();
     let student = match start {
         Start::Fresh => pruned::<A>(dense, inputs.masks, settings, device, progress)?,
@@ -84,8 +78,13 @@ pub fn prepare<A: AutodiffBackend>(
         Start::Saved(_) => initial::generator(&dense.arch.pruned(settings.ratio)?, settings.seed),
     };
     let teacher = names::load(Generator::new(&dense.arch, device), &dense.tensors)?;
-    let specs = if parts.dime { inputs.embeds } else { &[] };
-    let kernels: Result<_, _> = specs.iter().map(|spec| kernel(spec, &teacher, settings, device, progress)).collect();
+    let embedders = if parts.dime { inputs.embeds } else { &[] };
+    let kernel = |(index, embedder): (usize, &EmbedderWeights)| {
+        let missing = CompressError::Embeddings("the teacher was measured in other embeddings");
+        let target = side.target(index, embedder, device).ok_or(missing)?;
+        Ok(Kernel { embedder: embedder.build(device)?, weights: embedder.spec.weights(), target })
+    };
+    let kernels: Result<_, CompressError> = embedders.iter().enumerate().map(kernel).collect();
     let players = Players {
         teacher: Some(teacher),
         student,
@@ -199,12 +198,13 @@ pub fn train<A: AutodiffBackend, E: From<CompressError>>(
     Ok(())
 }
 
-fn check(
-    inputs: &Inputs<'_>,
-    dense: &GeneratorWeights,
-    critic: &DiscriminatorWeights,
-    settings: &Settings,
-) -> Result<(), CompressError> {
+/// Whether inputs and settings fit together, before anything long begins; the teacher's critic where they do.
+///
+/// # Errors
+/// What does not fit, with the numbers.
+pub fn check<'a>(inputs: &Inputs<'a>, settings: &Settings) -> Result<&'a DiscriminatorWeights, CompressError> {
+    let dense = &inputs.teacher.generator;
+    let critic = inputs.teacher.discriminator.as_ref().ok_or(CompressError::NoDiscriminator)?;
     settings.check(critic.arch.mbstd_group)?;
     if settings.method == Method::Dime && inputs.embeds.is_empty() {
         return Err(CompressError::Embeddings("--method dime without --embed has nothing to match distributions in"));
@@ -232,7 +232,7 @@ fn check(
     }
     match inputs.masks.iter().find(|m| m.len() != size * size) {
         Some(mask) => Err(CompressError::Masks(format!("{} pixels, the image has {size}x{size}", mask.len()))),
-        None => Ok(()),
+        None => Ok(critic),
     }
 }
 
@@ -260,53 +260,6 @@ fn pruned<A: AutodiffBackend>(
     };
     let kept = prune::kept(&dense.arch, &scores, settings.ratio)?;
     Ok(prune::cut(dense, &kept, settings.ratio)?)
-}
-
-fn kernel<A: AutodiffBackend>(
-    spec: &EmbedSpec,
-    teacher: &Generator<A::InnerBackend>,
-    settings: &Settings,
-    device: &A::Device,
-    progress: &mut dyn Progress,
-) -> Result<Kernel<A>, CompressError> {
-    let (tensors, _) = checkpoint::read_tensors(&spec.path)?;
-    let frozen = Embedder::Small(Small::<A::InnerBackend>::new(&tensors, device)?);
-    progress.begin("global moments", "img", settings.moment_samples as u64);
-    let z_dim = teacher.mapping.z_dim();
-    let (mut first, mut second): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
-    for start in (0..settings.moment_samples).step_by(BATCH) {
-        let end = settings.moment_samples.min(start + BATCH);
-        let seeds: Vec<u64> = (start as u64..end as u64).collect();
-        let image = teacher.synthesise(teacher.ws(latents(&seeds, z_dim, device)), &Noise::Const);
-        let moments = Moments::of(frozen.features(image));
-        let share = seeds.len() as f64 / settings.moment_samples as f64;
-        add(&mut first, moments.first, share);
-        add(&mut second, moments.second, share);
-        progress.at(end as u64, "");
-        if progress.stopped() {
-            return Err(CompressError::Stopped);
-        }
-    }
-    progress.end();
-    let row = |values: Vec<f64>| {
-        let count = values.len();
-        let values: Vec<f32> = values.into_iter().map(|x| x as f32).collect();
-        Tensor::from_data(TensorData::new(values, [1, count]), device)
-    };
-    Ok(Kernel {
-        embedder: Embedder::Small(Small::new(&tensors, device)?),
-        weights: MomentWeights { first: spec.weight, second: spec.weight },
-        global: Moments { first: row(first), second: row(second) },
-    })
-}
-
-/// Sums in double precision: single would lose the small features over many batches.
-fn add<B: burn::tensor::backend::Backend>(sum: &mut Vec<f64>, values: Tensor<B, 2>, share: f64) {
-    let data = values.into_data();
-    sum.resize(data.num_elements(), 0.0);
-    for (sum, value) in sum.iter_mut().zip(data.iter::<f64>()) {
-        *sum += value * share;
-    }
 }
 
 /// The real images of the trainer's next iteration: the dataset in a new random order every time it was all shown.

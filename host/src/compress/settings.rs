@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::method::Method;
+use super::{method::Method, mmd::Mmd};
 
 /// How channels are scored before pruning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -31,6 +31,12 @@ pub struct Settings {
     pub score_samples: usize,
     /// Teacher images behind the global moments.
     pub moment_samples: usize,
+    /// How distributions are compared.
+    #[serde(default)]
+    pub mmd: Mmd,
+    /// Teacher images in the bank of a kernel's.
+    #[serde(default = "bank_samples")]
+    pub bank_samples: usize,
     /// Thousands of real images to show the critics.
     pub kimg: f64,
     /// Images an iteration.
@@ -60,6 +66,13 @@ pub struct Settings {
 /// The largest batch: indices of its random numbers fit 32 bits at every resolution.
 const MAX_BATCH: usize = 1024;
 
+/// The largest bank: its pairs are looked at once, all of them.
+const MAX_BANK: usize = 8192;
+
+fn bank_samples() -> usize {
+    1024
+}
+
 /// StyleGAN2-ADA's training configurations (`cifar` with this project's discriminator instead of the `orig` one).
 pub const PRESETS: [&str; 6] = ["auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar"];
 
@@ -77,6 +90,8 @@ impl Default for Settings {
             criterion: Criterion::ContentAware,
             score_samples: 400,
             moment_samples: 50_000,
+            mmd: Mmd::Moments,
+            bank_samples: bank_samples(),
             kimg: 25_000.0,
             batch: 64,
             lr: 0.0025,
@@ -156,6 +171,10 @@ impl Settings {
             (self.ema_rampup.is_none_or(|r| r >= 0.0), "ema-rampup: must be 0 or more".into()),
             (snapshot_kimg > 0.0, format!("snapshot-kimg {snapshot_kimg}: must be above 0")),
             (self.r1_interval > 0, "r1-interval: must be at least 1".into()),
+            (
+                (2..=MAX_BANK).contains(&self.bank_samples),
+                format!("bank-samples {}: must be between 2 and {MAX_BANK}", self.bank_samples),
+            ),
             (self.score_samples > 0 && self.moment_samples > 0, "sample counts: must be at least 1".into()),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, problem)| Err(SettingError(problem)))

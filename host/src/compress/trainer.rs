@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     adversarial::{as_fake, as_real},
-    dime::{self, MomentWeights, Moments},
+    dime::{MomentWeights, Target},
     nickel,
     optimise::{LazyAdam, blend},
     regularise::{path_length, r1},
@@ -28,14 +28,14 @@ use crate::{
 /// Weight of the distance to the teacher's image in [`super::method::Method::L1`], as CAGC has it.
 const L1_WEIGHT: f32 = 3.0;
 
-/// An embedding, its weights in the loss, and the teacher's moments under it.
+/// An embedding, its weights in the loss, and the teacher's distribution under it.
 pub struct Kernel<A: AutodiffBackend> {
     /// phi.
     pub embedder: Embedder<A>,
     /// Of the first and second moments.
     pub weights: MomentWeights,
-    /// The teacher's.
-    pub global: Moments<A>,
+    /// The teacher's distribution.
+    pub target: Target<A>,
 }
 
 /// A critic and its optimiser.
@@ -174,7 +174,7 @@ impl<A: AutodiffBackend> Trainer<A> {
         losses.feedback = number(&loss);
         for kernel in &self.kernels {
             let features = kernel.embedder.features(image.clone());
-            let term = dime::loss(features, &kernel.global, kernel.weights);
+            let term = kernel.target.loss(features, kernel.weights);
             losses.dime += number(&term);
             loss = loss + term;
         }

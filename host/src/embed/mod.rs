@@ -1,24 +1,117 @@
-//! Frozen embedding networks: the kernels phi of DiME (`method.md` section 3).
+//! Frozen embedding networks: the kernels phi of DiME (`method.md` section 3), and the features of metrics.
 
+pub mod bottleneck;
+pub mod clip_rn50;
+pub mod folded;
+pub mod inception;
+pub mod layout;
+pub mod resnet50;
 pub mod small;
 pub mod spec;
 
 use burn::tensor::{Tensor, backend::Backend};
+use sha2::{Digest, Sha256};
 
+use clip_rn50::ClipRn50;
+use inception::Inception;
+use layout::Layout;
+use resnet50::ResNet50;
 use small::Small;
+use spec::{EmbedSpec, Kind};
+
+use crate::{
+    checkpoint::{self, CheckpointError, weights::Tensors},
+    nets::names::LoadError,
+    port::hex,
+};
+
+/// An embedder's weights as they were read from a user's file.
+#[derive(Debug, Clone)]
+pub struct EmbedderWeights {
+    /// What the user named.
+    pub spec: EmbedSpec,
+    /// Of the file, as hexadecimal text.
+    pub sha256: String,
+    tensors: Tensors,
+}
+
+impl EmbedderWeights {
+    /// Reads the weights that a user names.
+    ///
+    /// # Errors
+    /// A file that is not there, damaged, or of another network: the file, the tensor and what is wrong with it.
+    pub fn read(spec: &EmbedSpec) -> Result<Self, CheckpointError> {
+        let path = &spec.path;
+        let bytes = checkpoint::read_file(path)?;
+        let layout = layout(spec.kind);
+        let tensors = checkpoint::read_chosen(path, &bytes, |shapes| layout.choose(shapes))?;
+        for (name, array) in &tensors {
+            let wrong = |problem: &str| CheckpointError::Network {
+                file: path.clone(),
+                place: name.clone(),
+                problem: problem.into(),
+            };
+            if array.iter().any(|x| !x.is_finite()) {
+                return Err(wrong("numbers that are not finite: damaged"));
+            }
+            if name.ends_with(".running_var") && array.iter().any(|&x| x < 0.0) {
+                return Err(wrong("a variance below 0: damaged"));
+            }
+        }
+        Ok(Self { spec: spec.clone(), sha256: hex(&Sha256::digest(&bytes)), tensors })
+    }
+
+    /// The kind and the beginning of the hash: the same wherever the file lies.
+    pub fn name(&self) -> String {
+        format!("{}-{}", self.spec.kind.name(), &self.sha256[..8])
+    }
+
+    /// The network on a device.
+    ///
+    /// # Errors
+    /// The first tensor that is missing or of another size; none for weights that were read here.
+    pub fn build<B: Backend>(&self, device: &B::Device) -> Result<Embedder<B>, LoadError> {
+        let tensors = &self.tensors;
+        Ok(match self.spec.kind {
+            Kind::Small => Embedder::Small(Small::new(tensors, device)?),
+            Kind::Dino | Kind::Resnet50 => Embedder::ResNet50(ResNet50::new(tensors, device)?),
+            Kind::Clip => Embedder::Clip(ClipRn50::new(tensors, device)?),
+            Kind::Inception => Embedder::Inception(Inception::new(tensors, device)?),
+        })
+    }
+}
+
+fn layout(kind: Kind) -> Layout {
+    match kind {
+        Kind::Small => small::layout(),
+        Kind::Dino => resnet50::dino(),
+        Kind::Resnet50 => resnet50::torchvision(),
+        Kind::Clip => clip_rn50::layout(),
+        Kind::Inception => inception::layout(),
+    }
+}
 
 /// A frozen network from images to features.
 #[derive(Debug, Clone)]
 pub enum Embedder<B: Backend> {
     /// A small in-domain convolutional network; not one of the paper's.
     Small(Small<B>),
+    /// DINO's or torchvision's ResNet-50.
+    ResNet50(ResNet50<B>),
+    /// CLIP RN50's image tower.
+    Clip(ClipRn50<B>),
+    /// FID's Inception-v3.
+    Inception(Inception<B>),
 }
 
 impl<B: Backend> Embedder<B> {
     /// `[batch, 3, h, w]` in [-1, 1] to `[batch, features]`.
     pub fn features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         match self {
-            Self::Small(small) => small.features(images),
+            Self::Small(network) => network.features(images),
+            Self::ResNet50(network) => network.features(images),
+            Self::Clip(network) => network.features(images),
+            Self::Inception(network) => network.features(images),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! A small in-domain embedder: four convolutions and a fully connected layer, read at three depths.
 
-use burn::tensor::{Tensor, TensorData, activation::relu, backend::Backend};
-use ndarray::ArrayD;
+use burn::tensor::{Tensor, activation::relu, backend::Backend};
 
+use super::{folded::tensor, layout::Layout};
 use crate::{
     checkpoint::weights::Tensors,
     nets::{
+        arch::Shapes,
         names::LoadError,
         ops::{channel_bias, correlate},
         resize::bilinear,
@@ -17,14 +18,14 @@ const SIZE: usize = 32;
 /// The grid on which its feature maps are averaged.
 const GRID: usize = 2;
 /// Name, shape of the weight, stride and padding of the convolutions.
-const CONVS: [(&str, [usize; 4], usize, usize); 4] = [
+pub const CONVS: [(&str, [usize; 4], usize, usize); 4] = [
     ("conv1", [24, 1, 5, 5], 2, 2),
     ("conv2", [48, 24, 3, 3], 2, 1),
     ("conv3", [96, 48, 3, 3], 2, 1),
     ("conv4", [128, 96, 3, 3], 1, 1),
 ];
 /// Outputs and inputs of the fully connected layer.
-const FC: [usize; 2] = [128, 128 * GRID * GRID];
+pub const FC: [usize; 2] = [128, 128 * GRID * GRID];
 
 /// The network; 704 features: 2x2 averages of the second and third map, and the fully connected layer.
 #[derive(Debug, Clone)]
@@ -33,23 +34,46 @@ pub struct Small<B: Backend> {
     fc: (Tensor<B, 2>, Tensor<B, 2>),
 }
 
+/// This project's file.
+pub fn layout() -> Layout {
+    let mut tensors = Shapes::new();
+    for (name, shape, ..) in CONVS {
+        tensors.insert(format!("{name}.weight"), shape.to_vec());
+        tensors.insert(format!("{name}.bias"), vec![shape[0]]);
+    }
+    tensors.insert("fc.weight".into(), FC.to_vec());
+    tensors.insert("fc.bias".into(), vec![FC[0]]);
+    Layout {
+        network: "the small embedder",
+        file: "what `nickeldime embedder train` writes",
+        marker: "conv1.weight",
+        tensors,
+        witnesses: Shapes::new(),
+        foreign: &[],
+        closed: &[],
+    }
+}
+
 impl<B: Backend> Small<B> {
     /// From tensors `conv1.weight` ... `fc.bias`; others (the classifier's head) are not used.
     ///
     /// # Errors
     /// The first tensor that is missing or of another size.
     pub fn new(tensors: &Tensors, device: &B::Device) -> Result<Self, LoadError> {
-        let convs = CONVS
-            .iter()
-            .map(|(name, shape, ..)| {
-                let weight = tensor(tensors, &format!("{name}.weight"), *shape, device)?;
-                let bias = tensor(tensors, &format!("{name}.bias"), [shape[0]], device)?;
-                Ok((weight, channel_bias(bias)))
-            })
-            .collect::<Result<_, LoadError>>()?;
-        let weight = tensor(tensors, "fc.weight", FC, device)?.transpose();
-        let bias = tensor(tensors, "fc.bias", [FC[0]], device)?.unsqueeze();
-        Ok(Self { convs, fc: (weight, bias) })
+        let conv = |(name, shape, ..): &(&str, [usize; 4], usize, usize)| {
+            let weight = tensor(tensors, &format!("{name}.weight"), *shape, device)?;
+            let bias = tensor(tensors, &format!("{name}.bias"), [shape[0]], device)?;
+            Ok((weight, bias))
+        };
+        let convs = CONVS.iter().map(conv).collect::<Result<_, LoadError>>()?;
+        let fc = (tensor(tensors, "fc.weight", FC, device)?, tensor(tensors, "fc.bias", [FC[0]], device)?);
+        Ok(Self::from_parts(convs, fc))
+    }
+
+    /// From weights and biases, convolutions in the order of [`CONVS`] and the fully connected layer.
+    pub fn from_parts(convs: Vec<(Tensor<B, 4>, Tensor<B, 1>)>, (weight, bias): (Tensor<B, 2>, Tensor<B, 1>)) -> Self {
+        let convs = convs.into_iter().map(|(weight, bias)| (weight, channel_bias(bias))).collect();
+        Self { convs, fc: (weight.transpose(), bias.unsqueeze()) }
     }
 
     /// `[batch, 3, h, w]` in [-1, 1], resized to 32x32, to `[batch, 704]`.
@@ -76,22 +100,4 @@ fn elu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
 fn pooled<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 2> {
     let [n, c, h, w] = x.dims();
     x.reshape([n, c, GRID, h / GRID, GRID, w / GRID]).mean_dim(3).mean_dim(5).reshape([n, c * GRID * GRID])
-}
-
-fn tensor<B: Backend, const D: usize>(
-    tensors: &Tensors,
-    name: &str,
-    shape: [usize; D],
-    device: &B::Device,
-) -> Result<Tensor<B, D>, LoadError> {
-    let found = tensors.get(name);
-    match found {
-        Some(array) if array.shape() == shape => {
-            let values: Vec<f32> = array.iter().copied().collect();
-            Ok(Tensor::from_data(TensorData::new(values, shape), device))
-        }
-        _ => {
-            Err(LoadError { name: name.into(), expected: shape.iter().product(), found: found.map_or(0, ArrayD::len) })
-        }
-    }
 }

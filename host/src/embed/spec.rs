@@ -1,4 +1,4 @@
-//! How a user names an embedder: `small=FILE:5`.
+//! How a user names an embedder: `dino=FILE`, `small=FILE:5`, `clip=FILE:15:10`.
 
 use std::{path::PathBuf, str::FromStr};
 
@@ -10,61 +10,135 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// [`super::small::Small`].
     Small,
+    /// [`super::resnet50::ResNet50`] by DINO.
+    Dino,
+    /// [`super::clip_rn50::ClipRn50`].
+    Clip,
+    /// [`super::resnet50::ResNet50`] by torchvision, or in its layout.
+    Resnet50,
+    /// [`super::inception::Inception`].
+    Inception,
 }
 
 impl Kind {
-    /// Whether the paper uses it.
-    pub fn is_of_the_paper(self) -> bool {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Dino, Self::Clip, Self::Small, Self::Resnet50, Self::Inception];
+
+    /// As a user writes it.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Small => false,
+            Self::Small => "small",
+            Self::Dino => "dino",
+            Self::Clip => "clip",
+            Self::Resnet50 => "resnet50",
+            Self::Inception => "inception",
         }
     }
 
-    /// The weight of its moments unless told otherwise.
+    /// Whether the paper matches distributions in it.
+    pub fn is_of_the_paper(self) -> bool {
+        matches!(self, Self::Dino | Self::Clip)
+    }
+
+    /// Features of an image.
+    pub fn features(self) -> usize {
+        match self {
+            Self::Small => 704,
+            Self::Clip => 1024,
+            Self::Dino | Self::Resnet50 | Self::Inception => 2048,
+        }
+    }
+
+    /// The weight of its moments unless told otherwise: the paper's, and for ResNet-50 that of the paper's ResNet-50.
     fn default_weight(self) -> f32 {
         match self {
-            Self::Small => 5.0,
+            Self::Dino | Self::Resnet50 => 20.0,
+            Self::Clip => 15.0,
+            Self::Small | Self::Inception => 5.0,
         }
     }
 }
 
-/// An embedder's kind, file and weight.
+/// Weights of the two moments of one embedding in the generator's loss.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MomentWeights {
+    /// Of the first moments.
+    pub first: f32,
+    /// Of the second moments.
+    pub second: f32,
+}
+
+/// An embedder's kind, file and weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmbedSpec {
     /// What network the file holds.
     pub kind: Kind,
     /// Its weights.
     pub path: PathBuf,
-    /// The weight of both moments in the generator's loss.
+    /// The weight of its first moments in the generator's loss.
     pub weight: f32,
+    /// The weight of its second moments; none: the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_weight: Option<f32>,
+}
+
+impl EmbedSpec {
+    /// The weights of both moments.
+    pub fn weights(&self) -> MomentWeights {
+        MomentWeights { first: self.weight, second: self.second_weight.unwrap_or(self.weight) }
+    }
 }
 
 impl std::fmt::Display for EmbedSpec {
     /// For the first lines of a run.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = self.kind.name();
         let name = self.path.file_name().unwrap_or(self.path.as_os_str()).display();
-        let paper = if self.kind.is_of_the_paper() { "" } else { " (not one of the paper's)" };
-        write!(f, "{name}{paper}, weight {}", self.weight)
+        let paper = if self.kind.is_of_the_paper() { "one of the paper's" } else { "not one of the paper's" };
+        let MomentWeights { first, second } = self.weights();
+        write!(f, "{kind} {name} ({paper}), weight {first}")?;
+        if second != first { write!(f, " for first and {second} for second moments") } else { Ok(()) }
+    }
+}
+
+/// Whether these embeddings are the paper's, in a sentence.
+pub fn compared_with_the_paper(specs: &[EmbedSpec]) -> &'static str {
+    let has = |kind| specs.iter().any(|spec| spec.kind == kind);
+    match (has(Kind::Dino) && has(Kind::Clip), specs.iter().all(|spec| spec.kind.is_of_the_paper())) {
+        _ if specs.is_empty() => "the paper matches distributions in DINO and CLIP ResNet-50",
+        (true, true) => "embeddings as in the paper: DINO and CLIP ResNet-50",
+        (true, false) => "embeddings: the paper's (DINO and CLIP ResNet-50) and others",
+        (false, _) => "embeddings other than the paper's (DINO and CLIP ResNet-50)",
     }
 }
 
 impl FromStr for EmbedSpec {
     type Err = String;
 
-    /// `KIND=FILE` or `KIND=FILE:WEIGHT`.
+    /// `KIND=FILE`, `KIND=FILE:WEIGHT` or `KIND=FILE:FIRST:SECOND`.
     fn from_str(text: &str) -> Result<Self, String> {
         let (kind, file) =
-            text.split_once('=').ok_or_else(|| format!("{text:?}: write small=FILE or small=FILE:WEIGHT"))?;
-        let kind = match kind {
-            "small" => Kind::Small,
-            other => return Err(format!("unknown embedder {other:?}; known: small")),
+            text.split_once('=').ok_or_else(|| format!("{text:?}: write KIND=FILE or KIND=FILE:WEIGHT"))?;
+        let found = Kind::ALL.into_iter().find(|known| known.name() == kind);
+        let known = Kind::ALL.map(Kind::name).join(", ");
+        let kind = found.ok_or_else(|| format!("unknown embedder {kind:?}; known: {known}"))?;
+        let weighted = |file: &str| -> Option<(String, f32)> {
+            let (path, weight) = file.rsplit_once(':')?;
+            Some((path.into(), weight.parse().ok()?))
         };
-        let weighted = file.rsplit_once(':').and_then(|(path, weight)| Some((path, weight.parse::<f32>().ok()?)));
-        let (path, weight) = weighted.unwrap_or((file, kind.default_weight()));
-        if path.is_empty() || !(weight >= 0.0 && weight.is_finite()) {
-            return Err(format!("{text:?}: a file and a weight of 0 or more are needed"));
+        // At most two numbers from the end: a path may have colons of its own.
+        let (path, weight, second) = match weighted(file) {
+            None => (file.into(), kind.default_weight(), None),
+            Some((path, last)) => match weighted(&path) {
+                None => (path, last, None),
+                Some((path, first)) => (path, first, Some(last)),
+            },
+        };
+        let possible = |weight: f32| weight >= 0.0 && weight.is_finite();
+        if path.is_empty() || !possible(weight) || !second.is_none_or(possible) {
+            return Err(format!("{text:?}: a file and weights of 0 or more are needed"));
         }
-        Ok(Self { kind, path: path.into(), weight })
+        Ok(Self { kind, path: path.into(), weight, second_weight: second })
     }
 }
 
@@ -82,8 +156,22 @@ mod tests {
     }
 
     #[test]
+    fn both_moments_have_the_papers_weights_unless_told_otherwise() {
+        let weights = |text: &str| {
+            let MomentWeights { first, second } = text.parse::<EmbedSpec>().unwrap().weights();
+            (first, second)
+        };
+        assert_eq!(weights("dino=f.pth"), (20.0, 20.0));
+        assert_eq!(weights("clip=RN50.pt"), (15.0, 15.0));
+        assert_eq!(weights("dino=f.pth:7"), (7.0, 7.0));
+        assert_eq!(weights("dino=f.pth:7:0"), (7.0, 0.0));
+        let spec: EmbedSpec = "dino=a/f.pth:7:0".parse().unwrap();
+        assert_eq!(spec.to_string(), "dino f.pth (one of the paper's), weight 7 for first and 0 for second moments");
+    }
+
+    #[test]
     fn what_is_not_an_embedder_is_refused() {
-        for text in ["", "e.safetensors", "dyno=f", "small=", "small=f:-1", "small=f:inf"] {
+        for text in ["", "e.safetensors", "dyno=f", "small=", "small=f:-1", "small=f:inf", "dino=f:1:-1"] {
             assert!(text.parse::<EmbedSpec>().is_err(), "{text}");
         }
     }

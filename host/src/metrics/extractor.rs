@@ -16,8 +16,7 @@ use crate::{
     backend::Cpu,
     checkpoint::{self, CheckpointError},
     embed::{
-        Embedder,
-        small::Small,
+        Embedder, EmbedderWeights,
         spec::{EmbedSpec, Kind},
     },
     nets::{
@@ -32,7 +31,7 @@ use crate::{
 /// Images at a time.
 const BATCH: usize = 16;
 
-/// An extractor as a user names it: `small=FILE`, `critic=FILE`.
+/// An extractor as a user names it: `inception=FILE`, `small=FILE`, `critic=FILE`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Extractor {
     /// An embedding network; its weight in DiME plays no part.
@@ -43,12 +42,10 @@ pub enum Extractor {
 }
 
 impl Extractor {
-    /// What kind of network it is: `small`, `critic`.
+    /// What kind of network it is: `inception`, `small`, `critic`.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Embedder(spec) => match spec.kind {
-                Kind::Small => "small",
-            },
+            Self::Embedder(spec) => spec.kind.name(),
             Self::Critic(_) => "critic",
         }
     }
@@ -64,9 +61,7 @@ impl Extractor {
     /// Whether the paper's metrics (and everybody's) are measured in it: Inception's features alone.
     pub fn is_of_the_paper(&self) -> bool {
         match self {
-            Self::Embedder(spec) => match spec.kind {
-                Kind::Small => false,
-            },
+            Self::Embedder(spec) => spec.kind == Kind::Inception,
             Self::Critic(_) => false,
         }
     }
@@ -81,7 +76,7 @@ impl FromStr for Extractor {
             Some(("critic", "")) => Err(format!("{text:?}: a file is needed")),
             Some(("critic", file)) => Ok(Self::Critic(file.into())),
             Some(_) => text.parse().map(Self::Embedder).map_err(|e| format!("{e}; critic=FILE takes a discriminator")),
-            None => Err(format!("{text:?}: write small=FILE or critic=FILE")),
+            None => Err(format!("{text:?}: write inception=FILE, small=FILE or critic=FILE")),
         }
     }
 }
@@ -158,11 +153,8 @@ impl FeatureNetwork {
         let load = |cause| ExtractError::Load { file: file.into(), cause };
         let network = match extractor {
             Extractor::Embedder(spec) => {
-                let (tensors, _) = checkpoint::read_tensors(&spec.path)?;
-                let embedder = match spec.kind {
-                    Kind::Small => Embedder::Small(Small::new(&tensors, &Default::default()).map_err(load)?),
-                };
-                Network::Embedder(Box::new(embedder))
+                let weights = EmbedderWeights::read(spec)?;
+                Network::Embedder(Box::new(weights.build(&Default::default()).map_err(load)?))
             }
             Extractor::Critic(path) => {
                 let weights = checkpoint::open(path)?.discriminator;

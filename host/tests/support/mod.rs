@@ -3,11 +3,13 @@
 
 pub mod command;
 pub mod golden;
+pub mod hashed;
 pub mod nested;
 pub mod official;
 pub mod oracle;
 pub mod pickle_writer;
 pub mod small_networks;
+pub mod torch_writer;
 
 use std::path::PathBuf;
 

@@ -14,10 +14,17 @@ pub(crate) enum Global {
     Encode,
     NumpyScalar,
     NumpyDtype,
+    /// Numbers of a format; none where each tensor says its own.
     Storage(Option<Number>),
+    /// A class of a TorchScript archive: its attributes are its state.
+    Script,
     /// Harmless, and of no meaning here.
     Inert,
 }
+
+/// What stands for all classes of TorchScript archives: their modules begin with this name, and no two archives have
+/// the same.
+pub(super) const SCRIPT: &str = "__torch__";
 
 /// Every name that a pickle may mention; all others are refused.
 pub(super) const ALLOWED: &[(&str, &str, Global)] = &[
@@ -29,14 +36,21 @@ pub(super) const ALLOWED: &[(&str, &str, Global)] = &[
     ("torch", "FloatStorage", Global::Storage(Some(Number::F32))),
     ("torch", "DoubleStorage", Global::Storage(Some(Number::F64))),
     ("torch", "HalfStorage", Global::Storage(Some(Number::F16))),
-    ("torch", "BFloat16Storage", Global::Storage(None)),
-    ("torch", "LongStorage", Global::Storage(None)),
-    ("torch", "IntStorage", Global::Storage(None)),
-    ("torch", "ShortStorage", Global::Storage(None)),
-    ("torch", "CharStorage", Global::Storage(None)),
-    ("torch", "ByteStorage", Global::Storage(None)),
-    ("torch", "BoolStorage", Global::Storage(None)),
+    ("torch", "BFloat16Storage", Global::Storage(Some(Number::BF16))),
+    ("torch", "LongStorage", Global::Storage(Some(Number::I64))),
+    ("torch", "IntStorage", Global::Storage(Some(Number::I32))),
+    ("torch", "ShortStorage", Global::Storage(Some(Number::I16))),
+    ("torch", "CharStorage", Global::Storage(Some(Number::I8))),
+    ("torch", "ByteStorage", Global::Storage(Some(Number::U8))),
+    ("torch", "BoolStorage", Global::Storage(Some(Number::Bool))),
     ("torch.storage", "UntypedStorage", Global::Storage(None)),
+    ("torch._utils", "_rebuild_qtensor", Global::Inert),
+    ("torch.jit._pickle", "build_intlist", Global::Inert),
+    ("torch.jit._pickle", "build_doublelist", Global::Inert),
+    ("torch.jit._pickle", "build_boollist", Global::Inert),
+    ("torch.jit._pickle", "build_tensorlist", Global::Inert),
+    ("torch.jit._pickle", "build_tensor_from_id", Global::Inert),
+    ("torch.jit._pickle", "restore_type_tag", Global::Inert),
     ("torch", "Size", Global::Inert),
     ("torch", "device", Global::Inert),
     ("torch", "float16", Global::Inert),
@@ -68,4 +82,5 @@ pub(super) const ALLOWED: &[(&str, &str, Global)] = &[
     ("numpy._core.multiarray", "_reconstruct", Global::Inert),
     ("numpy.core.numeric", "_frombuffer", Global::Inert),
     ("numpy._core.numeric", "_frombuffer", Global::Inert),
+    (SCRIPT, "class", Global::Script),
 ];

@@ -1,6 +1,6 @@
 //! The stack machine that a pickle is a program for, with every operation a record and none a call.
 
-use super::globals::{ALLOWED, Global};
+use super::globals::{ALLOWED, Global, SCRIPT};
 use super::{EMPTY, Link, NOTHING, Node, Object, Pickle, PickleError, Problem, Span, Value};
 use crate::checkpoint::error::printable;
 
@@ -19,9 +19,9 @@ struct Machine<'a> {
 
 type Step<T> = Result<T, PickleError>;
 
-/// Reads one pickle of `bytes`, which are fewer than 4 GiB, from `start`.
-pub(super) fn run(bytes: &[u8], start: usize) -> Step<Pickle<'_>> {
-    let room = bytes.len().saturating_sub(start);
+/// Reads one pickle of `bytes`, which are fewer than 4 GiB, from `start`. `room` is the length of the file from there on,
+/// which limits how much is kept.
+pub(super) fn run(bytes: &[u8], start: usize, room: usize) -> Step<Pickle<'_>> {
     let mut machine = Machine {
         at: start,
         operation: start,
@@ -387,7 +387,11 @@ impl<'a> Machine<'a> {
     }
 
     fn global(&mut self, module: &[u8], name: &[u8]) -> Step<()> {
-        let known = |&(m, n, _): &(&str, &str, _)| m.as_bytes() == module && n.as_bytes() == name;
+        let script = module.strip_prefix(SCRIPT.as_bytes()).is_some_and(|rest| matches!(rest, [] | [b'.', ..]));
+        let known = |&(m, n, global): &(&str, &str, Global)| match global {
+            Global::Script => script,
+            _ => m.as_bytes() == module && n.as_bytes() == name,
+        };
         match ALLOWED.iter().position(known) {
             Some(index) => self.node(Node::Global(index as u32)),
             None => Err(PickleError {

@@ -150,6 +150,15 @@ impl Iterator for Entries<'_> {
 impl<'a> Pickle<'a> {
     /// Reads one pickle that begins at `start`.
     pub fn read(bytes: &'a [u8], start: usize) -> Result<Self, PickleError> {
+        Self::read_within(bytes, start, bytes.len().saturating_sub(start))
+    }
+
+    /// Reads one pickle that is a part of a file of `length` bytes, which holds beside it the numbers that it speaks of.
+    pub fn read_part(bytes: &'a [u8], length: usize) -> Result<Self, PickleError> {
+        Self::read_within(bytes, 0, length)
+    }
+
+    fn read_within(bytes: &'a [u8], start: usize, length: usize) -> Result<Self, PickleError> {
         // Spans are 32 bits wide.
         if u32::try_from(bytes.len()).is_err() {
             return Err(PickleError {
@@ -157,7 +166,7 @@ impl<'a> Pickle<'a> {
                 problem: Problem::Damaged("4 GiB or more: too large for a checkpoint".into()),
             });
         }
-        machine::run(bytes, start)
+        machine::run(bytes, start, length)
     }
 
     /// What the pickle is.
@@ -168,6 +177,25 @@ impl<'a> Pickle<'a> {
     /// The byte after it.
     pub fn end(&self) -> usize {
         self.end
+    }
+
+    /// Every text of the pickle in the order in which the file has them: the items of a list of texts, none twice.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let text = |node: &Node| match node {
+            // Checked when it was read.
+            Node::Text(span) => str::from_utf8(self.slice(*span)).ok(),
+            _ => None,
+        };
+        self.nodes.iter().filter_map(text)
+    }
+
+    /// What every reference out of the pickle is found by.
+    pub fn references(&self) -> impl Iterator<Item = Value> {
+        let id = |node: &Node| match node {
+            Node::Persistent(id) => Some(*id),
+            _ => None,
+        };
+        self.nodes.iter().filter_map(id)
     }
 
     /// How a value looks.

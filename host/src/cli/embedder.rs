@@ -1,0 +1,101 @@
+//! `nickeldime embedder`: a small in-domain embedder.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::ensure;
+use serde::Serialize;
+
+use super::progress::{Bar, say, stop_on_ctrl_c};
+use crate::{
+    backend::CpuTraining,
+    checkpoint::{Metadata, write_tensors},
+    compress::in_domain::{self, InDomain},
+    data::Dataset,
+};
+
+/// Arguments of `embedder`.
+#[derive(clap::Args)]
+pub struct EmbedderArgs {
+    #[command(subcommand)]
+    command: EmbedderCommand,
+}
+
+#[derive(clap::Subcommand)]
+enum EmbedderCommand {
+    /// Train one on images: by their labels where all have one (dataset.json), and otherwise by VICReg.
+    Train(TrainArgs),
+}
+
+#[derive(clap::Args)]
+struct TrainArgs {
+    /// Images: a folder or a zip.
+    #[arg(long)]
+    data: PathBuf,
+    /// The file to write (safetensors), for --embed small=FILE.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Thousands of images to show.
+    #[arg(long, default_value_t = 30.0)]
+    kimg: f64,
+    /// Images an iteration.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(2..=1024))]
+    batch: u32,
+    /// Adam's learning rate.
+    #[arg(long, default_value_t = 0.001)]
+    lr: f64,
+    /// Mirror images at random.
+    #[arg(long)]
+    mirror: bool,
+    /// Of all randomness.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Serialize)]
+struct Trained<'a> {
+    file: &'a Path,
+    /// None: without labels, by VICReg.
+    classes: Option<usize>,
+    /// On images that it was not shown.
+    accuracy: Option<f64>,
+    loss: f32,
+    images: u64,
+    seconds: f64,
+}
+
+pub fn run(args: &EmbedderArgs, json: bool) -> anyhow::Result<()> {
+    let EmbedderCommand::Train(args) = &args.command;
+    stop_on_ctrl_c();
+    ensure!((0.0..1e6).contains(&args.kimg), "--kimg {}: must be 0 or more, and below 1e6", args.kimg);
+    ensure!(args.lr > 0.0 && args.lr.is_finite(), "--lr {}: must be above 0", args.lr);
+    let data = Dataset::open(&args.data)?;
+    let settings =
+        InDomain { kimg: args.kimg, batch: args.batch as usize, lr: args.lr, mirror: args.mirror, seed: args.seed };
+    let started = Instant::now();
+    let learned = in_domain::train::<CpuTraining>(&data, settings, &Default::default(), &mut Bar::new())?;
+    let how = learned.classes.map_or("VICReg, without labels".into(), |n| format!("labels, {n} classes"));
+    let notes = [
+        ("network", "small".into()),
+        ("learned by", how.clone()),
+        ("images", learned.images.to_string()),
+        ("seed", args.seed.to_string()),
+    ];
+    let notes = notes.map(|(key, value): (&str, String)| (key.to_string(), value));
+    write_tensors(&args.output, &learned.tensors, &Metadata::from(notes))?;
+    say(format_args!("an embedder of these images: not one of the paper's (DINO and CLIP ResNet-50)"));
+    let trained = Trained {
+        file: &args.output,
+        classes: learned.classes,
+        accuracy: learned.accuracy,
+        loss: learned.loss,
+        images: learned.images,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    super::print(json, &trained, || {
+        let right = trained.accuracy.map(|a| format!(", {:.1} % right on held-out images", 100.0 * a));
+        format!("{}: learned by {how}{}", args.output.display(), right.unwrap_or_default())
+    })
+}

@@ -1,0 +1,103 @@
+//! `nickeldime moments`: the teacher's global moments, for any number of compressions.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use serde::Serialize;
+
+use super::progress::{Bar, say, stop_on_ctrl_c};
+use crate::{
+    backend::Cpu,
+    checkpoint,
+    compress::moments::{BATCH, GlobalMoments, Sampling},
+    embed::{
+        EmbedderWeights,
+        spec::{EmbedSpec, compared_with_the_paper},
+    },
+};
+
+/// Arguments of `moments`.
+#[derive(clap::Args)]
+pub struct MomentsArgs {
+    /// The teacher: a StyleGAN2-ADA .pkl, or safetensors.
+    #[arg(long)]
+    teacher: PathBuf,
+    /// An embedding, once for each, as for `compress`; its weights play no part here.
+    #[arg(long, value_name = "KIND=FILE", required = true)]
+    embed: Vec<EmbedSpec>,
+    /// Images to draw.
+    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
+    samples: u32,
+    /// The first image's seed; the others follow.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Images at a time.
+    #[arg(long, default_value_t = BATCH as u32, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    batch: u32,
+    /// The file to write (safetensors).
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// An embedding that was measured in.
+#[derive(Serialize)]
+struct MeasuredIn<'a> {
+    kind: &'static str,
+    file: &'a Path,
+    sha256: &'a str,
+    features: usize,
+    of_the_paper: bool,
+}
+
+impl<'a> MeasuredIn<'a> {
+    fn of(embedder: &'a EmbedderWeights) -> Self {
+        let EmbedderWeights { spec: EmbedSpec { kind, path, .. }, sha256, .. } = embedder;
+        let (features, of_the_paper) = (kind.features(), kind.is_of_the_paper());
+        Self { kind: kind.name(), file: path, sha256, features, of_the_paper }
+    }
+}
+
+#[derive(Serialize)]
+struct Measured<'a> {
+    file: &'a Path,
+    /// Of the generator's numbers, whatever file they are in.
+    teacher_sha256: &'a str,
+    embeddings: Vec<MeasuredIn<'a>>,
+    samples: usize,
+    seed: u64,
+    seconds: f64,
+    images_per_second: f64,
+}
+
+pub fn run(args: &MomentsArgs, json: bool) -> anyhow::Result<()> {
+    stop_on_ctrl_c();
+    for spec in &args.embed {
+        let kind = spec.kind;
+        let paper = if kind.is_of_the_paper() { "one of the paper's" } else { "not one of the paper's" };
+        say(format_args!("embedding {} {} ({paper})", kind.name(), spec.path.display()));
+    }
+    say(format_args!("{}", compared_with_the_paper(&args.embed)));
+    let teacher = checkpoint::open(&args.teacher)?.generator;
+    let embedders = args.embed.iter().map(EmbedderWeights::read).collect::<Result<Vec<_>, _>>()?;
+    let sampling = Sampling { samples: args.samples as usize, seed: args.seed, batch: args.batch as usize };
+    let started = Instant::now();
+    let moments = GlobalMoments::measure::<Cpu>(&teacher, &embedders, sampling, &Default::default(), &mut Bar::new())?;
+    let seconds = started.elapsed().as_secs_f64();
+    moments.write(&args.output)?;
+    let measured = Measured {
+        file: &args.output,
+        teacher_sha256: &moments.teacher,
+        embeddings: embedders.iter().map(MeasuredIn::of).collect(),
+        samples: moments.samples,
+        seed: moments.seed,
+        seconds,
+        images_per_second: moments.samples as f64 / seconds,
+    };
+    super::print(json, &measured, || {
+        let (file, rate) = (args.output.display(), measured.images_per_second);
+        let names: Vec<_> = moments.embedders().collect();
+        format!("{file}: moments of {} images in {}, {rate:.1} images/s", args.samples, names.join(", "))
+    })
+}

@@ -1,0 +1,83 @@
+//! The teacher's side of a compression in each embedding, ready for a device: moments, or a bank of features.
+
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+use ndarray::Array2;
+
+use super::{
+    dime::Target,
+    error::CompressError,
+    mmd::{Bank, Mmd},
+    moments::{GlobalMoments, Sampling, embed_teacher, fingerprint},
+};
+use crate::{
+    checkpoint::weights::GeneratorWeights, embed::EmbedderWeights, metrics::cache::FeatureCache, progress::Progress,
+};
+
+/// What the student's distribution is compared with.
+#[derive(Debug, Clone)]
+pub enum TeacherSide {
+    /// For [`Mmd::Moments`].
+    Moments(GlobalMoments),
+    /// For the kernels: features `[images, features]` for each embedder, in the embedders' order.
+    Banks(Mmd, Vec<Array2<f32>>),
+}
+
+impl TeacherSide {
+    /// In one embedding, on a device; none where it was not measured in. `index` is the embedder's place.
+    pub fn target<B: Backend>(
+        &self,
+        index: usize,
+        embedder: &EmbedderWeights,
+        device: &B::Device,
+    ) -> Option<Target<B>> {
+        match self {
+            Self::Moments(moments) => moments.of(embedder, device).map(Target::Moments),
+            Self::Banks(mmd, banks) => {
+                let features = banks.get(index).filter(|bank| bank.ncols() == embedder.spec.kind.features())?;
+                let shape = [features.nrows(), features.ncols()];
+                let data = TensorData::new(features.iter().copied().collect(), shape);
+                Bank::new(*mmd, Tensor::from_data(data, device)).map(Target::Bank)
+            }
+        }
+    }
+}
+
+/// The features of the teacher's images in every embedding: those of the cache, or new ones, which it then has.
+///
+/// # Errors
+/// `progress` asked to stop, or the cache cannot be written.
+pub fn banks<B: Backend>(
+    teacher: &GeneratorWeights,
+    embedders: &[EmbedderWeights],
+    sampling: Sampling,
+    cache: &FeatureCache,
+    device: &B::Device,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Array2<f32>>, CompressError> {
+    let Sampling { samples, seed, .. } = sampling;
+    let teacher_hash = fingerprint(teacher);
+    let key = |embedder: &EmbedderWeights| {
+        format!("{} {} teacher {teacher_hash} seed {seed} noise const", embedder.spec.kind.name(), embedder.sha256)
+    };
+    let fits = |bank: &Array2<f32>, embedder: &EmbedderWeights| {
+        bank.ncols() == embedder.spec.kind.features() && bank.iter().all(|x| x.is_finite())
+    };
+    let known: Option<Vec<_>> =
+        embedders.iter().map(|e| cache.get(&key(e), samples).filter(|bank| fits(bank, e))).collect();
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let mut values: Vec<Vec<f32>> = vec![Vec::new(); embedders.len()];
+    embed_teacher::<B>(teacher, embedders, sampling, device, ("teacher features", progress), |index, features| {
+        if let Some(values) = values.get_mut(index) {
+            values.extend(features.into_data().iter::<f32>());
+        }
+    })?;
+    let bank = |(embedder, values): (&EmbedderWeights, Vec<f32>)| {
+        let shape = (samples, embedder.spec.kind.features());
+        let bank = Array2::from_shape_vec(shape, values).unwrap_or_default();
+        cache.put(&key(embedder), &bank)?;
+        Ok(bank)
+    };
+    embedders.iter().zip(values).map(bank).collect()
+}

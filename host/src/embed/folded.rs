@@ -1,0 +1,115 @@
+//! Convolutions with the batch norm behind them folded in: frozen networks need no more.
+
+use burn::tensor::{Tensor, TensorData, activation::relu, backend::Backend, module::conv2d, ops::ConvOptions};
+use ndarray::ArrayD;
+
+use crate::{
+    checkpoint::weights::Tensors,
+    nets::{arch::Shapes, names::LoadError},
+};
+
+/// A convolution and its batch norm, by their names in a file.
+#[derive(Debug, Clone)]
+pub struct ConvSpec {
+    /// In front of `.weight`.
+    pub conv: String,
+    /// In front of `.weight`, `.bias`, `.running_mean` and `.running_var`.
+    pub norm: String,
+    /// `[out, in, height, width]`.
+    pub shape: [usize; 4],
+    /// In both directions.
+    pub stride: usize,
+    /// Zeros on every side: `[height, width]`.
+    pub padding: [usize; 2],
+}
+
+/// The names of a batch norm's tensors.
+const NORM: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
+
+impl ConvSpec {
+    /// Adds the tensors that it is made of.
+    pub fn tensors(&self, shapes: &mut Shapes) {
+        shapes.insert(format!("{}.weight", self.conv), self.shape.to_vec());
+        for part in NORM {
+            shapes.insert(format!("{}.{part}", self.norm), vec![self.shape[0]]);
+        }
+    }
+}
+
+/// A convolution with a bias.
+#[derive(Debug, Clone)]
+pub struct Conv<B: Backend> {
+    weight: Tensor<B, 4>,
+    bias: Tensor<B, 1>,
+    options: ConvOptions<2>,
+}
+
+impl<B: Backend> Conv<B> {
+    /// `w' = w g / sqrt(var + eps)`, `b' = b - mean g / sqrt(var + eps)`, channel by channel.
+    ///
+    /// # Errors
+    /// The first tensor that is missing or of another size.
+    pub fn folded(spec: &ConvSpec, epsilon: f64, tensors: &Tensors, device: &B::Device) -> Result<Self, LoadError> {
+        let [channels, ..] = spec.shape;
+        let mut norm = NORM.iter().map(|part| values(tensors, &format!("{}.{part}", spec.norm), &[channels]));
+        let mut next = || norm.next().unwrap_or(Ok(Vec::new()));
+        let (gain, bias, mean, variance) = (next()?, next()?, next()?, next()?);
+        let mut weight = values(tensors, &format!("{}.weight", spec.conv), &spec.shape)?;
+        let taps = weight.len() / channels.max(1);
+        let mut folded = Vec::with_capacity(channels);
+        for (channel, weights) in weight.chunks_exact_mut(taps.max(1)).enumerate() {
+            let scale = f64::from(gain[channel]) / (f64::from(variance[channel]) + epsilon).sqrt();
+            for w in weights {
+                *w = (f64::from(*w) * scale) as f32;
+            }
+            folded.push((f64::from(bias[channel]) - f64::from(mean[channel]) * scale) as f32);
+        }
+        Ok(Self {
+            weight: Tensor::from_data(TensorData::new(weight, spec.shape), device),
+            bias: Tensor::from_data(TensorData::new(folded, [channels]), device),
+            options: ConvOptions::new([spec.stride; 2], spec.padding, [1, 1], 1),
+        })
+    }
+
+    /// `[batch, in, h, w]` to `[batch, out, h', w']`.
+    pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        conv2d(x, self.weight.clone(), Some(self.bias.clone()), self.options.clone())
+    }
+
+    /// The same, and ReLU.
+    pub fn active(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        relu(self.forward(x))
+    }
+}
+
+/// A named tensor's numbers.
+///
+/// # Errors
+/// It is missing or of another size.
+pub fn values(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+    match tensors.get(name) {
+        Some(array) if array.shape() == shape => Ok(array.iter().copied().collect()),
+        found => {
+            Err(LoadError { name: name.into(), expected: shape.iter().product(), found: found.map_or(0, ArrayD::len) })
+        }
+    }
+}
+
+/// A named tensor.
+///
+/// # Errors
+/// It is missing or of another size.
+pub fn tensor<B: Backend, const D: usize>(
+    tensors: &Tensors,
+    name: &str,
+    shape: [usize; D],
+    device: &B::Device,
+) -> Result<Tensor<B, D>, LoadError> {
+    Ok(Tensor::from_data(TensorData::new(values(tensors, name, &shape)?, shape), device))
+}
+
+/// The mean over all pixels, `[batch, channels]`.
+pub fn global_mean<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 2> {
+    let [n, c, h, w] = x.dims();
+    x.reshape([n, c, h * w]).mean_dim(2).reshape([n, c])
+}
