@@ -1,8 +1,6 @@
 //! The modulated 3x3 convolution at one resolution, row by row.
 
-use crate::kernel;
-use crate::number::{FRACTION_BITS, leaky_relu};
-use crate::synthesis::style::requant;
+use crate::kernel::{self, Activation, padded};
 
 /// What a sample's w makes of a convolution layer.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +11,7 @@ pub(crate) struct Layer<'a> {
     pub inputs: usize,
     /// Output channels.
     pub outputs: usize,
-    /// `[outputs][3][3][inputs]`.
+    /// In the pack's layout ([`kernel::layout`]).
     pub weights: &'a [i8],
     /// `[outputs]`.
     pub biases: &'a [i32],
@@ -30,25 +28,15 @@ pub(crate) struct Layer<'a> {
 impl Layer<'_> {
     /// Values in a padded input row.
     pub fn padded_row(&self) -> usize {
-        (self.width + 2) * self.inputs
+        (self.width + 2) * padded(self.inputs)
     }
 
     /// Modulates an input row into a padded row whose borders are already 0.
-    pub fn modulate_into(&self, row: &[i16], padded: &mut [i16]) {
-        let inner = padded.get_mut(self.inputs..).unwrap_or_default();
-        let inner = inner.get_mut(..self.width * self.inputs).unwrap_or_default();
+    pub fn modulate_into(&self, row: &[i16], into: &mut [i16]) {
+        let inner = into.get_mut(padded(self.inputs)..).unwrap_or_default();
+        let inner = inner.get_mut(..self.width * padded(self.inputs)).unwrap_or_default();
         kernel::modulate(row, self.styles, self.modulation_shift, inner);
     }
-}
-
-/// Bias, noise, leaky ReLU, rounding and limit: from a requantised value to an activation.
-///
-/// The value is below 2^30 and both offsets below 2^28, so the sum fits.
-#[inline]
-pub(crate) fn activate(value: i32, bias: i32, noise: i32, limit: i16) -> i16 {
-    let v = leaky_relu(value + bias + noise);
-    let rounded = (v + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS;
-    rounded.clamp(-(limit as i32), limit as i32) as i16
 }
 
 /// Three modulated rows around the one that comes next.
@@ -72,14 +60,12 @@ impl<'a, 'w> ConvRows<'a, 'w> {
 
     /// Gives output row y, `[width][outputs]`: after input row `y + 1` has been taken, or the last one.
     pub fn give(&self, y: usize, noise: &[i32], out: &mut [i16]) {
-        let Layer { width, inputs, outputs, weights, biases, requants, limit, .. } = self.layer;
+        let Layer { width, inputs, weights, biases, requants, limit, .. } = self.layer;
         let len = self.layer.padded_row();
         // The input is square: width rows.
         let row = |y: Option<usize>| y.filter(|&y| y < width).map(|y| &self.ring[y % 3 * len..][..len]);
         let rows = [row(y.checked_sub(1)), row(Some(y)), row(Some(y + 1))];
-        kernel::conv3x3_row(rows, width, inputs, weights, |x, o, acc| {
-            let value = requant(requants[o]).apply(acc);
-            out[x * outputs + o] = activate(value, biases[o], noise[x], limit);
-        });
+        let finish = Activation { requants, biases, noise, limit };
+        kernel::conv3x3_row(rows, width, inputs, weights, finish, out);
     }
 }

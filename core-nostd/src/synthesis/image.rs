@@ -32,7 +32,7 @@ fn prepare<'a>(
     requants: &'a mut [[i32; 2]],
 ) -> Layer<'a> {
     let (inputs, outputs) = (usize::from(conv.affine.outputs), usize::from(conv.outputs));
-    let weights = i8_array(shared.bytes, conv.weights, outputs * 9 * inputs);
+    let weights = i8_array(shared.bytes, conv.weights, kernel::layout::conv_len(inputs, outputs));
     let (styles, requants) = (&mut styles[..inputs], &mut requants[..outputs]);
     // Demodulation cancels the styles' scale, so their exponent is not needed.
     style::styles(shared.bytes, &conv.affine, shared.w, values, styles);
@@ -115,7 +115,7 @@ pub(crate) fn synthesise(
         let image_len = if last { 0 } else { 3 * resolution * resolution };
         let (input, output) = maps.both(map_len);
         let (small, image) = images.both(image_len);
-        let pixel = &mut pixel[..layer.outputs];
+        let pixel = &mut pixel[..kernel::padded(layer.outputs)];
         let rgb = &mut rgb[..3 * resolution];
         let noise_values = &mut noise_values[..resolution];
 

@@ -2,7 +2,7 @@
 
 use crate::dense::{BlockFloat, DenseView};
 use crate::kernel;
-use crate::number::{Requant, normalise};
+use crate::number::normalise;
 use crate::pack::layout::{Conv, Dense};
 
 /// The affine layer at w: writes the styles' mantissas and returns their exponent. The largest mantissa uses all 15 bits.
@@ -14,16 +14,8 @@ pub(crate) fn styles(bytes: &[u8], affine: &Dense, w: BlockFloat<'_>, values: &m
 
 /// Demodulation: for every output channel the multiplier and shift from accumulator to output, `gain / sqrt(energy)`.
 pub(crate) fn demodulate(conv: &Conv, weights: &[i8], styles: &[i16], out: &mut [[i32; 2]]) {
-    let taps = (9 * styles.len()).max(1);
-    for (out, weights) in out.iter_mut().zip(weights.chunks_exact(taps)) {
-        let requant = conv.gain.over_sqrt(kernel::energy(weights, styles));
+    for (o, out) in out.iter_mut().enumerate() {
+        let requant = conv.gain.over_sqrt(kernel::energy(weights, styles, o));
         *out = [requant.multiplier, requant.shift.into()];
     }
-}
-
-/// An entry of [`demodulate`]'s table.
-#[inline]
-pub(crate) fn requant(entry: [i32; 2]) -> Requant {
-    let [multiplier, shift] = entry;
-    Requant { multiplier, shift: shift as u8 }
 }

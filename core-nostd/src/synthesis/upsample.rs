@@ -1,10 +1,9 @@
 //! The modulated 3x3 convolution that doubles the resolution: a stride-2 transposed convolution by output phases, then the
 //! separable filter `[1, 3, 3, 1]`.
 
-use crate::kernel;
-use crate::number::{MAX_I16, Requant};
-use crate::synthesis::conv::{Layer, activate};
-use crate::synthesis::style::requant;
+use crate::kernel::{self, Activation, Middle, padded};
+use crate::number::Requant;
+use crate::synthesis::conv::Layer;
 
 /// Two modulated input rows, four rows of the transposed convolution, and one filtered row.
 pub(crate) struct UpsampleRows<'a, 'w> {
@@ -17,7 +16,7 @@ pub(crate) struct UpsampleRows<'a, 'w> {
 
 /// Scratch lengths: two padded input rows, four intermediate rows, and a filtered row with its borders.
 pub(crate) fn scratch(width: usize, inputs: usize, outputs: usize) -> [usize; 3] {
-    [2 * (width + 2) * inputs, 4 * (2 * width + 1) * outputs, (2 * width + 3) * outputs]
+    [2 * (width + 2) * padded(inputs), 4 * (2 * width + 1) * outputs, (2 * width + 3) * outputs]
 }
 
 impl<'a, 'w> UpsampleRows<'a, 'w> {
@@ -49,22 +48,17 @@ impl<'a, 'w> UpsampleRows<'a, 'w> {
         let (above, row) = (input((t / 2).checked_sub(1)), input(Some(t / 2)));
         let middle_len = (2 * width + 1) * outputs;
         let middle = &mut self.middle[t % 4 * middle_len..][..middle_len];
-        kernel::transposed3x3_row(above, row, t % 2, width, inputs, weights, |x, o, acc| {
-            let value = requant(requants[o]).apply(acc);
-            middle[x * outputs + o] = value.clamp(-MAX_I16, MAX_I16) as i16;
-        });
+        kernel::transposed3x3_row(above, row, t % 2, width, inputs, weights, Middle { requants }, middle);
     }
 
     /// Gives output row y, `[2 * width][outputs]`: after intermediate row `y + 2` has been computed, or the last one, and
     /// before row `y + 3`.
     pub fn give(&mut self, y: usize, noise: &[i32], out: &mut [i16]) {
-        let Layer { width, outputs, biases, limit, .. } = self.layer;
+        let Layer { width, outputs, requants, biases, limit, .. } = self.layer;
         let len = (2 * width + 1) * outputs;
         let row = |t: Option<usize>| t.filter(|&t| t <= 2 * width).map(|t| &self.middle[t % 4 * len..][..len]);
         let rows = [row(y.checked_sub(1)), row(Some(y)), row(Some(y + 1)), row(Some(y + 2))];
-        kernel::fir_rows(rows, &mut self.filtered[outputs..][..len]);
-        kernel::fir_columns(self.filtered, 2 * width, outputs, |x, o, sum| {
-            out[x * outputs + o] = activate(self.fir.apply(sum), biases[o], noise[x], limit);
-        });
+        let finish = Activation { requants, biases, noise, limit };
+        kernel::fir_row(rows, self.fir, finish, self.filtered, out);
     }
 }

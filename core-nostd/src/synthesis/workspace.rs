@@ -1,6 +1,7 @@
 //! How the caller's one buffer is divided.
 
 use crate::generator::GenerateError;
+use crate::kernel::padded;
 use crate::pack::PackError;
 use crate::pack::layout::{Conv, Header};
 use crate::synthesis::upsample;
@@ -69,7 +70,7 @@ impl Plan {
             }
             let (inputs, outputs) = channels(&block.conv1);
             widest = inputs.max(outputs).max(widest);
-            rows = rows.max(halves(3 * (resolution + 2) * inputs));
+            rows = rows.max(halves(3 * (resolution + 2) * padded(inputs as usize) as u64));
             // The last convolution's output is used row by row.
             let height = if index == last { 1 } else { resolution };
             maps = maps.max(halves(resolution * resolution * inputs) + halves(height * resolution * outputs));
