@@ -117,6 +117,13 @@ fn row_of(pack: &[u8], sample: &Sample<'_>, y: usize) -> [u8; ROW] {
         Latent::Seed(seed) => seed as i64,
         Latent::Z(z) => z.iter().zip(1..).map(|(v, i)| i64::from(*v) * i).sum(),
         Latent::W(w) => w.iter().zip(1..).map(|(v, i)| i64::from(*v) * i).sum(),
+        Latent::Pair { seeds: [first, second], join } => {
+            let join = match join {
+                Join::Cut(cut) => i64::from(cut),
+                Join::Weight(weight) => 1000 + i64::from(weight),
+            };
+            3 * first as i64 + 5 * second as i64 + join
+        }
     };
     let mut row = [0; ROW];
     for (x, byte) in row.iter_mut().enumerate() {

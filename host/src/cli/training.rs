@@ -105,7 +105,9 @@ pub struct SettingFlags {
 impl SettingFlags {
     /// A run keeps its settings to its end: none may be given when it is resumed.
     pub fn refuse_with_resume(&self) -> anyhow::Result<()> {
-        let given = self.preset.is_some() || self.settings.is_some() || serde_json::to_value(self)? != Value::Object(Map::new());
+        let given = self.preset.is_some()
+            || self.settings.is_some()
+            || serde_json::to_value(self)? != Value::Object(Map::new());
         anyhow::ensure!(!given, "a resumed run keeps its settings; begin a new run to change them");
         Ok(())
     }

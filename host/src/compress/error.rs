@@ -51,9 +51,7 @@ pub enum CompressError {
     #[error("{0}")]
     Embeddings(&'static str),
     /// The training has broken down.
-    #[error(
-        "no finite gradient for {0} iterations: begin a new run with a smaller --lr, or a larger --gamma"
-    )]
+    #[error("no finite gradient for {0} iterations: begin a new run with a smaller --lr, or a larger --gamma")]
     NotFinite(u32),
     /// The user asked to stop before training began.
     #[error("stopped before training began")]

@@ -62,7 +62,10 @@ impl ArchError {
 fn check_sizes(channels: &[usize], widths: &[(&str, usize)]) -> Result<(), ArchError> {
     let wrong = |place: &str, problem| Err(ArchError::new(place, problem));
     if !(2..=9).contains(&channels.len()) {
-        return wrong("channels", format!("{} resolutions; 4x4 to between 8x8 and 1024x1024 are 2 to 9", channels.len()));
+        return wrong(
+            "channels",
+            format!("{} resolutions; 4x4 to between 8x8 and 1024x1024 are 2 to 9", channels.len()),
+        );
     }
     let channels = channels.iter().map(|&c| ("channels", c));
     match channels.chain(widths.iter().copied()).find(|(_, size)| !(1..=LARGEST).contains(size)) {
