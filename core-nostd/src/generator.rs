@@ -119,6 +119,7 @@ pub fn generate(
         let mut ws = SampleWs::new(pack, sample, Vectors::new(pack.plan(), shared)?);
         style::layers(pack, &mut ws, &mut kept)?
     };
+    debug_assert_eq!(kept.left(), 0, "the plan is exact");
     synthesise(pack, &layers, sample.noise, shared, row)
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn synthesise(
         // As many as the header has, which has as much room.
         let _ = blocks.push(BlockRun::new(pack, block, number, layers, rows));
     }
+    debug_assert_eq!(4 * carver.left(), pack.ram().mapping, "the plan is exact");
     let mut level = 0;
     while let Some((block, below)) = blocks.get_mut(..=level).and_then(<[_]>::split_last_mut) {
         let Some(y) = block.step(pack.bytes(), noise, &mut scratch) else {

@@ -189,6 +189,11 @@ impl<'w> Carver<'w> {
         Self(buffer)
     }
 
+    /// Elements that are left.
+    pub fn left(&self) -> usize {
+        self.0.len()
+    }
+
     /// `len` values of 32 bits.
     pub fn words(&mut self, len: usize) -> Result<&'w mut [i32], GenerateError> {
         let (part, left) =
