@@ -28,7 +28,8 @@ pub use engine::{Engine, Facts, Integers};
 
 /// What an upload chunk costs beside its data, at most: direction, id, variant, offset and length.
 const CHUNK_ENVELOPE: usize = 1 + 5 + 1 + 5 + 5;
-/// What a sample costs beside its latent, at most: direction, id, variant, kind and length of the latent, psi, noise.
+/// What a sample costs beside its latent, at most: direction, id, variant, kind and length of the latent, psi, noise. (Two
+/// seeds are 24 bytes: less than the least that a receive buffer has room for.)
 const SAMPLE_ENVELOPE: usize = 1 + 5 + 1 + 1 + 5 + 3 + 11;
 /// What a row costs beside its pixels, at most: direction, id, variant, y, x and length.
 const ROW_ENVELOPE: usize = 1 + 5 + 1 + 3 + 3 + 3;

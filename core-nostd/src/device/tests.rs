@@ -320,6 +320,11 @@ fn latents_from_the_host_arrive_as_they_are() {
     let told = bench.ask(sample(LatentSource::Z(&given)));
     assert_image(&told, &bytes, Latent::Z(&z));
     assert_eq!(bench.refused(sample(LatentSource::Z(&given[..8]))), DeviceError::WrongLatent { given: 8, wanted: 10 });
+    for join in [Join::Cut(200), Join::Weight(-5)] {
+        let seeds = [u64::MAX, 2];
+        let told = bench.ask(sample(LatentSource::Pair { seeds, join }));
+        assert_image(&told, &bytes, Latent::Pair { seeds, join });
+    }
     let w = [1i32, -2, i32::MIN, i32::MAX];
     let given: Vec<u8> = w.iter().flat_map(|v| v.to_le_bytes()).collect();
     let told = bench.ask(sample(LatentSource::W(&given)));
