@@ -46,7 +46,7 @@ fn program() -> Option<&'static Path> {
         let mut build = Command::new(env!("CARGO"));
         build.current_dir(root).env("CARGO_TARGET_DIR", &target);
         build.args(["build", "--quiet", "-p", "nickeldime-firmware", "--bin", "on-target", "--profile", "firmware"]);
-        build.args(["--target", TARGET, "--features", "qemu-m4,nickeldime-core/portable-kernels"]);
+        build.args(["--target", TARGET, "--features", "qemu-m4"]);
         assert!(build.status().unwrap().success(), "the program builds");
         Some(target.join(TARGET).join("firmware/on-target"))
     };

@@ -104,6 +104,7 @@ impl core::error::Error for GenerateError {}
 ///
 /// # Errors
 /// Every [`GenerateError`]; before the first row for all but [`GenerateError::Stopped`].
+#[inline(never)]
 pub fn generate(
     pack: &Pack<'_>,
     sample: &Sample<'_>,

@@ -70,6 +70,8 @@ impl<'a> Pack<'a> {
     ///
     /// # Errors
     /// Every [`PackError`]; whatever the bytes, there is no panic, and a pack that opens generates without overflow.
+    // Its frame, with a header on its way, is gone when an image is made.
+    #[inline(never)]
     pub fn open(bytes: &'a [u8]) -> Result<Self, PackError> {
         let length = Self::stored_len(bytes)?;
         if bytes.len() < length || length < PREFIX_LEN {
