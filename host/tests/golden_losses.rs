@@ -121,7 +121,7 @@ fn haar_bands_and_feature_matching_are_golden() {
     let teacher: Tensor<A, 4> = golden.tensor("nickel.teacher");
     let student = golden.tensor::<A, 4>("nickel.student").require_grad();
     let levels = nickel::level_losses(teacher.clone(), student.clone());
-    let levels = levels.map(|l| l.into_data().iter::<f32>().sum());
+    let levels = levels.map(|l| l.into_data().iter::<f32>().sum::<f32>());
     golden.check("nickel.level_losses", levels, CLOSE);
     let loss = nickel::feature_matching(teacher, student.clone());
     golden.check_tensor("nickel.loss", &loss, CLOSE);

@@ -111,7 +111,8 @@ pub struct Conv {
     pub affine: Dense,
     /// Output channels. The input channels are the affine's outputs.
     pub outputs: u16,
-    /// Offset of the weights, i8, in the layout of [`kernel::layout`](crate::kernel::layout). Demodulation cancels their scale, for each output channel.
+    /// Offset of the weights, i8, in the layout of [`kernel::layout`](crate::kernel::layout). Demodulation cancels their
+    /// scale, for each output channel.
     pub weights: u32,
     /// Offset of the biases, `i32 [outputs]`, in the output's units with [`FRACTION_BITS`](crate::number::FRACTION_BITS).
     pub biases: u32,

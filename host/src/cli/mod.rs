@@ -12,6 +12,7 @@ mod firmware;
 mod import;
 mod inspect;
 mod model;
+mod new;
 mod pack;
 mod progress;
 mod report;
@@ -46,6 +47,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Turn a StyleGAN2-ADA .pkl into safetensors.
     Import(import::ImportArgs),
+    /// A generator of random weights, of any architecture: for sizing and benchmarks.
+    New(new::NewArgs),
     /// Train a teacher from scratch.
     Train(train::TrainArgs),
     /// Prune a teacher and distil it: NICKEL & DiME.
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args, json),
         Command::Inspect(args) => inspect::run(&args, json),
         Command::Import(args) => import::run(&args, json),
+        Command::New(args) => new::run(&args, json),
         Command::Train(args) => train::run(&args, json),
         Command::Compress(args) => compress::run(&args, json),
         Command::Pack(args) => pack::run(&args, json),
