@@ -434,3 +434,37 @@ fn the_demo_ends_with_equal_hashes() {
         assert_eq!(image::open(out.join(format!("{grid}.png"))).unwrap().width(), 8 * 64);
     }
 }
+
+#[test]
+fn two_seeds_join_alike_in_float_and_in_integers() {
+    let folder = tempfile::tempdir().unwrap();
+    let pack = teacher_pack(folder.path());
+    let teacher = fixture("digits32/teacher-digits32.pkl");
+    let hash = |model: &Path, more: &[&str]| {
+        json(&[&["sample", text(model), "--seed", "1..3"], more].concat())["sha256"].clone()
+    };
+    for model in [&*pack, &*teacher] {
+        let alone = hash(model, &[]);
+        assert_eq!(hash(model, &["--towards", "9", "--weight", "0"]), alone);
+        assert_eq!(hash(model, &["--mix", "9", "--cut", "8"]), alone);
+        assert_ne!(hash(model, &["--towards", "9", "--weight", "0.5"]), alone);
+        assert_ne!(hash(model, &["--mix", "9", "--cut", "4"]), alone);
+    }
+    let wrong = error(&["sample", text(&pack), "--towards", "9", "--weight", "2"]);
+    assert!(wrong.contains("--weight 2"), "{wrong}");
+}
+
+#[test]
+fn a_new_generator_of_any_shape_becomes_a_pack() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, pack) = (folder.path().join("new.safetensors"), folder.path().join("new.ndm"));
+    let made = json(&["new", "--arch", "digits32", "--ratio", "0.7", "--seed", "3", "-o", text(&model)]);
+    assert_eq!(made["resolution"], 32);
+    let packed = json(&["pack", text(&model), "-o", text(&pack)]);
+    let parts = packed["ram"].as_object().unwrap().values().map(|bytes| bytes.as_u64().unwrap());
+    assert_eq!(parts.sum::<u64>(), packed["ram_bytes"].as_u64().unwrap());
+    let inspected = json(&["inspect", text(&pack)]);
+    assert_eq!((&inspected["ram"], &inspected["ram_bytes"]), (&packed["ram"], &packed["ram_bytes"]));
+    json(&["new", "--channels", "6,3", "--w-dim", "10", "--mapping-layers", "2", "-o", text(&model)]);
+    assert_eq!(json(&["inspect", text(&model)])["z_dim"], 10);
+}

@@ -16,7 +16,7 @@ use core::ops::ControlFlow;
 use embedded_io::{Read, ReadReady, Write};
 use sha2::{Digest, Sha256};
 
-use crate::generator::{GenerateError, Latent, Sample};
+use crate::generator::{GenerateError, Join, Latent, Sample};
 use crate::link::message::{Answer, Ask, DeviceError, Hello, LatentSource, Model, Phase, Sha256Hash, Status};
 use crate::link::{Line, PROTOCOL_VERSION};
 use crate::pack::FORMAT_VERSION;
@@ -28,7 +28,8 @@ pub use engine::{Engine, Facts, Integers};
 
 /// What an upload chunk costs beside its data, at most: direction, id, variant, offset and length.
 const CHUNK_ENVELOPE: usize = 1 + 5 + 1 + 5 + 5;
-/// What a sample costs beside its latent, at most: direction, id, variant, kind and length of the latent, psi, noise.
+/// What a sample costs beside its latent, at most: direction, id, variant, kind and length of the latent, psi, noise. (Two
+/// seeds are 24 bytes: less than the least that a receive buffer has room for.)
 const SAMPLE_ENVELOPE: usize = 1 + 5 + 1 + 1 + 5 + 3 + 11;
 /// What a row costs beside its pixels, at most: direction, id, variant, y, x and length.
 const ROW_ENVELOPE: usize = 1 + 5 + 1 + 3 + 3 + 3;
@@ -117,6 +118,7 @@ enum LatentPlan {
     Seed(u64),
     Z(usize),
     W(usize),
+    Pair([u64; 2], Join),
 }
 
 impl<'b, S, F, C, E> Device<'b, S, F, C, E>
@@ -293,6 +295,7 @@ where
             LatentPlan::Seed(seed) => Latent::Seed(seed),
             LatentPlan::Z(len) => Latent::Z(&bytemuck::cast_slice(numbers)[..len]),
             LatentPlan::W(len) => Latent::W(&numbers[..len]),
+            LatentPlan::Pair(seeds, join) => Latent::Pair { seeds, join },
         };
         let sample = Sample { latent, psi: plan.psi, noise: plan.noise };
         let loaded = self.storage.active_sha256();
@@ -380,6 +383,7 @@ fn take_latent(model: Option<&Facts>, latent: &LatentSource<'_>, room: &mut [i32
     };
     match *latent {
         LatentSource::Seed(seed) => Ok(LatentPlan::Seed(seed)),
+        LatentSource::Pair { seeds, join } => Ok(LatentPlan::Pair(seeds, join)),
         LatentSource::Z(bytes) => {
             let len = usize::from(model.z_dim);
             let room: &mut [i16] = bytemuck::cast_slice_mut(room);

@@ -5,13 +5,17 @@ use core::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dense::BlockFloat;
 use crate::latent;
-use crate::mapping::{self, Buffers};
-use crate::number::normalise;
+use crate::mapping;
+use crate::number::{normalise, saturate_i32, shift_round};
 use crate::pack::Pack;
 use crate::pack::layout::W_FRACTION;
 use crate::synthesis::image::synthesise;
-use crate::synthesis::workspace::Workspace;
+use crate::synthesis::style::{self, Ws};
+use crate::synthesis::workspace::{Vectors, Workspace};
+
+pub use crate::synthesis::workspace::Ram;
 
 /// Where an image comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +27,24 @@ pub enum Latent<'a> {
     /// w itself, Q16 (`value / 65536`), `w_dim` values, the same for all layers. Used as it is: truncation belongs to the
     /// mapping, and psi does not count.
     W(&'a [i32]),
+    /// Two seeds, each mapped and truncated on its own.
+    Pair {
+        /// Of the first and the second latent.
+        seeds: [u64; 2],
+        /// What is made of the two.
+        join: Join,
+    },
+}
+
+/// What becomes of two ws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Join {
+    /// Style mixing: the first for the layers below this one, the second from it on. Layers are the entries of ws
+    /// ([`Pack::num_ws`]): 0 is b4.conv1, 1 is b8.conv0 and b4's toRGB, ...
+    Cut(u8),
+    /// Interpolation: `first + (second - first) * weight`, Q14: 0 is the first, 16384 the second, and beyond them it goes
+    /// on.
+    Weight(i16),
 }
 
 /// Which noise is added.
@@ -82,6 +104,7 @@ impl core::error::Error for GenerateError {}
 ///
 /// # Errors
 /// Every [`GenerateError`]; before the first row for all but [`GenerateError::Stopped`].
+#[inline(never)]
 pub fn generate(
     pack: &Pack<'_>,
     sample: &Sample<'_>,
@@ -91,32 +114,96 @@ pub fn generate(
     if sample.noise == Noise::Const && !pack.has_const_noise() {
         return Err(GenerateError::NoConstNoise);
     }
-    let workspace = Workspace::new(pack.plan(), workspace)?;
-    let w_dim = pack.w_dim();
-    if let Latent::W(w) = sample.latent {
-        check_length(w.len(), w_dim)?;
-        workspace.values[..w_dim].copy_from_slice(w);
-    } else {
-        let z = &mut workspace.mantissas[..pack.z_dim()];
-        match sample.latent {
-            Latent::Z(given) => {
-                check_length(given.len(), z.len())?;
-                z.copy_from_slice(given);
-            }
-            Latent::Seed(seed) => {
-                for (index, z) in (0..).zip(z.iter_mut()) {
-                    *z = latent::gaussian(seed, index);
-                }
-            }
-            Latent::W(_) => {}
-        }
-        mapping::map(pack, &mut Buffers { values: workspace.values, mantissas: workspace.mantissas });
-        mapping::truncate(pack, sample.psi, &mut workspace.values[..w_dim]);
-    }
-    let exponent = normalise(&workspace.values[..w_dim], &mut workspace.w[..w_dim]) - i32::from(W_FRACTION);
-    synthesise(pack, exponent, sample.noise, workspace, row)
+    check_length(&sample.latent, pack)?;
+    let Workspace { mut kept, shared } = Workspace::new(pack.plan(), workspace)?;
+    let layers = {
+        let mut ws = SampleWs::new(pack, sample, Vectors::new(pack.plan(), shared)?);
+        style::layers(pack, &mut ws, &mut kept)?
+    };
+    debug_assert_eq!(kept.left(), 0, "the plan is exact");
+    synthesise(pack, &layers, sample.noise, shared, row)
 }
 
-fn check_length(given: usize, wanted: usize) -> Result<(), GenerateError> {
-    if given == wanted { Ok(()) } else { Err(GenerateError::LatentLength) }
+fn check_length(latent: &Latent<'_>, pack: &Pack<'_>) -> Result<(), GenerateError> {
+    let fits = match latent {
+        Latent::Seed(_) | Latent::Pair { .. } => true,
+        Latent::Z(z) => z.len() == pack.z_dim(),
+        Latent::W(w) => w.len() == pack.w_dim(),
+    };
+    if fits { Ok(()) } else { Err(GenerateError::LatentLength) }
+}
+
+/// The ws of a sample. With style mixing the second w takes the first one's place at the cut.
+struct SampleWs<'a, 'w> {
+    pack: &'a Pack<'a>,
+    psi: i16,
+    vectors: Vectors<'w>,
+    exponent: i32,
+    /// The cut and the second seed, until the cut is passed.
+    then: Option<(usize, u64)>,
+}
+
+impl<'a, 'w> SampleWs<'a, 'w> {
+    fn new(pack: &'a Pack<'a>, sample: &Sample<'_>, vectors: Vectors<'w>) -> Self {
+        let mut ws = Self { pack, psi: sample.psi, vectors, exponent: 0, then: None };
+        let w_dim = pack.w_dim();
+        match sample.latent {
+            Latent::Seed(seed) => ws.map_seed(seed),
+            Latent::Z(z) => {
+                ws.vectors.mantissas[..pack.z_dim()].copy_from_slice(z);
+                ws.map();
+            }
+            Latent::W(w) => ws.vectors.values[..w_dim].copy_from_slice(w),
+            Latent::Pair { seeds: [first, second], join: Join::Cut(cut) } => {
+                ws.map_seed(first);
+                ws.then = Some((cut.into(), second));
+            }
+            Latent::Pair { seeds: [first, second], join: Join::Weight(weight) } => {
+                ws.map_seed(first);
+                ws.vectors.first.copy_from_slice(&ws.vectors.values[..w_dim]);
+                ws.map_seed(second);
+                let Vectors { values, first, .. } = &mut ws.vectors;
+                for (w, &first) in values.iter_mut().zip(&**first) {
+                    let offset = (*w as i64 - first as i64) * weight as i64;
+                    *w = saturate_i32(first as i64 + shift_round(offset, 14));
+                }
+            }
+        }
+        ws.normalise();
+        ws
+    }
+
+    fn map_seed(&mut self, seed: u64) {
+        let z = &mut self.vectors.mantissas[..self.pack.z_dim()];
+        for (index, z) in (0..).zip(z) {
+            *z = latent::gaussian(seed, index);
+        }
+        self.map();
+    }
+
+    /// From z in the mantissas to w in the values.
+    fn map(&mut self) {
+        let Vectors { values, mantissas, .. } = &mut self.vectors;
+        mapping::map(self.pack, values, mantissas);
+        mapping::truncate(self.pack, self.psi, &mut values[..self.pack.w_dim()]);
+    }
+
+    fn normalise(&mut self) {
+        let Vectors { values, w, .. } = &mut self.vectors;
+        self.exponent = normalise(&values[..w.len()], w) - i32::from(W_FRACTION);
+    }
+}
+
+impl Ws for SampleWs<'_, '_> {
+    fn at(&mut self, index: usize) -> (BlockFloat<'_>, &mut [i32]) {
+        if let Some((cut, second)) = self.then
+            && index >= cut
+        {
+            self.then = None;
+            self.map_seed(second);
+            self.normalise();
+        }
+        let Vectors { values, w, .. } = &mut self.vectors;
+        (BlockFloat { mantissas: w, exponent: self.exponent }, values)
+    }
 }

@@ -28,19 +28,11 @@ fn normalise_z(z: &[i16], out: &mut [i32]) {
     }
 }
 
-/// Buffers that the mapping works in.
-pub(crate) struct Buffers<'w> {
-    /// As long as the widest layer.
-    pub values: &'w mut [i32],
-    /// As long as the widest layer.
-    pub mantissas: &'w mut [i16],
-}
-
 /// The mapping network at z (Q12, in `z_dim` first mantissas): leaves w, Q16, in the first `w_dim` of `values`.
 ///
 /// Activations are block floating point, normalised after every layer, so that no latent can make them saturate.
-pub(crate) fn map(pack: &Pack<'_>, buffers: &mut Buffers<'_>) {
-    let Buffers { values, mantissas } = buffers;
+/// Both slices are as long as the widest layer.
+pub(crate) fn map(pack: &Pack<'_>, values: &mut [i32], mantissas: &mut [i16]) {
     let z_dim = pack.z_dim();
     normalise_z(&mantissas[..z_dim], &mut values[..z_dim]);
     let (mut width, mut fraction) = (z_dim, Z_FRACTION);

@@ -3,7 +3,8 @@
 #[path = "support/packs.rs"]
 mod packs;
 
-use nickeldime_core::kernel;
+use nickeldime_core::kernel::layout::{conv_index, conv_len};
+use nickeldime_core::kernel::{self, Activation, Middle};
 use nickeldime_core::number::{Gain, Requant, leaky_relu, normalise, saturate_i32, shift_round};
 use packs::Random;
 
@@ -23,10 +24,52 @@ fn weights(random: &mut Random, len: usize, kind: u32) -> Vec<i8> {
     values(random, len, 127, kind).iter().map(|&v| v as i8).collect()
 }
 
-/// A padded row.
+/// A modulated row: a pixel of zeros on either side, an even number of channels.
 fn padded(row: &[i16], inputs: usize) -> Vec<i16> {
-    let border = vec![0; inputs];
-    [&border, row, &border].concat()
+    let border = vec![0; kernel::padded(inputs)];
+    let pixels = row.chunks(inputs).flat_map(|pixel| [pixel, &[0][..inputs % 2]].concat());
+    [&border[..], &pixels.collect::<Vec<_>>(), &border].concat()
+}
+
+/// Weights `[output][tap][input]` as a pack has them.
+fn laid_out(taps: &[i8], inputs: usize, outputs: usize) -> Vec<i8> {
+    let mut weights = vec![0; conv_len(inputs, outputs)];
+    for (at, &weight) in taps.iter().enumerate() {
+        let (o, tap, i) = (at / inputs / 9, at / inputs % 9, at % inputs);
+        weights[conv_index(inputs, o, tap, i)] = weight;
+    }
+    weights
+}
+
+/// What becomes of accumulators.
+struct Finish {
+    requants: Vec<[i32; 2]>,
+    biases: Vec<i32>,
+    noise: Vec<i32>,
+}
+
+impl Finish {
+    /// Accumulators of `bits` bits become values of about 24.
+    fn new(random: &mut Random, outputs: usize, width: usize, bits: i32) -> Self {
+        Self {
+            requants: (0..outputs).map(|_| [(1 << 30) + random.signed(1 << 29), 30 + bits - 24]).collect(),
+            biases: (0..outputs).map(|_| random.signed(1 << 22)).collect(),
+            noise: (0..width).map(|_| random.signed(1 << 20)).collect(),
+        }
+    }
+
+    fn kernel(&self) -> Activation<'_> {
+        Activation { requants: &self.requants, biases: &self.biases, noise: &self.noise, limit: 30000 }
+    }
+
+    fn requant(&self, o: usize) -> Requant {
+        Requant { multiplier: self.requants[o][0], shift: self.requants[o][1] as u8 }
+    }
+
+    fn activated(&self, value: i32, o: usize, x: usize) -> i16 {
+        let v = leaky_relu(value + self.biases[o] + self.noise[x]);
+        ((v + 128) >> 8).clamp(-30000, 30000) as i16
+    }
 }
 
 /// `in[y][x][i]` with zeros outside.
@@ -69,9 +112,6 @@ fn dot_products_equal_their_sums() {
         let exact16: i64 = w16.iter().zip(&x).map(|(&w, &x)| i64::from(w) * i64::from(x)).sum();
         assert_eq!(kernel::dot_i8_wide(&w8, &x), exact8);
         assert_eq!(kernel::dot_i16(&w16, &x), exact16);
-        if let Ok(exact) = i32::try_from(exact8) {
-            assert!(len > 512 || kernel::dot_i8(&w8, &x) == exact);
-        }
     }
 }
 
@@ -82,19 +122,21 @@ fn convolution_equals_its_definition() {
         let map = values(&mut random, size * size * inputs, 32766, seed);
         let taps = weights(&mut random, 9 * inputs * outputs, seed / 2);
         let image = Image { values: &map, size, channels: inputs };
+        let (laid, finish) = (laid_out(&taps, inputs, outputs), Finish::new(&mut random, outputs, size, 30));
         for y in 0..size as isize {
             let rows = [y - 1, y, y + 1].map(|y| image.padded_row(y));
-            let mut seen = 0;
-            kernel::conv3x3_row(rows.each_ref().map(Option::as_deref), size, inputs, &taps, |x, o, acc| {
+            let mut out = vec![0; size * outputs];
+            let rows = rows.each_ref().map(Option::as_deref);
+            kernel::conv3x3_row(rows, size, inputs, &laid, finish.kernel(), &mut out);
+            for (at, &out) in out.iter().enumerate() {
+                let (x, o) = (at / outputs, at % outputs);
                 let mut exact = 0;
                 for (k, i) in (0..9).flat_map(|k| (0..inputs).map(move |i| (k, i))) {
                     let (dy, dx) = (k as isize / 3 - 1, k as isize % 3 - 1);
                     exact += i64::from(taps[(o * 9 + k) * inputs + i]) * image.at(y + dy, x as isize + dx, i);
                 }
-                assert_eq!(i64::from(acc), exact);
-                seen += 1;
-            });
-            assert_eq!(seen, size * outputs);
+                assert_eq!(out, finish.activated(finish.requant(o).apply(exact as i32), o, x));
+            }
         }
     }
 }
@@ -117,15 +159,17 @@ fn transposed_convolution_equals_its_definition() {
                 }
             }
         }
+        let (laid, finish) = (laid_out(&taps, inputs, outputs), Finish::new(&mut random, outputs, wide, 38));
         for t in 0..wide {
             let (above, row) = (image.padded_row(t as isize / 2 - 1), image.padded_row(t as isize / 2));
-            let mut seen = 0;
+            let mut out = vec![0; wide * outputs];
             let (above, row) = (above.as_deref(), row.as_deref());
-            kernel::transposed3x3_row(above, row, t % 2, size, inputs, &taps, |x, o, acc| {
-                assert_eq!(i64::from(acc), exact[(t * wide + x) * outputs + o]);
-                seen += 1;
-            });
-            assert_eq!(seen, wide * outputs);
+            let middle = Middle { requants: &finish.requants };
+            kernel::transposed3x3_row(above, row, t % 2, size, inputs, &laid, middle, &mut out);
+            for (at, &out) in out.iter().enumerate() {
+                let value = finish.requant(at % outputs).apply(exact[t * wide * outputs + at] as i32);
+                assert_eq!(i32::from(out), value.clamp(-32767, 32767));
+            }
         }
     }
 }
@@ -139,13 +183,16 @@ fn energy_and_modulation_equal_their_definitions() {
         taps[0] = -128;
         let exact: i64 =
             (0..9 * inputs).map(|at| i64::from(taps[at]).pow(2) * i64::from(styles[at % inputs]).pow(2)).sum();
-        assert_eq!(kernel::energy(&taps, &styles), exact as u64);
+        assert_eq!(kernel::energy(&laid_out(&taps, inputs, 1), &styles, 0), exact as u64);
 
         let row = values(&mut random, 5 * inputs, 32767, seed + 1);
         for shift in [15, 16, 22, 30] {
-            let mut out = vec![0; row.len()];
+            let channels = kernel::padded(inputs);
+            let mut out = vec![7; 5 * channels];
             kernel::modulate(&row, &styles, shift, &mut out);
-            for (at, &out) in out.iter().enumerate() {
+            assert!(inputs == channels || out.chunks(channels).all(|pixel| pixel[inputs] == 0));
+            let real = out.chunks(channels).flat_map(|pixel| &pixel[..inputs]);
+            for (at, &out) in real.enumerate() {
                 let exact = f64::from(row[at]) * f64::from(styles[at % inputs]) / f64::from(1 << shift);
                 assert_eq!(f64::from(out), (exact + 0.5).floor());
             }
@@ -160,18 +207,23 @@ fn resampling_equals_its_definition() {
         let map = values(&mut random, size * size * channels, 32767, seed);
         let image = Image { values: &map, size, channels };
         let taps = [1i64, 3, 3, 1];
+        let (len, fir) = (size * channels, Requant { multiplier: 5 << 28, shift: 27 });
+        let finish = Finish::new(&mut random, channels, size - 1, 30);
         // Pads of 1: from size to size - 1.
         for y in 0..size as isize - 1 {
-            let rows = [y - 1, y, y + 1, y + 2].map(|y| image.padded_row(y));
-            let mut filtered = vec![7; (size + 2) * channels];
-            kernel::fir_rows(rows.each_ref().map(Option::as_deref), &mut filtered);
-            kernel::fir_columns(&filtered, size - 1, channels, |x, c, sum| {
+            let row = |y: isize| usize::try_from(y).ok().filter(|&y| y < size).map(|y| &map[y * len..][..len]);
+            let mut columns = vec![7; (size + 2) * channels];
+            let mut out = vec![0; (size - 1) * channels];
+            let rows = [y - 1, y, y + 1, y + 2].map(row);
+            kernel::fir_row(rows, fir, finish.kernel(), &mut columns, &mut out);
+            for (at, &out) in out.iter().enumerate() {
+                let (x, c) = ((at / channels) as isize, at % channels);
                 let mut exact = 0;
                 for (a, b) in (0..4).flat_map(|a| (0..4).map(move |b| (a, b))) {
-                    exact += taps[a as usize] * taps[b as usize] * image.at(y - 1 + a, x as isize - 1 + b, c);
+                    exact += taps[a as usize] * taps[b as usize] * image.at(y - 1 + a, x - 1 + b, c);
                 }
-                assert_eq!(i64::from(sum), exact);
-            });
+                assert_eq!(out, finish.activated(fir.apply(exact as i32), c, x as usize));
+            }
         }
 
         // Zero-insertion, pads of 2 and 1, gain 4.

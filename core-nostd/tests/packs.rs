@@ -114,7 +114,7 @@ fn structural_lies_are_refused_with_a_right_hash() {
     let shape = Shape { channels: vec![64, 4], ..tiny() };
     let (mut header, mut arrays) = random_header(&shape, 5);
     let at = header.blocks[0].conv1.weights as usize - BASE;
-    arrays[at..at + 9 * 64].fill(127);
+    arrays[at..at + 2 * 9 * 64].fill(127);
     header.blocks[0].conv1.modulation_shift = 15;
     assert_eq!(Pack::open(assemble(&header, &arrays).bytes()).err(), Some(Overflow));
     header.blocks[0].conv1.modulation_shift = 17;
@@ -130,9 +130,9 @@ fn the_overflow_proof_is_sharp() {
         w.push((sum % 128) as i8);
         w
     };
-    assert!(accumulator_fits(&weights(65540), 15) == (65540 * 32766 <= i64::from(i32::MAX)));
-    assert!(accumulator_fits(&weights(65538), 15));
-    assert!(!accumulator_fits(&weights(65541), 15));
+    assert!(accumulator_fits(weights(65540), 15) == (65540 * 32766 <= i64::from(i32::MAX)));
+    assert!(accumulator_fits(weights(65538), 15));
+    assert!(!accumulator_fits(weights(65541), 15));
 }
 
 /// One random change of a dense layer's table.

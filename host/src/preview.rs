@@ -2,6 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use ndarray::Array2;
+use nickeldime_core::generator::Join;
 
 use crate::{
     backend::Cpu,
@@ -28,6 +29,13 @@ pub enum Latents {
     Z(Array2<f32>),
     /// w, `[images, w_dim]`, the same for every layer. Truncation has no effect on them.
     W(Array2<f32>),
+    /// Two of the device's own latents an image, mapped and truncated each, and what is made of the two.
+    Pairs {
+        /// Of the first and the second, `[images]`.
+        seeds: Vec<[u64; 2]>,
+        /// Style mixing or interpolation.
+        join: Join,
+    },
 }
 
 impl Latents {
@@ -36,6 +44,7 @@ impl Latents {
         match self {
             Self::Seeds(seeds) => seeds.len(),
             Self::Z(rows) | Self::W(rows) => rows.nrows(),
+            Self::Pairs { seeds, .. } => seeds.len(),
         }
     }
 
@@ -44,11 +53,12 @@ impl Latents {
         self.len() == 0
     }
 
-    /// The seed of image `index`: its own, or (for z and w) its number.
+    /// The seed of image `index`: its own, the first of two, or (for z and w) its number.
     pub fn seed(&self, index: usize) -> u64 {
         match self {
             Self::Seeds(seeds) => seeds[index],
             Self::Z(_) | Self::W(_) => index as u64,
+            Self::Pairs { seeds, .. } => seeds[index][0],
         }
     }
 }
@@ -155,6 +165,14 @@ impl Preview {
             Latents::W(w) => return Ok(self.generator.broadcast(rows(w, self.arch.w_dim)?)),
             Latents::Z(z) => rows(z, self.arch.z_dim)?,
             Latents::Seeds(seeds) => latents(&seeds[start..end], self.arch.z_dim, &device),
+            Latents::Pairs { seeds, join } => {
+                let of = |which: usize| {
+                    let seeds: Vec<u64> = seeds[start..end].iter().map(|pair| pair[which]).collect();
+                    let ws = self.generator.ws(latents(&seeds, self.arch.z_dim, &device));
+                    self.generator.mapping.truncate(ws, psi, None)
+                };
+                return Ok(joined(of(0), of(1), *join));
+            }
         };
         Ok(self.generator.mapping.truncate(self.generator.ws(z), psi, None))
     }
@@ -168,6 +186,23 @@ impl Preview {
                 let sizes: Vec<usize> = (0..layers).map(|l| block_resolution(l.div_ceil(2))).collect();
                 Noise::Maps(noise_maps(seeds, &sizes, &Default::default()))
             }
+        }
+    }
+}
+
+/// What the device makes of two latents, of ws `[images, num_ws, w_dim]`.
+fn joined(first: Tensor<Cpu, 3>, second: Tensor<Cpu, 3>, join: Join) -> Tensor<Cpu, 3> {
+    let num_ws = first.dims()[1];
+    match join {
+        Join::Cut(0) => second,
+        Join::Cut(cut) if usize::from(cut) >= num_ws => first,
+        Join::Cut(cut) => {
+            let cut = usize::from(cut);
+            Tensor::cat(vec![first.narrow(1, 0, cut), second.narrow(1, cut, num_ws - cut)], 1)
+        }
+        Join::Weight(weight) => {
+            let weight = f32::from(weight) / 16384.0;
+            (second - first.clone()).mul_scalar(weight) + first
         }
     }
 }

@@ -117,6 +117,13 @@ fn row_of(pack: &[u8], sample: &Sample<'_>, y: usize) -> [u8; ROW] {
         Latent::Seed(seed) => seed as i64,
         Latent::Z(z) => z.iter().zip(1..).map(|(v, i)| i64::from(*v) * i).sum(),
         Latent::W(w) => w.iter().zip(1..).map(|(v, i)| i64::from(*v) * i).sum(),
+        Latent::Pair { seeds: [first, second], join } => {
+            let join = match join {
+                Join::Cut(cut) => i64::from(cut),
+                Join::Weight(weight) => 1000 + i64::from(weight),
+            };
+            3 * first as i64 + 5 * second as i64 + join
+        }
     };
     let mut row = [0; ROW];
     for (x, byte) in row.iter_mut().enumerate() {
@@ -313,6 +320,11 @@ fn latents_from_the_host_arrive_as_they_are() {
     let told = bench.ask(sample(LatentSource::Z(&given)));
     assert_image(&told, &bytes, Latent::Z(&z));
     assert_eq!(bench.refused(sample(LatentSource::Z(&given[..8]))), DeviceError::WrongLatent { given: 8, wanted: 10 });
+    for join in [Join::Cut(200), Join::Weight(-5)] {
+        let seeds = [u64::MAX, 2];
+        let told = bench.ask(sample(LatentSource::Pair { seeds, join }));
+        assert_image(&told, &bytes, Latent::Pair { seeds, join });
+    }
     let w = [1i32, -2, i32::MIN, i32::MAX];
     let given: Vec<u8> = w.iter().flat_map(|v| v.to_le_bytes()).collect();
     let told = bench.ask(sample(LatentSource::W(&given)));

@@ -1,21 +1,16 @@
-//! Every kernel in plain Rust, written so that a compiler can vectorise it.
-//!
-//! Feature rows are channel-last, `[x][channel]`; *padded* rows have one pixel of zeros before the first and after the last.
-//! A kernel that takes `Option<&[i16]>` rows treats `None` as a row of zeros. Kernels compute in `i32` without checks:
-//! their callers have the pack's proof ([`accumulator_fits`](crate::pack::verify::accumulator_fits)).
+//! Every kernel in plain Rust. A kernel that takes `Option<&[i16]>` rows treats `None` as a row of zeros. Accumulators are
+//! `i32` without checks: their callers have the pack's proof ([`accumulator_fits`](crate::pack::verify::accumulator_fits)).
 
-/// `sum w x`. The sum of the magnitudes of its terms must be below 2^31.
-#[inline]
-pub fn dot_i8(weights: &[i8], x: &[i16]) -> i32 {
-    weights.iter().zip(x).map(|(&w, &x)| w as i32 * x as i32).sum()
-}
+use super::finish::{Activation, Finish, Middle, Scale, activate, upper};
+use super::layout::{padded, pair_len};
+use crate::number::Requant;
 
 /// `sum w x` for any values, up to 2^40 of them.
 #[inline]
 pub fn dot_i8_wide(weights: &[i8], x: &[i16]) -> i64 {
     // 256 * 2^7 * 2^15 = 2^30.
     let parts = weights.chunks(256).zip(x.chunks(256));
-    parts.map(|(w, x)| dot_i8(w, x) as i64).sum()
+    parts.map(|(w, x)| w.iter().zip(x).map(|(&w, &x)| w as i32 * x as i32).sum::<i32>() as i64).sum()
 }
 
 /// `sum w x` for any values, up to 2^33 of them.
@@ -25,62 +20,74 @@ pub fn dot_i16(weights: &[i16], x: &[i16]) -> i64 {
 }
 
 /// Modulates pixels: `out[x][i] = round(row[x][i] * styles[i] / 2^shift)`, for a shift in 15 .. 30 and magnitudes to 32767.
+/// `out` has [`padded`] channels; a padded one becomes 0.
 pub fn modulate(row: &[i16], styles: &[i16], shift: u8, out: &mut [i16]) {
-    if styles.is_empty() {
+    let channels = styles.len();
+    if channels == 0 {
         return;
     }
     let half = (1i32 << shift) >> 1;
-    for (to, from) in out.chunks_exact_mut(styles.len()).zip(row.chunks_exact(styles.len())) {
+    for (to, from) in out.chunks_exact_mut(padded(channels)).zip(row.chunks_exact(channels)) {
+        if channels % 2 == 1
+            && let Some(last) = to.last_mut()
+        {
+            *last = 0;
+        }
         for ((to, &x), &s) in to.iter_mut().zip(from).zip(styles) {
             *to = ((x as i32 * s as i32 + half) >> shift) as i16;
         }
     }
 }
 
-/// Energy of one output channel's modulated weights: `sum_i styles[i]^2 * sum_k weights[k][i]^2` for nine taps `[3][3][inputs]`.
-pub fn energy(weights: &[i8], styles: &[i16]) -> u64 {
-    let mut sum = 0u64;
-    for (i, &s) in styles.iter().enumerate() {
-        let taps = weights.iter().skip(i).step_by(styles.len());
-        let squares: u32 = taps.map(|&w| (w as i32 * w as i32) as u32).sum();
-        sum += squares as u64 * (s as i32 * s as i32) as u64;
+/// Two output channels' accumulators over pixels and taps that lie one after the other.
+#[inline]
+fn dot_pair(weights: &[i8], x: &[i16]) -> [i32; 2] {
+    let mut acc = [0i32; 2];
+    for (w, x) in weights.chunks_exact(4).zip(x.chunks_exact(2)) {
+        if let (&[a0, b0, a1, b1], &[x0, x1]) = (w, x) {
+            acc[0] += a0 as i32 * x0 as i32 + a1 as i32 * x1 as i32;
+            acc[1] += b0 as i32 * x0 as i32 + b1 as i32 * x1 as i32;
+        }
     }
-    sum
+    acc
 }
 
-/// One row of a 3x3 correlation with padding 1: calls `finish(x, output channel, accumulator)` for every value.
-///
-/// `rows` are the padded rows above, at and below, `[width + 2][inputs]`; weights are `[outputs][3][3][inputs]`.
+/// One row of a 3x3 correlation with padding 1, into `out`, `[width][outputs]`. `rows` are the modulated rows above, at and
+/// below; weights are in the pack's [`layout`](super::layout).
 pub fn conv3x3_row(
     rows: [Option<&[i16]>; 3],
     width: usize,
     inputs: usize,
     weights: &[i8],
-    mut finish: impl FnMut(usize, usize, i32),
+    finish: Activation<'_>,
+    out: &mut [i16],
 ) {
-    let span = 3 * inputs;
+    let channels = padded(inputs);
+    let span = 3 * channels;
     if span == 0 {
         return;
     }
-    for x in 0..width {
-        let windows = rows.map(|row| row.and_then(|row| row.get(x * inputs..x * inputs + span)));
-        for (o, taps) in weights.chunks_exact(3 * span).enumerate() {
-            let mut acc = 0;
-            for (window, taps) in windows.iter().zip(taps.chunks_exact(span)) {
-                if let Some(window) = window {
-                    acc += dot_i8(taps, window);
-                }
+    for (pair, taps) in weights.chunks_exact(pair_len(inputs)).enumerate() {
+        for x in 0..width {
+            let mut acc = [0; 2];
+            for (row, taps) in rows.into_iter().zip(taps.chunks_exact(2 * span)) {
+                let window = row.and_then(|row| row.get(x * channels..x * channels + span)).unwrap_or_default();
+                let sums = dot_pair(taps, window);
+                acc = [acc[0] + sums[0], acc[1] + sums[1]];
             }
-            finish(x, o, acc);
+            for (half, acc) in acc.into_iter().enumerate() {
+                finish.store(2 * pair + half, x, 1, core::iter::once(acc), out);
+            }
         }
     }
 }
 
-/// Row `2 y + parity` of a stride-2 transposed 3x3 convolution: `T[2y + a][2x + b] += sum_i w[a][b][i] in[y][x][i]`.
+/// Row `2 y + parity` of a stride-2 transposed 3x3 convolution, `T[2y + a][2x + b] += sum_i w[a][b][i] in[y][x][i]`, into
+/// `out`, `[2 * width + 1][outputs]`.
 ///
 /// With parity 0 the row gets tap row 2 from `above` (input row `y - 1`) and tap row 0 from `row` (input row y); with parity
-/// 1 it gets tap row 1 from `row`, and `above` does not count. Inputs are padded, `[width + 2][inputs]`; calls
-/// `finish(x, output channel, accumulator)` for x in `0 ..= 2 * width`.
+/// 1 it gets tap row 1 from `row`, and `above` does not count. Inputs are modulated rows.
+#[allow(clippy::too_many_arguments)]
 pub fn transposed3x3_row(
     above: Option<&[i16]>,
     row: Option<&[i16]>,
@@ -88,49 +95,78 @@ pub fn transposed3x3_row(
     width: usize,
     inputs: usize,
     weights: &[i8],
-    mut finish: impl FnMut(usize, usize, i32),
+    finish: Middle<'_>,
+    out: &mut [i16],
 ) {
     if inputs == 0 {
         return;
     }
+    let channels = padded(inputs);
     let sources = if parity == 0 { [(row, 0), (above, 2)] } else { [(row, 1), (None, 0)] };
-    for x in 0..=2 * width {
-        // (position in the padded row, tap column): an even column sees pixels x/2 (tap 0) and x/2 - 1 (tap 2).
-        let columns: &[(usize, usize)] = if x % 2 == 0 { &[(x / 2 + 1, 0), (x / 2, 2)] } else { &[(x / 2 + 1, 1)] };
-        for (o, taps) in weights.chunks_exact(9 * inputs).enumerate() {
-            let mut acc = 0;
+    for (pair, taps) in weights.chunks_exact(pair_len(inputs)).enumerate() {
+        for x in 0..=2 * width {
+            // (position in the padded row, tap column): an even column sees pixels x/2 (tap 0) and x/2 - 1 (tap 2).
+            let columns: &[(usize, usize)] = if x % 2 == 0 { &[(x / 2 + 1, 0), (x / 2, 2)] } else { &[(x / 2 + 1, 1)] };
+            let mut acc = [0; 2];
             for &(source, a) in &sources {
                 let Some(source) = source else { continue };
                 for &(pixel, b) in columns {
-                    let tap = (3 * a + b) * inputs;
-                    let taps = taps.get(tap..tap + inputs).unwrap_or_default();
-                    let pixel = source.get(pixel * inputs..(pixel + 1) * inputs).unwrap_or_default();
-                    acc += dot_i8(taps, pixel);
+                    let tap = 2 * (3 * a + b) * channels;
+                    let taps = taps.get(tap..tap + 2 * channels).unwrap_or_default();
+                    let pixel = source.get(pixel * channels..(pixel + 1) * channels).unwrap_or_default();
+                    let sums = dot_pair(taps, pixel);
+                    acc = [acc[0] + sums[0], acc[1] + sums[1]];
                 }
             }
-            finish(x, o, acc);
+            for (half, acc) in acc.into_iter().enumerate() {
+                finish.store(2 * pair + half, x, 1, core::iter::once(acc), out);
+            }
         }
     }
 }
 
-/// `[1, 3, 3, 1]` down four rows of equal length, without its divisor 8; `out` is as long as they.
-pub fn fir_rows(rows: [Option<&[i16]>; 4], out: &mut [i32]) {
-    out.fill(0);
-    for (row, tap) in rows.into_iter().zip([1, 3, 3, 1]) {
-        for (out, &v) in out.iter_mut().zip(row.unwrap_or_default()) {
-            *out += tap * v as i32;
+/// `[1, 3, 3, 1]` down four rows of the intermediate image, `[2 * width + 1][channels]` each, and along the result, times
+/// `fir`, then as in a convolution: an output row of `[2 * width][channels]`. `columns` is scratch for one row's entries and
+/// a pixel on either side.
+pub fn fir_row(rows: [Option<&[i16]>; 4], fir: Requant, finish: Activation<'_>, columns: &mut [i32], out: &mut [i16]) {
+    let channels = finish.outputs();
+    let Some(len) = columns.len().checked_sub(2 * channels).filter(|_| channels > 0) else { return };
+    let (before, rest) = columns.split_at_mut(channels);
+    let (inner, after) = rest.split_at_mut(len);
+    before.fill(0);
+    after.fill(0);
+    match rows {
+        [Some(a), Some(b), Some(c), Some(d)] => {
+            for ((((to, &a), &b), &c), &d) in inner.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                *to = a as i32 + d as i32 + 3 * (b as i32 + c as i32);
+            }
+        }
+        rows => {
+            inner.fill(0);
+            for (row, tap) in rows.into_iter().zip([1, 3, 3, 1]) {
+                for (to, &v) in inner.iter_mut().zip(row.unwrap_or_default()) {
+                    *to += tap * v as i32;
+                }
+            }
         }
     }
-}
-
-/// `[1, 3, 3, 1]` along a row, without its divisor 8: `finish(x, channel, value)` for x in `0 .. width`, with the first tap
-/// on pixel x of `row`, `[width + 3][channels]`.
-pub fn fir_columns(row: &[i32], width: usize, channels: usize, mut finish: impl FnMut(usize, usize, i32)) {
-    for x in 0..width {
-        let window = row.get(x * channels..(x + 4) * channels).unwrap_or_default();
-        for c in 0..channels {
-            let tap = |t: usize| window.get(t * channels + c).copied().unwrap_or_default();
-            finish(x, c, tap(0) + 3 * (tap(1) + tap(2)) + tap(3));
+    // A sum is at most 64 * 32767, below 2^21.
+    let scale = Scale::with_room(fir, 9);
+    let pixels = out.chunks_exact_mut(channels).zip(finish.noise);
+    for ((out, &noise), window) in pixels.zip(columns.windows(4 * channels).step_by(channels)) {
+        let (a, rest) = window.split_at(channels);
+        let (b, rest) = rest.split_at(channels);
+        let (c, d) = rest.split_at(channels);
+        let sums = a.iter().zip(b).zip(c).zip(d).map(|(((&a, &b), &c), &d)| a + d + 3 * (b + c));
+        let places = out.iter_mut().zip(finish.biases).zip(sums);
+        match scale {
+            Scale::Upper { multiplier, before, half, shift } => places.for_each(|((out, &bias), sum)| {
+                let value = (upper(sum << before, multiplier) + half) >> shift;
+                *out = activate(value, bias, noise, finish.limit);
+            }),
+            Scale::Any(fir) => places.for_each(|((out, &bias), sum)| {
+                *out = activate(fir.apply(sum), bias, noise, finish.limit);
+            }),
         }
     }
 }

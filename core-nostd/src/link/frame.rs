@@ -174,11 +174,15 @@ mod tests {
     #[test]
     fn the_bytes_in_the_documentation_are_the_bytes_on_the_line() {
         use super::super::message::{Answer, DeviceError, Hello, LatentSource, Model, Reply};
-        use crate::generator::Noise;
+        use crate::generator::{Join, Noise};
         use crate::pack::{NoiseKind, PackError};
 
         let documentation = include_str!("../../../docs/link.md");
         let sample = Ask::Sample { latent: LatentSource::Seed(7), psi: 1 << 14, noise: Noise::None };
+        let pair = LatentSource::Pair { seeds: [7, 300], join: Join::Cut(4) };
+        let pair = Ask::Sample { latent: pair, psi: 1 << 14, noise: Noise::None };
+        let blend = LatentSource::Pair { seeds: [7, 300], join: Join::Weight(8192) };
+        let blend = Ask::Sample { latent: blend, psi: 1 << 14, noise: Noise::Random(9) };
         let sha256 = [0xAA; 32];
         let (resolution, z_dim, w_dim, noise) = (32, 64, 64, NoiseKind::Const);
         let model = Some(Model { name: "m", sha256, len: 5000, resolution, z_dim, w_dim, noise });
@@ -196,6 +200,8 @@ mod tests {
             Packet::Request(Request { id: 300, ask: Ask::Cancel }),
             Packet::Reply(Reply { id: 300, answer: Answer::Cancelled { rows: 5 } }),
             Packet::Request(Request { id: 2, ask: sample }),
+            Packet::Request(Request { id: 3, ask: pair }),
+            Packet::Request(Request { id: 4, ask: blend }),
         ] {
             let mut buf = [0; 256];
             let frame: Vec<_> =

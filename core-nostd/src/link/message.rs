@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::generator::{GenerateError, Noise};
+use crate::generator::{GenerateError, Join, Noise};
 use crate::pack::{NoiseKind, PackError};
 
 /// SHA-256 of a whole pack as it was sent, or of an image's RGB bytes in row order.
@@ -96,6 +96,13 @@ pub enum LatentSource<'a> {
     Z(&'a [u8]),
     /// w, `w_dim` numbers, i32 Q16 (the mapping network is left out).
     W(&'a [u8]),
+    /// Two of the device's own latents.
+    Pair {
+        /// Of the first and the second.
+        seeds: [u64; 2],
+        /// What is made of the two.
+        join: Join,
+    },
 }
 
 /// What a device answers.

@@ -11,7 +11,7 @@ use crate::number::{Gain, Requant};
 pub const MAGIC: [u8; 8] = *b"NICKDIME";
 
 /// Version of the pack format that this code reads and writes.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 
 /// Bytes of the fixed prefix before the header.
 pub const PREFIX_LEN: usize = 64;
@@ -111,7 +111,8 @@ pub struct Conv {
     pub affine: Dense,
     /// Output channels. The input channels are the affine's outputs.
     pub outputs: u16,
-    /// Offset of the weights, `i8 [outputs][3][3][inputs]`. Demodulation cancels their scale, for each output channel.
+    /// Offset of the weights, i8, in the layout of [`kernel::layout`](crate::kernel::layout). Demodulation cancels their
+    /// scale, for each output channel.
     pub weights: u32,
     /// Offset of the biases, `i32 [outputs]`, in the output's units with [`FRACTION_BITS`](crate::number::FRACTION_BITS).
     pub biases: u32,

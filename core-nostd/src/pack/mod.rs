@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 pub use error::PackError;
 pub use layout::{FORMAT_VERSION, NoiseKind, WeightWidth};
 
+use crate::generator::Ram;
 use crate::synthesis::workspace::Plan;
 use layout::{HASH_RANGE, Header, MAGIC, PREFIX_LEN};
 
@@ -69,6 +70,8 @@ impl<'a> Pack<'a> {
     ///
     /// # Errors
     /// Every [`PackError`]; whatever the bytes, there is no panic, and a pack that opens generates without overflow.
+    // Its frame, with a header on its way, is gone when an image is made.
+    #[inline(never)]
     pub fn open(bytes: &'a [u8]) -> Result<Self, PackError> {
         let length = Self::stored_len(bytes)?;
         if bytes.len() < length || length < PREFIX_LEN {
@@ -141,6 +144,11 @@ impl<'a> Pack<'a> {
     /// Elements (`i32`) of the workspace that [`generate`](crate::generator::generate) needs.
     pub fn workspace_len(&self) -> usize {
         self.plan.total
+    }
+
+    /// Bytes of the workspace by part; their sum is [`Pack::workspace_len`] elements.
+    pub fn ram(&self) -> Ram {
+        self.plan.ram()
     }
 
     /// The noise that the pack was made to be shown with.

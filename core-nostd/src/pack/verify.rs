@@ -5,6 +5,7 @@ use super::layout::{
     ALIGNMENT, Block, Conv, Dense, Header, MAX_FEATURES, MAX_NAME, MAX_ROW_SCALE, NoiseMap, ToRgb, W_FRACTION,
 };
 use super::{PackError, array, i8_array};
+use crate::kernel::layout;
 use crate::number::{MAX_I16, MAX_OFFSET, Requant};
 
 /// Least and largest modulation shift: 15 keeps all bits that fit in 16.
@@ -24,8 +25,8 @@ pub fn max_modulated(shift: u8) -> i64 {
 
 /// Whether one output channel's accumulator stays in `i32`, whatever the activations: `sum |w| * max |x'| < 2^31`.
 /// Every partial sum, of any subset of the taps in any order, then stays in it too.
-pub fn accumulator_fits(weights: &[i8], modulation_shift: u8) -> bool {
-    let sum: i64 = weights.iter().map(|w| w.unsigned_abs() as i64).sum();
+pub fn accumulator_fits(weights: impl IntoIterator<Item = i8>, modulation_shift: u8) -> bool {
+    let sum: i64 = weights.into_iter().map(|w| w.unsigned_abs() as i64).sum();
     sum.saturating_mul(max_modulated(modulation_shift)) <= i32::MAX as i64
 }
 
@@ -131,10 +132,11 @@ impl Check<'_> {
         let biases = array::<i32>(self.bytes, conv.biases, outputs);
         ensure(biases.iter().all(|b| (-MAX_OFFSET..=MAX_OFFSET).contains(b)), PackError::Scale)?;
 
-        let taps = 9 * inputs;
-        self.span(conv.weights, outputs * taps, 1)?;
-        let weights = i8_array(self.bytes, conv.weights, outputs * taps);
-        let fits = weights.chunks(taps).all(|channel| accumulator_fits(channel, conv.modulation_shift));
+        let len = layout::conv_len(inputs, outputs);
+        self.span(conv.weights, len, 1)?;
+        let weights = i8_array(self.bytes, conv.weights, len);
+        let channel = |o| layout::channel(weights, inputs, o);
+        let fits = (0..outputs).all(|o| accumulator_fits(channel(o), conv.modulation_shift));
         ensure(fits, PackError::Overflow)?;
         Ok(outputs)
     }

@@ -1,8 +1,9 @@
 //! The modulated 3x3 convolution at one resolution, row by row.
 
-use crate::kernel;
-use crate::number::{FRACTION_BITS, leaky_relu};
-use crate::synthesis::style::requant;
+use crate::kernel::{self, Activation, padded};
+use crate::pack::layout::Conv;
+use crate::synthesis::noise::{NoiseInput, noise_row};
+use crate::synthesis::workspace::{CONV_ROWS, Scratch};
 
 /// What a sample's w makes of a convolution layer.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +14,7 @@ pub(crate) struct Layer<'a> {
     pub inputs: usize,
     /// Output channels.
     pub outputs: usize,
-    /// `[outputs][3][3][inputs]`.
+    /// In the pack's layout ([`kernel::layout`]).
     pub weights: &'a [i8],
     /// `[outputs]`.
     pub biases: &'a [i32],
@@ -28,58 +29,60 @@ pub(crate) struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    /// Values in a padded input row.
+    /// Values in a modulated row.
     pub fn padded_row(&self) -> usize {
-        (self.width + 2) * self.inputs
+        (self.width + 2) * padded(self.inputs)
     }
 
-    /// Modulates an input row into a padded row whose borders are already 0.
-    pub fn modulate_into(&self, row: &[i16], padded: &mut [i16]) {
-        let inner = padded.get_mut(self.inputs..).unwrap_or_default();
-        let inner = inner.get_mut(..self.width * self.inputs).unwrap_or_default();
+    /// Modulates an input row into a padded row, borders included.
+    pub fn modulate_into(&self, row: &[i16], into: &mut [i16]) {
+        let border = padded(self.inputs);
+        let (before, rest) = into.split_at_mut(border);
+        let (inner, after) = rest.split_at_mut(self.width * border);
+        before.fill(0);
+        after.fill(0);
         kernel::modulate(row, self.styles, self.modulation_shift, inner);
     }
 }
 
-/// Bias, noise, leaky ReLU, rounding and limit: from a requantised value to an activation.
-///
-/// The value is below 2^30 and both offsets below 2^28, so the sum fits.
-#[inline]
-pub(crate) fn activate(value: i32, bias: i32, noise: i32, limit: i16) -> i16 {
-    let v = leaky_relu(value + bias + noise);
-    let rounded = (v + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS;
-    rounded.clamp(-(limit as i32), limit as i32) as i16
-}
-
-/// Three modulated rows around the one that comes next.
+/// Two modulated rows; the third is in the making.
 pub(crate) struct ConvRows<'a, 'w> {
     layer: Layer<'a>,
+    conv: &'a Conv,
     ring: &'w mut [i16],
 }
 
 impl<'a, 'w> ConvRows<'a, 'w> {
-    /// `ring` holds three padded rows.
-    pub fn new(layer: Layer<'a>, ring: &'w mut [i16]) -> Self {
-        ring.fill(0);
-        Self { layer, ring }
+    /// `ring` has the length of the plan.
+    pub fn new(layer: Layer<'a>, conv: &'a Conv, ring: &'w mut [i16]) -> Self {
+        Self { layer, conv, ring }
     }
 
-    /// Takes input row y; rows come in order from 0.
-    pub fn take(&mut self, y: usize, row: &[i16]) {
-        let len = self.layer.padded_row();
-        self.layer.modulate_into(row, &mut self.ring[y % 3 * len..][..len]);
-    }
-
-    /// Gives output row y, `[width][outputs]`: after input row `y + 1` has been taken, or the last one.
-    pub fn give(&self, y: usize, noise: &[i32], out: &mut [i16]) {
+    /// Takes input row y from the scratch's `row` and leaves output row `y - 1` in its place; rows come in order from 0, and
+    /// with y = the height there is no input row, only the last output. Returns the output row's number.
+    pub fn step(&mut self, y: usize, noise: NoiseInput<'_>, scratch: &mut Scratch<'_>) -> Option<usize> {
         let Layer { width, inputs, outputs, weights, biases, requants, limit, .. } = self.layer;
         let len = self.layer.padded_row();
         // The input is square: width rows.
-        let row = |y: Option<usize>| y.filter(|&y| y < width).map(|y| &self.ring[y % 3 * len..][..len]);
-        let rows = [row(y.checked_sub(1)), row(Some(y)), row(Some(y + 1))];
-        kernel::conv3x3_row(rows, width, inputs, weights, |x, o, acc| {
-            let value = requant(requants[o]).apply(acc);
-            out[x * outputs + o] = activate(value, biases[o], noise[x], limit);
-        });
+        let fresh = if y < width {
+            let fresh = &mut scratch.fresh[..len];
+            self.layer.modulate_into(&scratch.row[..width * inputs], fresh);
+            Some(&*fresh)
+        } else {
+            None
+        };
+        let done = y.checked_sub(1);
+        if let Some(y) = done {
+            let kept = |y: Option<usize>| y.map(|y| &self.ring[y % CONV_ROWS * len..][..len]);
+            let rows = [kept(y.checked_sub(1)), kept(Some(y)), fresh];
+            let values = &mut scratch.noise[..width];
+            noise_row(noise, self.conv, y, values);
+            let finish = Activation { requants, biases, noise: values, limit };
+            kernel::conv3x3_row(rows, width, inputs, weights, finish, &mut scratch.row[..width * outputs]);
+        }
+        if let Some(fresh) = fresh {
+            self.ring[y % CONV_ROWS * len..][..len].copy_from_slice(fresh);
+        }
+        done
     }
 }

@@ -1,12 +1,18 @@
 //! From w to rows of pixels.
 //!
-//! Every layer is a small machine that takes its input row by row and gives its output row by row; the order in which the
-//! machines are driven, and how much of a feature map is kept between them, is [`image`]'s alone.
+//! ```text
+//!   style      styles and factors of all layers, from w
+//!   upsample, conv, torgb     a row in, a row out
+//!   block      the three of one resolution
+//!   image      whose turn it is
+//!   workspace  where it all lies, and how much that is
+//! ```
 
-pub(crate) mod conv;
+mod block;
+mod conv;
 pub(crate) mod image;
-pub(crate) mod noise;
+mod noise;
 pub(crate) mod style;
-pub(crate) mod torgb;
-pub(crate) mod upsample;
+mod torgb;
+mod upsample;
 pub(crate) mod workspace;

@@ -6,8 +6,20 @@ use crate::number::{MAX_OFFSET, Requant};
 use crate::pack::layout::{Conv, WeightWidth};
 use crate::pack::{array, i8_array};
 
-/// Writes row y of a layer's noise, in the output's units with its fractional bits. `layer` counts the 3x3 convolutions.
-pub(crate) fn noise_row(bytes: &[u8], conv: &Conv, noise: Noise, layer: u32, y: usize, out: &mut [i32]) {
+/// Where a layer's noise comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoiseInput<'a> {
+    /// The pack.
+    pub bytes: &'a [u8],
+    /// What the sample asks for.
+    pub noise: Noise,
+    /// Which of the 3x3 convolutions the layer is.
+    pub layer: u32,
+}
+
+/// Writes row y of a layer's noise, in the output's units with its fractional bits.
+pub(crate) fn noise_row(input: NoiseInput<'_>, conv: &Conv, y: usize, out: &mut [i32]) {
+    let NoiseInput { bytes, noise, layer } = input;
     let scaled = |v: i16, scale: Requant| scale.apply(v.into()).clamp(-MAX_OFFSET, MAX_OFFSET);
     match (noise, &conv.noise_map) {
         (Noise::Random(seed), _) if conv.noise.multiplier != 0 => {

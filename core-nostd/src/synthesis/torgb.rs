@@ -19,7 +19,7 @@ impl RgbLayer<'_> {
     /// Adds toRGB of a feature row, `[width][inputs]`, to the row of the smaller image doubled, `[width][3]`. `modulated`
     /// holds one pixel.
     pub fn add_row(&self, features: &[i16], modulated: &mut [i16], rgb: &mut [i32]) {
-        let inputs = modulated.len().max(1);
+        let inputs = self.styles.mantissas.len().max(1);
         for (pixel, rgb) in features.chunks_exact(inputs).zip(rgb.chunks_exact_mut(3)) {
             kernel::modulate(pixel, self.styles.mantissas, MODULATION_SHIFT, modulated);
             let mut own = [0; 3];

@@ -1,70 +1,86 @@
 //! The modulated 3x3 convolution that doubles the resolution: a stride-2 transposed convolution by output phases, then the
 //! separable filter `[1, 3, 3, 1]`.
 
-use crate::kernel;
-use crate::number::{MAX_I16, Requant};
-use crate::synthesis::conv::{Layer, activate};
-use crate::synthesis::style::requant;
+use crate::kernel::{self, Activation, Middle};
+use crate::number::Requant;
+use crate::pack::layout::Conv;
+use crate::synthesis::conv::Layer;
+use crate::synthesis::noise::{NoiseInput, noise_row};
+use crate::synthesis::workspace::{INPUT_ROWS, MIDDLE_ROWS, Scratch};
 
-/// Two modulated input rows, four rows of the transposed convolution, and one filtered row.
+/// What a step of [`UpsampleRows`] came to.
+pub(crate) enum Doubled {
+    /// It needs another input row first.
+    NeedsInput,
+    /// An intermediate row that no output row waited for.
+    Nothing,
+    /// Output row y lies in the scratch's `row`; with y = the height, there are no more.
+    Row(usize),
+}
+
+/// Two modulated input rows and three rows of the transposed convolution; the fourth is in the making.
 pub(crate) struct UpsampleRows<'a, 'w> {
     layer: Layer<'a>,
+    conv: &'a Conv,
     fir: Requant,
     inputs: &'w mut [i16],
     middle: &'w mut [i16],
-    filtered: &'w mut [i32],
-}
-
-/// Scratch lengths: two padded input rows, four intermediate rows, and a filtered row with its borders.
-pub(crate) fn scratch(width: usize, inputs: usize, outputs: usize) -> [usize; 3] {
-    [2 * (width + 2) * inputs, 4 * (2 * width + 1) * outputs, (2 * width + 3) * outputs]
+    /// Input rows taken.
+    taken: usize,
+    /// The next intermediate row.
+    next: usize,
 }
 
 impl<'a, 'w> UpsampleRows<'a, 'w> {
-    /// The buffers have the lengths of [`scratch`].
-    pub fn new(
-        layer: Layer<'a>,
-        fir: Requant,
-        inputs: &'w mut [i16],
-        middle: &'w mut [i16],
-        filtered: &'w mut [i32],
-    ) -> Self {
-        inputs.fill(0);
-        filtered.fill(0);
-        Self { layer, fir, inputs, middle, filtered }
+    /// `inputs` and `middle` have the lengths of the plan.
+    pub fn new(layer: Layer<'a>, conv: &'a Conv, inputs: &'w mut [i16], middle: &'w mut [i16]) -> Self {
+        Self { layer, conv, fir: conv.fir.unwrap_or_default(), inputs, middle, taken: 0, next: 0 }
     }
 
-    /// Takes input row y; rows come in order from 0.
-    pub fn take(&mut self, y: usize, row: &[i16]) {
+    /// Takes the next input row, `[width][inputs]`.
+    pub fn take(&mut self, row: &[i16]) {
         let len = self.layer.padded_row();
-        self.layer.modulate_into(row, &mut self.inputs[y % 2 * len..][..len]);
+        self.layer.modulate_into(row, &mut self.inputs[self.taken % INPUT_ROWS * len..][..len]);
+        self.taken += 1;
     }
 
-    /// Computes row `t` (0 ..= 2 * width) of the transposed convolution: after input row `t / 2` has been taken. Rows are
-    /// computed in order; the last four are kept.
-    pub fn transpose(&mut self, t: usize) {
-        let Layer { width, inputs, outputs, weights, requants, .. } = self.layer;
-        let len = self.layer.padded_row();
-        let input = |y: Option<usize>| y.filter(|&y| y < width).map(|y| &self.inputs[y % 2 * len..][..len]);
-        let (above, row) = (input((t / 2).checked_sub(1)), input(Some(t / 2)));
-        let middle_len = (2 * width + 1) * outputs;
-        let middle = &mut self.middle[t % 4 * middle_len..][..middle_len];
-        kernel::transposed3x3_row(above, row, t % 2, width, inputs, weights, |x, o, acc| {
-            let value = requant(requants[o]).apply(acc);
-            middle[x * outputs + o] = value.clamp(-MAX_I16, MAX_I16) as i16;
-        });
-    }
-
-    /// Gives output row y, `[2 * width][outputs]`: after intermediate row `y + 2` has been computed, or the last one, and
-    /// before row `y + 3`.
-    pub fn give(&mut self, y: usize, noise: &[i32], out: &mut [i16]) {
-        let Layer { width, outputs, biases, limit, .. } = self.layer;
+    /// Computes the next intermediate row, which needs input row `t / 2` and the one above, and the output row `t - 2` that
+    /// it completes. After the last (`2 * width`) one more output row remains, whose last tap is on nothing.
+    pub fn step(&mut self, noise: NoiseInput<'_>, scratch: &mut Scratch<'_>) -> Doubled {
+        let Layer { width, inputs, outputs, weights, requants, biases, limit, .. } = self.layer;
+        let t = self.next;
+        if t / 2 < width && t / 2 >= self.taken {
+            return Doubled::NeedsInput;
+        }
+        self.next += 1;
+        if t > 2 * width + 1 {
+            return Doubled::Row(2 * width);
+        }
         let len = (2 * width + 1) * outputs;
-        let row = |t: Option<usize>| t.filter(|&t| t <= 2 * width).map(|t| &self.middle[t % 4 * len..][..len]);
-        let rows = [row(y.checked_sub(1)), row(Some(y)), row(Some(y + 1)), row(Some(y + 2))];
-        kernel::fir_rows(rows, &mut self.filtered[outputs..][..len]);
-        kernel::fir_columns(self.filtered, 2 * width, outputs, |x, o, sum| {
-            out[x * outputs + o] = activate(self.fir.apply(sum), biases[o], noise[x], limit);
-        });
+        let fresh = if t <= 2 * width {
+            let padded = self.layer.padded_row();
+            let input =
+                |y: Option<usize>| y.filter(|&y| y < width).map(|y| &self.inputs[y % INPUT_ROWS * padded..][..padded]);
+            let (above, row) = (input((t / 2).checked_sub(1)), input(Some(t / 2)));
+            let fresh = &mut scratch.fresh[..len];
+            kernel::transposed3x3_row(above, row, t % 2, width, inputs, weights, Middle { requants }, fresh);
+            Some(&*fresh)
+        } else {
+            None
+        };
+        let done = t.checked_sub(2);
+        if let Some(y) = done {
+            let kept = |t: Option<usize>| t.map(|t| &self.middle[t % MIDDLE_ROWS * len..][..len]);
+            let rows = [kept(y.checked_sub(1)), kept(Some(y)), kept(Some(y + 1)), fresh];
+            let values = &mut scratch.noise[..2 * width];
+            noise_row(noise, self.conv, y, values);
+            let finish = Activation { requants, biases, noise: values, limit };
+            let columns = &mut scratch.columns[..len + 2 * outputs];
+            kernel::fir_row(rows, self.fir, finish, columns, &mut scratch.row[..2 * width * outputs]);
+        }
+        if let Some(fresh) = fresh {
+            self.middle[t % MIDDLE_ROWS * len..][..len].copy_from_slice(fresh);
+        }
+        done.map_or(Doubled::Nothing, Doubled::Row)
     }
 }

@@ -1,178 +1,310 @@
-//! How the caller's one buffer is divided.
+//! How the caller's one buffer is divided, and how large it must be: by the architecture alone.
+//!
+//! ```text
+//!   | factors | styles | shared: first the mapping's vectors, then rows, image rows and scratch |
+//! ```
+//!
+//! Styles and factors of all layers are made before the first row. From then on w is not needed, and the rows take the
+//! mapping's place.
 
 use crate::generator::GenerateError;
+use crate::kernel::padded;
 use crate::pack::PackError;
-use crate::pack::layout::{Conv, Header};
-use crate::synthesis::upsample;
+use crate::pack::layout::{Block, Header};
 
-/// Elements (`i32`) of every part of the workspace, from the header alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plan {
-    /// Fixed-point results of a dense layer.
-    values: usize,
-    /// Mantissas of a dense layer's input.
-    mantissas: usize,
-    /// Mantissas of w.
-    w: usize,
-    /// Styles of a convolution, or of toRGB.
-    styles: usize,
-    /// One modulated pixel.
-    pixel: usize,
-    /// Demodulation multipliers and shifts.
-    requants: usize,
-    /// A convolution layer's rows.
-    rows: usize,
-    /// One row of noise.
-    noise: usize,
-    /// One row of the image, before rounding.
-    rgb: usize,
-    /// One row of the image, in bytes.
-    bytes: usize,
-    /// The image so far and the one that is being made.
-    images: usize,
-    /// A layer's input and output.
-    maps: usize,
-    /// All of it.
-    pub total: usize,
+/// Bytes of RAM for one image, by part. Their sum is all that the generator uses but for its stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ram {
+    /// Feature rows that wait for their neighbours, of all layers.
+    pub rows: usize,
+    /// Rows of the smaller images, before rounding to bytes.
+    pub image: usize,
+    /// Rows in the making: one set that all layers share.
+    pub scratch: usize,
+    /// Styles of all layers.
+    pub styles: usize,
+    /// Demodulation factors of all layers.
+    pub factors: usize,
+    /// What the mapping network needs beyond the rows, the image and the scratch, whose place it has before them: 0 for all
+    /// but the smallest generators.
+    pub mapping: usize,
 }
 
-/// Elements that hold `n` values of 16 bits.
-fn halves(n: u64) -> u64 {
+impl Ram {
+    /// Bytes of the whole workspace.
+    pub fn total(&self) -> usize {
+        self.rows + self.image + self.scratch + self.styles + self.factors + self.mapping
+    }
+}
+
+/// Rows of the transposed convolution that are kept: the filter's fourth is the one in the making.
+pub(crate) const MIDDLE_ROWS: usize = 3;
+/// Modulated rows that a transposed convolution reads.
+pub(crate) const INPUT_ROWS: usize = 2;
+/// Modulated rows that a 3x3 convolution keeps: its third is the one in the making.
+pub(crate) const CONV_ROWS: usize = 2;
+/// Image rows that the next block's doubling may still want while the newest is written.
+pub(crate) const IMAGE_ROWS: usize = 3;
+
+/// Elements (`i32`) that hold `n` values of 16 bits.
+fn halves(n: usize) -> usize {
     n.div_ceil(2)
 }
 
-/// `(inputs, outputs)` of a convolution.
-fn channels(conv: &Conv) -> (u64, u64) {
-    (conv.affine.outputs.into(), conv.outputs.into())
+/// Lengths of what one block keeps, in values.
+#[derive(Debug, Clone, Copy)]
+struct BlockLens {
+    /// Modulated input rows of conv0, i16.
+    inputs: usize,
+    /// Intermediate rows of conv0, i16.
+    middle: usize,
+    /// Modulated rows of conv1, i16.
+    conv: usize,
+    /// Image rows, i16; none in the last block.
+    image: usize,
+}
+
+impl BlockLens {
+    /// Of a block of width `width`.
+    fn new(block: &Block, width: usize, last: bool) -> Self {
+        let [_, half] = doubling(block, width);
+        let channels = usize::from(block.conv1.affine.outputs);
+        Self {
+            inputs: INPUT_ROWS * half,
+            middle: MIDDLE_ROWS * middle_row(block, width),
+            conv: CONV_ROWS * (width + 2) * padded(channels),
+            image: if last { 0 } else { IMAGE_ROWS * 3 * width },
+        }
+    }
+}
+
+/// Output channels of conv0 and values of one of its modulated input rows; zeros where there is none.
+fn doubling(block: &Block, width: usize) -> [usize; 2] {
+    block
+        .conv0
+        .as_ref()
+        .map_or([0, 0], |conv| [conv.outputs.into(), (width / 2 + 2) * padded(conv.affine.outputs.into())])
+}
+
+/// Values of one intermediate row.
+fn middle_row(block: &Block, width: usize) -> usize {
+    (width + 1) * doubling(block, width)[0]
+}
+
+/// Lengths of the scratch that all blocks share, in values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct ScratchLens {
+    /// A feature row on its way from one layer to the next, i16.
+    row: usize,
+    /// The newest modulated or intermediate row, i16.
+    fresh: usize,
+    /// The filter's sums down; or an image row and its bytes; i32.
+    columns: usize,
+    /// A row of noise, i32.
+    noise: usize,
+    /// A pixel on its way into toRGB, i16.
+    pixel: usize,
+}
+
+impl ScratchLens {
+    fn total(&self) -> usize {
+        halves(self.row) + halves(self.fresh) + self.columns + self.noise + halves(self.pixel)
+    }
+}
+
+/// Lengths of everything in the workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    scratch: ScratchLens,
+    /// Widest layer of the mapping, widest style.
+    features: usize,
+    w_dim: usize,
+    ram: Ram,
+    /// Elements (`i32`) of all.
+    pub total: usize,
 }
 
 impl Plan {
     /// The plan of a verified header.
     pub fn new(header: &Header<'_>) -> Result<Self, PackError> {
-        let mut features = u64::from(header.z_dim.max(header.w_dim));
+        let mut features = usize::from(header.z_dim.max(header.w_dim));
         for layer in &header.mapping {
             features = features.max(layer.outputs.into());
         }
-        let (mut widest, mut rows, mut maps) = (0, 0, 0);
-        let mut resolution = 4u64;
+        let mut scratch = ScratchLens::default();
+        let (mut rows, mut image, mut styles, mut factors) = (0, 0, 0, 0);
         let last = header.blocks.len().saturating_sub(1);
         for (index, block) in header.blocks.iter().enumerate() {
-            if let Some(conv) = &block.conv0 {
-                let (inputs, outputs) = channels(conv);
-                widest = inputs.max(outputs).max(widest);
-                let [padded, middle, filtered] =
-                    upsample::scratch(resolution as usize, inputs as usize, outputs as usize).map(|n| n as u64);
-                rows = rows.max(halves(padded) + halves(middle) + filtered);
-                let area = resolution * resolution;
-                maps = maps.max(halves(area * inputs) + halves(4 * area * outputs));
-                resolution *= 2;
+            let width = 4usize << index;
+            let lens = BlockLens::new(block, width, index == last);
+            rows += halves(lens.inputs) + halves(lens.middle) + halves(lens.conv);
+            image += halves(lens.image);
+            for conv in block.conv0.iter().chain([&block.conv1]) {
+                let (inputs, outputs) = (usize::from(conv.affine.outputs), usize::from(conv.outputs));
+                features = features.max(inputs);
+                styles += halves(inputs);
+                factors += 2 * outputs;
+                scratch.row = scratch.row.max(width * outputs);
             }
-            let (inputs, outputs) = channels(&block.conv1);
-            widest = inputs.max(outputs).max(widest);
-            rows = rows.max(halves(3 * (resolution + 2) * inputs));
-            // The last convolution's output is used row by row.
-            let height = if index == last { 1 } else { resolution };
-            maps = maps.max(halves(resolution * resolution * inputs) + halves(height * resolution * outputs));
+            styles += halves(block.torgb.affine.outputs.into());
+            let channels = usize::from(block.conv1.affine.outputs);
+            scratch.row = scratch.row.max(width * channels);
+            scratch.fresh = scratch.fresh.max((width + 2) * padded(channels)).max(middle_row(block, width));
+            let [outputs, _] = doubling(block, width);
+            scratch.columns = scratch.columns.max((width + 3) * outputs).max(3 * width + (3 * width).div_ceil(4));
+            scratch.noise = width;
+            let channels = usize::from(block.torgb.affine.outputs);
+            features = features.max(channels);
+            scratch.pixel = scratch.pixel.max(padded(channels));
         }
-        let width = resolution;
-        let parts = [
-            features.max(widest),
-            halves(features),
-            halves(header.w_dim.into()),
-            halves(widest),
-            halves(widest),
-            2 * widest,
-            rows,
-            width,
-            3 * width,
-            (3 * width).div_ceil(4),
-            // All images but the last: the one before it beside it.
-            halves(3 * width * width / 4) + halves(3 * width * width / 16),
-            maps,
-        ];
-        let total: u64 = parts.iter().sum::<u64>() + halves(widest);
-        let total = usize::try_from(total).map_err(|_| PackError::TooLarge)?;
-        // No part is larger than the sum.
-        let [values, mantissas, w, styles, pixel, requants, rows, noise, rgb, bytes, images, maps] =
-            parts.map(|n| n as usize);
-        Ok(Self { values, mantissas, w, styles, pixel, requants, rows, noise, rgb, bytes, images, maps, total })
+        let w_dim = usize::from(header.w_dim);
+        let shared = rows + image + scratch.total();
+        let mapping = (features + halves(features) + halves(w_dim) + w_dim).saturating_sub(shared);
+        let total = factors + styles + shared + mapping;
+        // Even at 1024 pixels and 2048 channels below 2^30 elements; a small machine's addresses may end before.
+        let bytes = total.checked_mul(4).filter(|&bytes| isize::try_from(bytes).is_ok());
+        bytes.ok_or(PackError::TooLarge)?;
+        let ram = Ram {
+            rows: 4 * rows,
+            image: 4 * image,
+            scratch: 4 * scratch.total(),
+            styles: 4 * styles,
+            factors: 4 * factors,
+            mapping: 4 * mapping,
+        };
+        Ok(Self { scratch, features, w_dim, ram, total })
+    }
+
+    /// Bytes by part.
+    pub fn ram(&self) -> Ram {
+        self.ram
     }
 }
 
-/// The workspace, divided.
+/// Takes one part after the other from the front of a buffer.
+pub(crate) struct Carver<'w>(&'w mut [i32]);
+
+impl<'w> Carver<'w> {
+    pub fn new(buffer: &'w mut [i32]) -> Self {
+        Self(buffer)
+    }
+
+    /// Elements that are left.
+    pub fn left(&self) -> usize {
+        self.0.len()
+    }
+
+    /// `len` values of 32 bits.
+    pub fn words(&mut self, len: usize) -> Result<&'w mut [i32], GenerateError> {
+        let (part, left) =
+            core::mem::take(&mut self.0).split_at_mut_checked(len).ok_or(GenerateError::WorkspaceTooSmall)?;
+        self.0 = left;
+        Ok(part)
+    }
+
+    /// `len` values of 16 bits.
+    pub fn halves(&mut self, len: usize) -> Result<&'w mut [i16], GenerateError> {
+        let part: &mut [i16] = bytemuck::cast_slice_mut(self.words(halves(len))?);
+        part.get_mut(..len).ok_or(GenerateError::WorkspaceTooSmall)
+    }
+
+    /// `len` pairs of words.
+    pub fn pairs(&mut self, len: usize) -> Result<&'w mut [[i32; 2]], GenerateError> {
+        Ok(bytemuck::cast_slice_mut(self.words(2 * len)?))
+    }
+}
+
+/// The two halves of the workspace.
 pub(crate) struct Workspace<'w> {
-    pub values: &'w mut [i32],
-    pub mantissas: &'w mut [i16],
-    pub w: &'w mut [i16],
-    pub styles: &'w mut [i16],
-    pub rgb_styles: &'w mut [i16],
-    pub pixel: &'w mut [i16],
-    pub requants: &'w mut [[i32; 2]],
-    pub rows: &'w mut [i32],
-    pub noise: &'w mut [i32],
-    pub rgb: &'w mut [i32],
-    pub bytes: &'w mut [u8],
-    pub images: &'w mut [i16],
-    pub maps: &'w mut [i16],
+    /// Factors and styles, layer by layer.
+    pub kept: Carver<'w>,
+    /// The mapping's vectors, then rows.
+    pub shared: &'w mut [i32],
 }
 
 impl<'w> Workspace<'w> {
     /// Divides `buffer`; what is left over is not used.
     pub fn new(plan: &Plan, buffer: &'w mut [i32]) -> Result<Self, GenerateError> {
-        let mut rest = buffer;
-        let mut take = |len: usize| -> Result<&'w mut [i32], GenerateError> {
-            let (part, left) =
-                core::mem::take(&mut rest).split_at_mut_checked(len).ok_or(GenerateError::WorkspaceTooSmall)?;
-            rest = left;
-            Ok(part)
-        };
+        let buffer = buffer.get_mut(..plan.total).ok_or(GenerateError::WorkspaceTooSmall)?;
+        let (kept, shared) = buffer.split_at_mut((plan.ram.factors + plan.ram.styles) / 4);
+        Ok(Self { kept: Carver::new(kept), shared })
+    }
+}
+
+/// What the way from a latent to the styles works in.
+pub(crate) struct Vectors<'w> {
+    /// Fixed-point results of a dense layer; as long as the widest.
+    pub values: &'w mut [i32],
+    /// Mantissas of a dense layer's input; as long as the widest.
+    pub mantissas: &'w mut [i16],
+    /// Mantissas of w.
+    pub w: &'w mut [i16],
+    /// The first of two ws, Q16.
+    pub first: &'w mut [i32],
+}
+
+impl<'w> Vectors<'w> {
+    /// Divides the shared part.
+    pub fn new(plan: &Plan, shared: &'w mut [i32]) -> Result<Self, GenerateError> {
+        let mut carver = Carver::new(shared);
         Ok(Self {
-            values: take(plan.values)?,
-            mantissas: bytemuck::cast_slice_mut(take(plan.mantissas)?),
-            w: bytemuck::cast_slice_mut(take(plan.w)?),
-            styles: bytemuck::cast_slice_mut(take(plan.styles)?),
-            rgb_styles: bytemuck::cast_slice_mut(take(plan.styles)?),
-            pixel: bytemuck::cast_slice_mut(take(plan.pixel)?),
-            requants: bytemuck::cast_slice_mut(take(plan.requants)?),
-            rows: take(plan.rows)?,
-            noise: take(plan.noise)?,
-            rgb: take(plan.rgb)?,
-            bytes: bytemuck::cast_slice_mut(take(plan.bytes)?),
-            images: bytemuck::cast_slice_mut(take(plan.images)?),
-            maps: bytemuck::cast_slice_mut(take(plan.maps)?),
+            values: carver.words(plan.features)?,
+            mantissas: carver.halves(plan.features)?,
+            w: carver.halves(plan.w_dim)?,
+            first: carver.words(plan.w_dim)?,
         })
     }
 }
 
-/// Two arrays in one buffer that exchange their roles: the present one at one end, the next one at the other.
-pub(crate) struct PingPong<'w> {
-    buffer: &'w mut [i16],
-    len: usize,
-    at_end: bool,
+/// What all blocks work in, one after the other; nothing in it outlives the step of a block.
+pub(crate) struct Scratch<'w> {
+    /// A feature row on its way from one layer to the next.
+    pub row: &'w mut [i16],
+    /// The newest modulated or intermediate row.
+    pub fresh: &'w mut [i16],
+    /// The filter's sums down; or an image row and its bytes.
+    pub columns: &'w mut [i32],
+    /// A row of noise.
+    pub noise: &'w mut [i32],
+    /// A pixel on its way into toRGB.
+    pub pixel: &'w mut [i16],
 }
 
-impl<'w> PingPong<'w> {
-    /// Empty at first. `buffer` holds the largest present and next arrays together.
-    pub fn new(buffer: &'w mut [i16]) -> Self {
-        Self { buffer, len: 0, at_end: false }
+impl<'w> Scratch<'w> {
+    /// Takes the scratch.
+    pub fn new(plan: &Plan, carver: &mut Carver<'w>) -> Result<Self, GenerateError> {
+        let lens = &plan.scratch;
+        Ok(Self {
+            row: carver.halves(lens.row)?,
+            fresh: carver.halves(lens.fresh)?,
+            columns: carver.words(lens.columns)?,
+            noise: carver.words(lens.noise)?,
+            pixel: carver.halves(lens.pixel)?,
+        })
     }
+}
 
-    /// The present array and room for the next one of `len` values.
-    pub fn both(&mut self, len: usize) -> (&[i16], &mut [i16]) {
-        if self.at_end {
-            let split = self.buffer.len() - self.len;
-            let (next, present) = self.buffer.split_at_mut(split);
-            (present, &mut next[..len])
-        } else {
-            let (present, next) = self.buffer.split_at_mut(self.len);
-            let start = next.len() - len;
-            (present, &mut next[start..])
-        }
-    }
+/// What one block keeps between its rows.
+pub(crate) struct BlockRows<'w> {
+    /// Modulated input rows of conv0.
+    pub inputs: &'w mut [i16],
+    /// Intermediate rows of conv0.
+    pub middle: &'w mut [i16],
+    /// Modulated rows of conv1.
+    pub conv: &'w mut [i16],
+    /// Image rows.
+    pub image: &'w mut [i16],
+}
 
-    /// Makes the next array, of `len` values, the present one.
-    pub fn turn(&mut self, len: usize) {
-        self.at_end = !self.at_end;
-        self.len = len;
+impl<'w> BlockRows<'w> {
+    /// Takes a block's rows.
+    pub fn new(block: &Block, width: usize, last: bool, carver: &mut Carver<'w>) -> Result<Self, GenerateError> {
+        let lens = BlockLens::new(block, width, last);
+        Ok(Self {
+            inputs: carver.halves(lens.inputs)?,
+            middle: carver.halves(lens.middle)?,
+            conv: carver.halves(lens.conv)?,
+            image: carver.halves(lens.image)?,
+        })
     }
 }

@@ -4,6 +4,7 @@
 
 use heapless::Vec as Table;
 use nickeldime_core::generator::{GenerateError, Sample, generate};
+use nickeldime_core::kernel::layout::{conv_index, conv_len};
 use nickeldime_core::latent::threefry;
 use nickeldime_core::number::{Gain, Requant};
 use nickeldime_core::pack::layout::{Block, Conv, Dense, Header, MAGIC, NoiseMap, ToRgb, W_FRACTION, WeightWidth};
@@ -102,6 +103,14 @@ impl Arrays {
         self.push(array)
     }
 
+    fn conv_weights(&mut self, inputs: usize, outputs: usize) -> u32 {
+        let mut array = vec![0; conv_len(inputs, outputs)];
+        for (o, tap, i) in (0..outputs).flat_map(|o| (0..9).flat_map(move |t| (0..inputs).map(move |i| (o, t, i)))) {
+            array[conv_index(inputs, o, tap, i)] = self.random.signed(127) as i8 as u8;
+        }
+        self.push(array)
+    }
+
     fn words(&mut self, count: usize, limit: i32) -> u32 {
         let array = (0..count).flat_map(|_| self.random.signed(limit).to_le_bytes()).collect();
         self.push(array)
@@ -134,7 +143,7 @@ impl Arrays {
         Conv {
             affine: self.dense(shape.w_dim, inputs, shape.width, 20),
             outputs,
-            weights: self.weights(taps * usize::from(outputs), WeightWidth::I8),
+            weights: self.conv_weights(inputs.into(), outputs.into()),
             biases: self.words(outputs.into(), 1 << 20),
             modulation_shift,
             gain: Gain { mantissa: 5 << 28, exponent: modulation_shift as i8 + fraction - 30 },

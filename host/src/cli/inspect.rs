@@ -7,7 +7,7 @@ use nickeldime_core::pack::Pack;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::model::Model;
+use super::{model::Model, pack::RamParts};
 use crate::{
     nets::{
         arch::{GeneratorArch, block_resolution},
@@ -57,6 +57,7 @@ struct InspectedPack {
     w_dim: usize,
     bytes: usize,
     ram_bytes: usize,
+    ram: RamParts,
     sha256: String,
 }
 
@@ -129,15 +130,17 @@ fn inspect_pack(bytes: &[u8], json: bool) -> anyhow::Result<()> {
         z_dim: pack.z_dim(),
         w_dim: pack.w_dim(),
         bytes: bytes.len(),
-        ram_bytes: super::pack::ram_bytes(&pack),
+        ram_bytes: pack.ram().total(),
+        ram: pack.ram().into(),
         sha256: hex(&Sha256::digest(bytes)),
     };
     super::print(json, &inspected, || {
         format!(
-            "pack {:?}, {size}x{size}\nflash   {} bytes\nRAM     {} bytes for an image\nSHA-256 {}",
+            "pack {:?}, {size}x{size}\nflash   {} bytes\nRAM     {} bytes for an image ({})\nSHA-256 {}",
             inspected.name,
             inspected.bytes,
             inspected.ram_bytes,
+            inspected.ram,
             inspected.sha256,
             size = inspected.resolution
         )

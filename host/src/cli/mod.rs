@@ -14,6 +14,7 @@ mod import;
 mod inspect;
 mod model;
 mod moments;
+mod new;
 mod pack;
 mod progress;
 mod report;
@@ -48,6 +49,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Turn a StyleGAN2-ADA .pkl into safetensors.
     Import(import::ImportArgs),
+    /// A generator of random weights, of any architecture: for sizing and benchmarks.
+    New(new::NewArgs),
     /// Train a teacher from scratch.
     Train(train::TrainArgs),
     /// Train a small embedder on the images themselves.
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args, json),
         Command::Inspect(args) => inspect::run(&args, json),
         Command::Import(args) => import::run(&args, json),
+        Command::New(args) => new::run(&args, json),
         Command::Train(args) => train::run(&args, json),
         Command::Embedder(args) => embedder::run(&args, json),
         Command::Moments(args) => moments::run(&args, json),

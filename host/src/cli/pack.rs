@@ -4,7 +4,7 @@ use std::{io::Write, path::PathBuf};
 
 use anyhow::{Context, bail};
 use nickeldime_core::{
-    generator::{Latent, Noise, Sample},
+    generator::{Latent, Noise, Ram, Sample},
     pack::{NoiseKind, Pack, WeightWidth},
 };
 use serde::Serialize;
@@ -53,6 +53,8 @@ pub struct Packed {
     pub pack_bytes: usize,
     pub parts: Parts,
     pub ram_bytes: usize,
+    /// The same by part.
+    pub ram: RamParts,
     pub psnr_db: f64,
     pub psnr_worst_db: f64,
     pub psnr_images: usize,
@@ -120,7 +122,8 @@ pub fn pack(
         pack: output.into(),
         pack_bytes: file.bytes.len(),
         parts: file.parts,
-        ram_bytes: ram_bytes(&pack),
+        ram_bytes: pack.ram().total(),
+        ram: pack.ram().into(),
         psnr_db: fidelity.mean_db,
         psnr_worst_db: fidelity.worst_db,
         psnr_images: fidelity.images,
@@ -137,15 +140,42 @@ pub fn device_noise(mode: NoiseMode, seed: u64) -> Noise {
     }
 }
 
-/// The memory that an image takes on a device, its stack left out.
-pub fn ram_bytes(pack: &Pack<'_>) -> usize {
-    pack.workspace_len() * size_of::<i32>()
+/// The memory that an image takes on a device by part, its stack left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RamParts {
+    /// Feature rows that wait for their neighbours.
+    rows: usize,
+    /// Rows of the smaller images.
+    image: usize,
+    /// Rows in the making.
+    scratch: usize,
+    styles: usize,
+    /// Demodulation factors.
+    factors: usize,
+    /// What the mapping needs beyond these.
+    mapping: usize,
+}
+
+impl From<Ram> for RamParts {
+    fn from(Ram { rows, image, scratch, styles, factors, mapping }: Ram) -> Self {
+        Self { rows, image, scratch, styles, factors, mapping }
+    }
+}
+
+impl std::fmt::Display for RamParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { rows, image, scratch, styles, factors, mapping } = self;
+        write!(
+            f,
+            "rows {rows}, image {image}, scratch {scratch}, styles {styles}, factors {factors}, mapping {mapping}"
+        )
+    }
 }
 
 impl Packed {
     pub fn text(&self) -> String {
         format!(
-            "{}\nflash  {} bytes (mapping {}, affine {}, conv {}, toRGB {}, noise {}, tables {})\nRAM    {} bytes\nPSNR   {:.1} dB mean, \
+            "{}\nflash  {} bytes (mapping {}, affine {}, conv {}, toRGB {}, noise {}, tables {})\nRAM    {} bytes ({})\nPSNR   {:.1} dB mean, \
              {:.1} dB worst, against the float generator over {} seeds",
             self.pack.display(),
             self.pack_bytes,
@@ -156,6 +186,7 @@ impl Packed {
             self.parts.noise,
             self.parts.tables,
             self.ram_bytes,
+            self.ram,
             self.psnr_db,
             self.psnr_worst_db,
             self.psnr_images

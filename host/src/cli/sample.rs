@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use ndarray::{Array2, ArrayView3, Ix2};
 use nickeldime_core::{
-    generator::{Latent, Sample},
+    generator::{Join, Latent, Sample},
     pack::{NoiseKind, Pack},
 };
 use serde::Serialize;
@@ -46,6 +46,18 @@ pub struct SampleArgs {
     /// Latents from a file instead of seeds: `z` [N, z_dim] or `w` [N, w_dim].
     #[arg(long, value_name = "FILE.safetensors", conflicts_with = "seed")]
     latents: Option<PathBuf>,
+    /// Style mixing: take the layers from `--cut` on from this seed.
+    #[arg(long, value_name = "SEED", requires = "cut", conflicts_with_all = ["latents", "towards"])]
+    mix: Option<u64>,
+    /// The first layer of the other seed: 0 is b4.conv1, 1 is b8.conv0 (and b4's toRGB), 2 is b8.conv1, ...
+    #[arg(long, value_name = "LAYER", requires = "mix")]
+    cut: Option<u8>,
+    /// Interpolation in w: go from each seed towards this one.
+    #[arg(long, value_name = "SEED", requires = "weight", conflicts_with = "latents")]
+    towards: Option<u64>,
+    /// How far: 0 is not at all, 1 all the way; between -2 and 2, both excluded.
+    #[arg(long, value_name = "X", requires = "towards", allow_hyphen_values = true)]
+    weight: Option<f32>,
     /// Truncation: 1 is none, 0 the mean image; between -2 and 2, both excluded. w from a file stays as it is.
     #[arg(long, default_value_t = 1.0, allow_hyphen_values = true)]
     psi: f32,
@@ -155,7 +167,7 @@ pub fn run(args: &SampleArgs, json: bool) -> anyhow::Result<()> {
     stop_on_ctrl_c();
     let latents = match &args.latents {
         Some(path) => read_latents(path)?,
-        None => Latents::Seeds(args.seed.0.clone()),
+        None => args.seeds()?,
     };
     let drawing = Drawing { latents: &latents, psi: args.psi, noise: args.noise };
     let started = std::time::Instant::now();
@@ -201,6 +213,24 @@ pub fn run(args: &SampleArgs, json: bool) -> anyhow::Result<()> {
             size = sampled.resolution
         )
     })
+}
+
+impl SampleArgs {
+    /// The seeds, alone or each with its other one.
+    fn seeds(&self) -> anyhow::Result<Latents> {
+        let pairs = |other: u64, join| {
+            let seeds = self.seed.0.iter().map(|&seed| [seed, other]).collect();
+            Latents::Pairs { seeds, join }
+        };
+        Ok(match (self.mix, self.cut, self.towards, self.weight) {
+            (Some(other), Some(cut), ..) => pairs(other, Join::Cut(cut)),
+            (.., Some(other), Some(weight)) => {
+                ensure!(weight.is_finite() && weight.abs() < 2.0, "--weight {weight}: must be above -2 and below 2");
+                pairs(other, Join::Weight(q14(weight)))
+            }
+            _ => Latents::Seeds(self.seed.0.clone()),
+        })
+    }
 }
 
 impl Drawing<'_> {
@@ -250,6 +280,7 @@ impl Drawing<'_> {
     fn fixed_latents(&self) -> Vec<FixedLatent> {
         match self.latents {
             Latents::Seeds(seeds) => seeds.iter().map(|&seed| FixedLatent::Seed(seed)).collect(),
+            Latents::Pairs { seeds, join } => seeds.iter().map(|&seeds| FixedLatent::Pair(seeds, *join)).collect(),
             Latents::Z(rows) => {
                 let z = |&x: &f32| fixed(x, 12).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
                 rows.rows().into_iter().map(|row| FixedLatent::Z(row.iter().map(z).collect())).collect()
@@ -268,13 +299,13 @@ impl Drawing<'_> {
             NoiseKind::Const => NoiseMode::Const,
             NoiseKind::Random => NoiseMode::Random,
         });
-        // |psi| < 2 was checked: it fits.
-        let psi = fixed(self.psi, 14).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        let psi = q14(self.psi);
         let sample = |(index, latent): (usize, &'l FixedLatent)| Sample {
             latent: match latent {
                 FixedLatent::Seed(seed) => Latent::Seed(*seed),
                 FixedLatent::Z(z) => Latent::Z(z),
                 FixedLatent::W(w) => Latent::W(w),
+                FixedLatent::Pair(seeds, join) => Latent::Pair { seeds: *seeds, join: *join },
             },
             psi,
             noise: device_noise(mode, self.latents.seed(index)),
@@ -288,11 +319,17 @@ enum FixedLatent {
     Seed(u64),
     Z(Vec<i16>),
     W(Vec<i32>),
+    Pair([u64; 2], Join),
 }
 
 /// `x` with `bits` fractional bits, limited to 32 bits.
 fn fixed(x: f32, bits: i32) -> i32 {
     (f64::from(x) * 2f64.powi(bits)).round() as i32
+}
+
+/// A number below 2 in the device's Q14.
+fn q14(x: f32) -> i16 {
+    fixed(x, 14).clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
 fn read_latents(path: &Path) -> anyhow::Result<Latents> {

@@ -250,12 +250,13 @@ impl Client {
             return Err(PortError::LatentTooLong { given, room });
         }
         let latent_bytes: Vec<u8> = match sample.latent {
-            Latent::Seed(_) => Vec::new(),
+            Latent::Seed(_) | Latent::Pair { .. } => Vec::new(),
             Latent::Z(z) => z.iter().flat_map(|number| number.to_le_bytes()).collect(),
             Latent::W(w) => w.iter().flat_map(|number| number.to_le_bytes()).collect(),
         };
         let latent = match sample.latent {
             Latent::Seed(seed) => LatentSource::Seed(seed),
+            Latent::Pair { seeds, join } => LatentSource::Pair { seeds, join },
             Latent::Z(_) => LatentSource::Z(&latent_bytes),
             Latent::W(_) => LatentSource::W(&latent_bytes),
         };
@@ -456,7 +457,7 @@ impl std::fmt::Debug for Client {
 /// How many numbers a latent sends along.
 fn numbers(latent: &Latent<'_>) -> usize {
     match latent {
-        Latent::Seed(_) => 0,
+        Latent::Seed(_) | Latent::Pair { .. } => 0,
         Latent::Z(z) => z.len(),
         Latent::W(w) => w.len(),
     }

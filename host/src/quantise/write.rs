@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use nickeldime_core::kernel::layout::{conv_index, conv_len};
 use nickeldime_core::number::{FRACTION_BITS, MAX_OFFSET};
 use nickeldime_core::pack::layout::{
     ALIGNMENT, Block, Conv, Dense, Header, MAGIC, MAX_BLOCKS, MAX_FEATURES, MAX_MAPPING_LAYERS, MAX_NAME,
@@ -418,9 +419,15 @@ impl<'a> Writer<'a> {
         let rows = self.conv_rows(&full, inputs, outputs)?;
         let modulation_shift = MODULATION_SHIFTS
             .into_iter()
-            .find(|&shift| rows.iter().all(|row| accumulator_fits(row, shift)))
+            .find(|&shift| rows.iter().all(|row| accumulator_fits(row.iter().copied(), shift)))
             .ok_or_else(scale_error)?;
-        let (weights, bytes) = self.blob.push(rows.into_iter().flatten().map(|w| w as u8));
+        let mut laid = vec![0; conv_len(inputs, outputs)];
+        for (o, row) in rows.iter().enumerate() {
+            for (at, &w) in row.iter().enumerate() {
+                laid[conv_index(inputs, o, at / inputs, at % inputs)] = w as u8;
+            }
+        }
+        let (weights, bytes) = self.blob.push(laid);
         self.blob.parts.conv += bytes;
         let biases = self.blob.push_i32(biases.iter().map(|&b| fixed(b, to_output)));
 

@@ -1,0 +1,122 @@
+//! One block: its rows in, its feature rows out, one at a time.
+
+use crate::generator::Noise;
+use crate::pack::layout::Block;
+use crate::pack::{Pack, array};
+use crate::synthesis::conv::ConvRows;
+use crate::synthesis::noise::NoiseInput;
+use crate::synthesis::style::BlockLayers;
+use crate::synthesis::torgb::RgbLayer;
+use crate::synthesis::upsample::{Doubled, UpsampleRows};
+use crate::synthesis::workspace::{BlockRows, IMAGE_ROWS, Scratch};
+
+/// Where a block's features come from.
+enum Source<'a, 'w> {
+    /// The learned constant, `[4][4][channels]`, and how many of its rows are taken.
+    Constant(&'a [i16], usize),
+    /// The block below, doubled.
+    Doubled(UpsampleRows<'a, 'w>),
+}
+
+/// A block between two of its rows.
+pub(crate) struct BlockRun<'a, 'w> {
+    source: Source<'a, 'w>,
+    conv1: ConvRows<'a, 'w>,
+    torgb: RgbLayer<'a>,
+    width: usize,
+    channels: usize,
+    /// Index of conv1 among the 3x3 convolutions.
+    layer: u32,
+    image: &'w mut [i16],
+}
+
+impl<'a, 'w> BlockRun<'a, 'w> {
+    /// Block `number` of the pack, before its first row.
+    pub fn new(
+        pack: &'a Pack<'_>,
+        block: &'a Block,
+        number: usize,
+        layers: &BlockLayers<'a>,
+        rows: BlockRows<'w>,
+    ) -> Self {
+        let conv1 = layers.conv1;
+        let source = match (&block.conv0, layers.conv0) {
+            (Some(conv), Some(layer)) => Source::Doubled(UpsampleRows::new(layer, conv, rows.inputs, rows.middle)),
+            _ => Source::Constant(array(pack.bytes(), pack.header().constant, 16 * conv1.inputs), 0),
+        };
+        Self {
+            source,
+            conv1: ConvRows::new(conv1, &block.conv1, rows.conv),
+            torgb: layers.torgb,
+            width: conv1.width,
+            channels: conv1.outputs,
+            layer: 2 * number as u32,
+            image: rows.image,
+        }
+    }
+
+    /// Width of the block's rows.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Values in a feature row.
+    pub fn features(&self) -> usize {
+        self.width * self.channels
+    }
+
+    /// Leaves the next feature row, `[width][channels]`, in the scratch's `row` and returns its number; none when a row of
+    /// the block below is needed first.
+    pub fn step(&mut self, bytes: &[u8], noise: Noise, scratch: &mut Scratch<'_>) -> Option<usize> {
+        let input = |layer| NoiseInput { bytes, noise, layer };
+        loop {
+            let y = match &mut self.source {
+                Source::Constant(values, taken) => {
+                    let y = *taken;
+                    *taken += 1;
+                    let len = values.len() / 4;
+                    if let Some(row) = values.get(y * len..(y + 1) * len) {
+                        scratch.row[..len].copy_from_slice(row);
+                    }
+                    y
+                }
+                Source::Doubled(rows) => match rows.step(input(self.layer.wrapping_sub(1)), scratch) {
+                    Doubled::NeedsInput => return None,
+                    Doubled::Nothing => continue,
+                    Doubled::Row(y) => y,
+                },
+            };
+            if let Some(y) = self.conv1.step(y, input(self.layer), scratch) {
+                return Some(y);
+            }
+        }
+    }
+
+    /// Takes a feature row of the block below.
+    pub fn take(&mut self, row: &[i16]) {
+        if let Source::Doubled(rows) = &mut self.source {
+            rows.take(row);
+        }
+    }
+
+    /// Adds toRGB of the feature row in the scratch to the image row in its `columns`.
+    pub fn add_rgb(&self, scratch: &mut Scratch<'_>) {
+        let features = &scratch.row[..self.features()];
+        let pixel = &mut scratch.pixel[..crate::kernel::padded(self.channels)];
+        self.torgb.add_row(features, pixel, &mut scratch.columns[..3 * self.width]);
+    }
+
+    /// Keeps image row y.
+    pub fn keep_image(&mut self, y: usize, rgb: &[i32]) {
+        let len = 3 * self.width;
+        for (to, &v) in self.image[y % IMAGE_ROWS * len..][..len].iter_mut().zip(rgb) {
+            *to = v as i16;
+        }
+    }
+
+    /// Image row y, if the image has it: one of the last three kept.
+    pub fn image_row(&self, y: Option<usize>) -> Option<&[i16]> {
+        let len = 3 * self.width;
+        y.filter(|&y| y < self.width).and_then(|y| self.image.get(y % IMAGE_ROWS * len..)?.get(..len))
+    }
+}

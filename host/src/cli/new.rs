@@ -1,0 +1,75 @@
+//! `nickeldime new`: a generator that nobody trained, of any architecture.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::builder::PossibleValuesParser;
+use serde::Serialize;
+
+use crate::{
+    checkpoint::{Checkpoint, write_checkpoint},
+    nets::{arch::GeneratorArch, initial},
+};
+
+/// Arguments of `new`.
+#[derive(clap::Args)]
+pub struct NewArgs {
+    /// A well-known architecture.
+    #[arg(long, value_parser = PossibleValuesParser::new(GeneratorArch::PRESETS), required_unless_present = "channels")]
+    arch: Option<String>,
+    /// Or its channels at 4x4, 8x8, ...
+    #[arg(long, value_name = "C4,C8,...", value_delimiter = ',', conflicts_with = "arch")]
+    channels: Vec<usize>,
+    /// Width of z and w.
+    #[arg(long, value_name = "N", default_value_t = 512, requires = "channels")]
+    w_dim: usize,
+    /// Layers of the mapping network.
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "channels")]
+    mapping_layers: usize,
+    /// Remove this share of the channels.
+    #[arg(long, value_name = "R", default_value_t = 0.0)]
+    ratio: f64,
+    /// Of the weights.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The safetensors file to write.
+    #[arg(short, long)]
+    output: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Made {
+    output: PathBuf,
+    resolution: usize,
+    channels: Vec<usize>,
+    parameters: usize,
+}
+
+pub fn run(args: &NewArgs, json: bool) -> anyhow::Result<()> {
+    let dense = match &args.arch {
+        Some(name) => GeneratorArch::preset(name).with_context(|| format!("{name}: no such architecture"))?,
+        None => GeneratorArch {
+            z_dim: args.w_dim,
+            w_dim: args.w_dim,
+            mapping_layers: args.mapping_layers,
+            channels: args.channels.clone(),
+            conv_clamp: Some(256.0),
+        },
+    };
+    dense.check()?;
+    let arch = dense.pruned(args.ratio)?;
+    let generator = initial::like_trained(&arch, args.seed);
+    let parameters = generator.tensors.values().map(|tensor| tensor.len()).sum();
+    let checkpoint = Checkpoint { generator, discriminator: None };
+    write_checkpoint(&args.output, &checkpoint, &Default::default())?;
+    let made = Made { output: args.output.clone(), resolution: arch.resolution(), channels: arch.channels, parameters };
+    super::print(json, &made, || {
+        format!(
+            "{}: random weights, {size}x{size}, channels {:?}, {} numbers",
+            made.output.display(),
+            made.channels,
+            made.parameters,
+            size = made.resolution
+        )
+    })
+}
