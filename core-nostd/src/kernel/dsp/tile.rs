@@ -47,7 +47,7 @@ impl Tile {
             stride,
             acc: core::ptr::null_mut(),
             bytes: 8 * steps,
-            entry: skipped * STEP | 1,
+            entry: (skipped * STEP) | 1,
             odd: pairs % 2,
         }
     }
