@@ -59,7 +59,9 @@ pub fn build(board: FirmwareBoard) -> Result<Firmware, BoardError> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
     command
-        .args(["build", "--quiet", "--package", "nickeldime-firmware", "--profile", "firmware"])
+        // The package has another program, for tests under an emulator.
+        .args(["build", "--quiet", "--package", "nickeldime-firmware", "--bin", "nickeldime-firmware"])
+        .args(["--profile", "firmware"])
         .args(["--target", board.target, "--features", board.name])
         .args(["--message-format", "json-render-diagnostics", "--manifest-path"])
         .arg(checkout.join("Cargo.toml"))
