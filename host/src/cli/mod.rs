@@ -115,6 +115,12 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Height and width of an image, as a flag's value.
+fn size(text: &str) -> Result<usize, String> {
+    let size = text.parse().ok().filter(|size| (1..=1024).contains(size));
+    size.ok_or_else(|| "must be between 1 and 1024".into())
+}
+
 /// The user pressed Ctrl-C; what was saved is said in the text.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
