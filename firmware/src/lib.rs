@@ -14,7 +14,9 @@ pub mod lamp;
 pub mod memory;
 pub mod register;
 pub mod ring;
+pub mod screen;
 pub mod sizes;
+pub mod standalone;
 #[cfg(all(target_arch = "arm", any(feature = "stm32f405", feature = "nucleo-h743")))]
 mod systick;
 

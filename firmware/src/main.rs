@@ -8,18 +8,23 @@ mod run {
     use nickeldime_firmware::Board;
     use nickeldime_firmware::board::{self, Here};
     use nickeldime_firmware::lamp::Lamp;
+    use nickeldime_firmware::screen::Screen;
+    use nickeldime_firmware::standalone::Standalone;
 
     #[board::entry]
     fn main() -> ! {
         // SAFETY: `main` runs once, before anything else, and calls this once.
         let parts = unsafe { Here::take() };
         let identity = Identity { board: Here::SIZES.name, firmware: env!("CARGO_PKG_VERSION") };
-        let engine = Lamp::<Here>::default();
+        let engine = Lamp::<Here>::new(parts.screen);
         let mut device = Device::new(identity, parts.serial, parts.flash, parts.clock, engine, parts.buffers);
+        let mut alone = Standalone::default();
         loop {
             Here::feed();
-            if device.poll() == Activity::Idle {
-                Here::idle(device.serial());
+            match device.poll() {
+                Activity::Idle if <Here as Board>::Screen::PRESENT => alone.look(&mut device),
+                Activity::Idle => Here::idle(device.serial()),
+                Activity::Busy => alone.not_now(&mut device),
             }
         }
     }

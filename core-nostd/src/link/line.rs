@@ -89,6 +89,11 @@ impl<'b, S: Read + ReadReady + Write> Line<'b, S> {
         &mut self.serial
     }
 
+    /// Whether bytes have arrived that nobody has looked at.
+    pub fn has_bytes(&mut self) -> bool {
+        self.taken < self.filled || self.serial.read_ready().unwrap_or(false)
+    }
+
     fn next_byte(&mut self) -> Option<u8> {
         if self.taken == self.filled {
             // An error here is a damaged byte (overrun, parity): the frame's CRC finds it.

@@ -39,6 +39,7 @@ impl Board for NucleoH743 {
     type Serial = Usart;
     type Flash = TwoBanks;
     type Clock = Millis;
+    type Screen = ();
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once, and nothing else takes the peripherals.
@@ -72,7 +73,7 @@ impl Board for NucleoH743 {
         let flash = TwoBanks { banks: [first, second], scb: core.SCB, cpuid: core.CPUID };
         // SAFETY: the caller calls this once.
         let buffers = unsafe { MEMORY.take() };
-        Parts { serial: Usart(()), flash, clock: Millis::start(core.SYST, SIZES.clock_hz), buffers }
+        Parts { serial: Usart(()), flash, clock: Millis::start(core.SYST, SIZES.clock_hz), screen: (), buffers }
     }
 
     fn idle(_: &mut Usart) {

@@ -29,12 +29,13 @@ impl Board for QemuM0 {
     type Serial = Uart;
     type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
     type Clock = NoClock;
+    type Screen = ();
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once; 24 kB of RAM are at this address, and the linker knows nothing of them
         // (qemu_m0.x).
         let (buffers, flash) = unsafe { (MEMORY.take(), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
-        Parts { serial: Uart::start(), flash, clock: NoClock, buffers }
+        Parts { serial: Uart::start(), flash, clock: NoClock, screen: (), buffers }
     }
 
     fn idle(serial: &mut Uart) {

@@ -31,12 +31,13 @@ impl Board for QemuM4 {
     type Serial = Uart;
     type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
     type Clock = Timer;
+    type Screen = ();
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once; 16 MB of RAM are at this address, and the linker knows nothing of them
         // (qemu_m4.x).
         let (buffers, flash) = unsafe { (MEMORY.take(), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
-        Parts { serial: Uart::start(), flash, clock: Timer::start(), buffers }
+        Parts { serial: Uart::start(), flash, clock: Timer::start(), screen: (), buffers }
     }
 
     /// At once, and not after a while of looking: every look takes a lock that the emulator needs to bring the next byte

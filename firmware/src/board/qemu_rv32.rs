@@ -35,12 +35,13 @@ impl Board for QemuRv32 {
     type Serial = Uart;
     type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
     type Clock = Time;
+    type Screen = ();
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once; 16 MB of RAM are at this address, and the linker knows nothing of them
         // (qemu_rv32.x).
         let (buffers, flash) = unsafe { (MEMORY.take(), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
-        Parts { serial: Uart::start(), flash, clock: Time, buffers }
+        Parts { serial: Uart::start(), flash, clock: Time, screen: (), buffers }
     }
 
     fn idle(serial: &mut Uart) {

@@ -50,6 +50,7 @@ impl Board for Stm32f405 {
     #[cfg(feature = "emulated")]
     type Flash = nickeldime_core::storage::RamFlash<&'static mut [u8], 4, 4096>;
     type Clock = Millis;
+    type Screen = ();
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: nothing else in this program takes the core's peripherals.
@@ -64,7 +65,7 @@ impl Board for Stm32f405 {
         // SAFETY: QEMU has 64 kB of RAM there, and the linker knows nothing of them (stm32f405.x).
         #[cfg(feature = "emulated")]
         let flash = unsafe { memory::ram_flash(0x2002_0000, 64 << 10) };
-        Parts { serial: Usart::start(), flash, clock: Millis::start(core.SYST, SIZES.clock_hz), buffers }
+        Parts { serial: Usart::start(), flash, clock: Millis::start(core.SYST, SIZES.clock_hz), screen: (), buffers }
     }
 
     fn idle(_: &mut Usart) {

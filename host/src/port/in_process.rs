@@ -14,8 +14,8 @@ use nickeldime_core::device::{Activity, Buffers, Clock, Device, Identity, Intege
 use nickeldime_core::storage::RamFlash;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::error::BoardError;
 use super::pty;
+use crate::boards::BoardError;
 
 /// The board's name.
 pub(super) const NAME: &str = "host";

@@ -9,7 +9,6 @@
 pub mod board;
 pub mod client;
 pub mod error;
-pub mod firmware;
 pub mod images;
 pub mod info;
 mod rows;
@@ -24,6 +23,6 @@ mod pty;
 
 pub use board::{Board, BoardKind};
 pub use client::{Client, Image, Sent};
-pub use error::{BoardError, PortError};
+pub use error::PortError;
 pub use images::images;
 pub use info::{BoardInfo, ModelInfo, hex};

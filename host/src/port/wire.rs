@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use serialport::{ErrorKind, SerialPort};
+use serialport::{ErrorKind, SerialPort, SerialPortType};
 
 use super::error::PortError;
 
@@ -83,6 +83,17 @@ fn why(port: &str, cause: serialport::Error) -> PortError {
 /// Names of the serial ports of this system.
 pub fn names() -> Vec<String> {
     serialport::available_ports().unwrap_or_default().into_iter().map(|port| port.port_name).collect()
+}
+
+/// Ports whose USB device says that it is this board: nothing is asked, and UARTs say nothing.
+pub fn running(board: &str) -> Vec<String> {
+    let product = format!("nickeldime {board}");
+    let ours = |kind: &SerialPortType| match kind {
+        SerialPortType::UsbPort(usb) => usb.product.as_ref() == Some(&product),
+        _ => false,
+    };
+    let ports = serialport::available_ports().unwrap_or_default().into_iter();
+    ports.filter(|port| ours(&port.port_type)).map(|port| port.port_name).collect()
 }
 
 impl Wire for SerialWire {
