@@ -24,6 +24,8 @@ const STORAGE_LEN: usize = 16 << 20;
 
 /// A chunk of one flash sector and its envelope; the longest w.
 const RECEIVE: usize = 4096 + 64;
+/// The emulator keeps for itself what the UART has not taken.
+const WINDOW: usize = 4 * RECEIVE;
 /// A row of 1024 pixels in one piece.
 const SEND: usize = 3 * 1024 + 64;
 const LATENTS: usize = 1024;
@@ -56,6 +58,7 @@ pub unsafe fn take() -> Parts<Uart, Flash, Timer> {
             send: &mut *SEND_BUF.0.get(),
             latents: &mut *LATENT_BUF.0.get(),
             workspace: &mut *WORKSPACE_BUF.0.get(),
+            window: WINDOW,
         }
     };
     // SAFETY: 16 MB of RAM are at this address, the linker knows nothing of them (qemu_m4.x), and the caller calls this once.

@@ -51,7 +51,8 @@ pub fn run(args: &SendArgs, json: bool) -> anyhow::Result<()> {
         "sha256": sha256,
         "bytes": bytes.len(),
         "already_loaded": sent.already_loaded,
-        "resumed_at": sent.resumed_at,
+        "kept": sent.kept,
+        "sent": sent.bytes,
         "seconds": seconds,
         "bytes_per_second": sent.bytes as f64 / seconds.max(1e-9),
     });
@@ -63,8 +64,8 @@ pub fn run(args: &SendArgs, json: bool) -> anyhow::Result<()> {
         let rate = sent.bytes as f64 / 1000.0 / seconds.max(1e-9);
         let mut text =
             format!("{board} at {port} runs {name} now: {} bytes in {seconds:.1} s, {rate:.1} kB/s", sent.bytes);
-        if sent.resumed_at > 0 {
-            text += &format!("\n(went on at byte {} of an earlier upload)", sent.resumed_at);
+        if sent.kept > 0 {
+            text += &format!("\n({} bytes of it were there already)", sent.kept);
         }
         text
     })

@@ -15,24 +15,30 @@ use super::info::{BoardInfo, hex};
 use super::rows::{Rows, Taken};
 use super::wire::{SerialWire, Wire};
 
+mod upload;
+
+pub use upload::Sent;
+
 /// How long a board may take to say hello after its port was opened (a reset on open included).
 const HELLO: Duration = Duration::from_secs(5);
 /// How often hello is said in that time: the first may fall into a reset or behind half a frame.
 const HELLO_AGAIN: Duration = Duration::from_millis(400);
-/// For what needs no more than looking something up, and for one chunk: its erases, and its way at 9600 baud.
-const QUICK: Patience = Patience { quiet: Duration::from_secs(6), tries: 4 };
+/// For what needs no more than looking something up, and its way at 9600 baud.
+const QUICK: Patience = Patience { first: Duration::from_secs(1), limit: Duration::from_secs(20) };
 /// Between the rows of an image: a slow core without a divider, at a large resolution.
-const ROW: Duration = Duration::from_secs(60);
+const ROW: Patience = Patience { first: Duration::from_secs(2), limit: Duration::from_secs(60) };
+/// How long a port may take to take a frame.
+const SEND: Duration = Duration::from_secs(6);
 /// An image that arrives with holes is asked for again so often.
 const IMAGES: u32 = 3;
-/// An upload goes back to its beginning so often (the board was reset, say).
-const UPLOADS: u32 = 3;
 
-/// How long to wait for a reply, and how often to ask.
+/// How long to wait for a reply.
 #[derive(Clone, Copy)]
 struct Patience {
-    quiet: Duration,
-    tries: u32,
+    /// Before the request is repeated for the first time; every time after that twice as long.
+    first: Duration,
+    /// In all.
+    limit: Duration,
 }
 
 /// What a reply meant to the one who waits for it.
@@ -43,19 +49,6 @@ enum Heard<T> {
     More,
     /// Not the end; the wait goes on and gets no longer.
     Other,
-}
-
-/// How an upload went.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sent {
-    /// Bytes that went over the line, of the pack alone.
-    pub bytes: u64,
-    /// The board had this pack already.
-    pub already_loaded: bool,
-    /// Where an interrupted upload went on; 0 for a new one.
-    pub resumed_at: u64,
-    /// Time that it took.
-    pub elapsed: Duration,
 }
 
 /// An image from a board.
@@ -140,94 +133,26 @@ impl Client {
     /// # Errors
     /// When it does not answer.
     pub fn cancel(&mut self) -> Result<u16, PortError> {
-        let patience = Patience { quiet: ROW, tries: 1 };
-        self.ask(Ask::Cancel, patience, "cancel", |answer| match answer {
+        self.ask(Ask::Cancel, ROW, "cancel", |answer| match answer {
             Answer::Cancelled { rows } => Heard::End(rows),
             _ => Heard::Other,
         })
     }
 
-    /// Sends a pack and makes it the board's model; `progress(done, total)` counts its bytes. The bytes are not looked
-    /// at: whether they are a pack is the caller's question first and the board's in the end.
+    /// Empties the board's storage, its model included.
     ///
     /// # Errors
-    /// [`PortError::TooLarge`] before anything is sent; [`PortError::Refused`]; or that the line broke. The board keeps
-    /// the model that it had, but for one case: when only the answer to the last request got lost
-    /// ([`PortError::Lost`], [`PortError::Timeout`]) the new one may be loaded already. The next hello tells, and
-    /// uploading the same pack again then sends nothing.
-    pub fn upload(&mut self, pack: &[u8], progress: &mut dyn FnMut(u64, u64)) -> Result<Sent, PortError> {
-        let started = Instant::now();
-        let total = pack.len() as u64;
-        let sha256: Sha256Hash = Sha256::digest(pack).into();
-        let (free, storage) = (u64::from(self.board.free), u64::from(self.board.storage));
-        let mut sent = Sent { bytes: 0, already_loaded: false, resumed_at: 0, elapsed: Duration::ZERO };
-        if self.board.model.as_ref().is_some_and(|model| model.sha256 == sha256) {
-            progress(total, total);
-            return Ok(Sent { already_loaded: true, elapsed: started.elapsed(), ..sent });
-        }
-        let Some(len) = u32::try_from(total).ok().filter(|_| total <= free) else {
-            return Err(PortError::TooLarge { len: total, free, storage });
-        };
-        for attempt in 1.. {
-            match self.upload_once(pack, len, sha256, &mut sent, progress) {
-                // The board was reset in the middle, or another host aborted: it has forgotten the upload.
-                Err(PortError::Refused(DeviceError::NoUpload)) if attempt < UPLOADS => {}
-                Err(error) => return Err(error),
-                Ok(()) => break,
-            }
-        }
-        self.board = self.hello(HELLO)?;
-        sent.elapsed = started.elapsed();
-        Ok(sent)
-    }
-
-    fn upload_once(
-        &mut self,
-        pack: &[u8],
-        len: u32,
-        sha256: Sha256Hash,
-        sent: &mut Sent,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<(), PortError> {
-        let begun = self.ask(Ask::UploadBegin { len, sha256 }, QUICK, "upload begin", |answer| match answer {
-            Answer::Ready { offset, chunk, .. } => Heard::End(Some((offset, chunk))),
-            Answer::Committed { .. } => Heard::End(None),
+    /// When it does not answer, or its flash fails.
+    pub fn erase(&mut self) -> Result<(), PortError> {
+        // 20 kB/s is a slow flash.
+        let limit = Duration::from_secs(20 + u64::from(self.board.storage) / 20_000);
+        let patience = Patience { first: Duration::from_secs(3), limit };
+        self.ask(Ask::Erase, patience, "erasing", |answer| match answer {
+            Answer::Erased => Heard::End(()),
             _ => Heard::Other,
         })?;
-        let Some((mut offset, chunk)) = begun else {
-            sent.already_loaded = true;
-            return Ok(());
-        };
-        let chunk = chunk.max(1) as usize;
-        sent.resumed_at = u64::from(offset);
-        let mut corrections = 0;
-        while offset < len {
-            progress(u64::from(offset), u64::from(len));
-            let from = offset as usize;
-            let data = &pack[from..pack.len().min(from + chunk)];
-            let ask = Ask::UploadChunk { offset, data };
-            let acknowledged = self.ask(ask, QUICK, "upload", |answer| match answer {
-                Answer::Ack { offset } => Heard::End(offset),
-                _ => Heard::Other,
-            });
-            sent.bytes += data.len() as u64;
-            offset = match acknowledged {
-                Ok(next) if next > offset => next.min(len),
-                Err(PortError::Refused(DeviceError::WrongOffset { expected })) if corrections < 8 => {
-                    corrections += 1;
-                    expected.min(len)
-                }
-                Ok(expected) => return Err(PortError::Refused(DeviceError::WrongOffset { expected })),
-                Err(error) => return Err(error),
-            };
-        }
-        progress(u64::from(len), u64::from(len));
-        // The board hashes the whole pack, twice: 50 kB/s is a slow core.
-        let patience = Patience { quiet: Duration::from_secs(10 + u64::from(len) / 50_000), tries: 3 };
-        self.ask(Ask::UploadCommit { sha256 }, patience, "verifying the pack", |answer| match answer {
-            Answer::Committed { .. } => Heard::End(()),
-            _ => Heard::Other,
-        })
+        self.board = self.hello(HELLO)?;
+        Ok(())
     }
 
     /// Has the board make one image. `row(y, rgb)` sees its rows as they come, from the top; when some get lost the
@@ -285,10 +210,9 @@ impl Client {
         resolution: usize,
         row: &mut dyn FnMut(usize, &[u8]) -> ControlFlow<()>,
     ) -> Result<Option<Image>, PortError> {
-        let started = Instant::now();
+        let started = self.wire.now();
         let mut rows = Rows::new(resolution);
-        let patience = Patience { quiet: ROW, tries: 1 };
-        let done = self.ask(ask, patience, "making an image", |answer| match answer {
+        let done = self.ask(ask, ROW, "making an image", |answer| match answer {
             Answer::Row { y, x, rgb } => match rows.take(usize::from(y), usize::from(x), rgb) {
                 Taken::Piece => Heard::Other,
                 Taken::Row(whole) if row(usize::from(y), whole).is_break() => Heard::End(Err(Some(PortError::Stopped))),
@@ -306,18 +230,18 @@ impl Client {
         let Some(rgb) = rows.whole().filter(|rgb| sha256 == Sha256Hash::from(Sha256::digest(rgb))) else {
             return Ok(None);
         };
-        Ok(Some(Image { resolution, rgb, sha256, elapsed: started.elapsed() }))
+        Ok(Some(Image { resolution, rgb, sha256, elapsed: self.wire.now() - started }))
     }
 
     fn hello(&mut self, limit: Duration) -> Result<BoardInfo, PortError> {
-        let end = Instant::now() + limit;
+        let end = self.wire.now() + limit;
         let id = self.new_id();
         let (bytes, frames) = (self.heard_bytes, self.heard_frames);
         loop {
             // The zero ends whatever half a frame an earlier program left.
             self.tell(&[0])?;
             self.say(id, Ask::Hello { protocol: PROTOCOL_VERSION })?;
-            let again = (Instant::now() + HELLO_AGAIN).min(end);
+            let again = (self.wire.now() + HELLO_AGAIN).min(end);
             while let Some(payload) = self.frame(again)? {
                 // These three fields are first in every version, whatever the rest of the hello has become.
                 let Ok(((1, from, 0, device), _)) = postcard::take_from_bytes::<(u8, u32, u8, u16)>(payload) else {
@@ -344,7 +268,7 @@ impl Client {
                     None => Err(PortError::WrongProtocol { port, device }),
                 };
             }
-            if Instant::now() >= end {
+            if self.wire.now() >= end {
                 let port = self.port.clone();
                 let bytes = self.heard_bytes - bytes;
                 let ours = self.heard_frames > frames;
@@ -366,9 +290,12 @@ impl Client {
         mut hear: impl FnMut(Answer<'_>) -> Heard<T>,
     ) -> Result<T, PortError> {
         let id = self.new_id();
-        for _ in 0..patience.tries {
+        let mut wait = patience.first;
+        let mut last = self.wire.now() + patience.limit;
+        while self.wire.now() < last {
             self.say(id, ask)?;
-            let mut end = Instant::now() + patience.quiet;
+            let mut end = (self.wire.now() + wait).min(last);
+            wait *= 2;
             while let Some(payload) = self.frame(end)? {
                 let Some(Packet::Reply(Reply { id: of, answer })) = decode(payload) else { continue };
                 if of != id {
@@ -379,7 +306,11 @@ impl Client {
                 }
                 match hear(answer) {
                     Heard::End(result) => return Ok(result),
-                    Heard::More => end = Instant::now() + patience.quiet,
+                    Heard::More => {
+                        wait = patience.first;
+                        let now = self.wire.now();
+                        (end, last) = (now + wait, now + patience.limit);
+                    }
                     Heard::Other => {}
                 }
             }
@@ -392,7 +323,7 @@ impl Client {
         let mut whole = false;
         while !whole {
             if self.inbox.is_empty() {
-                let left = end.saturating_duration_since(Instant::now());
+                let left = end.saturating_duration_since(self.wire.now());
                 if left.is_zero() {
                     return Ok(None);
                 }
@@ -434,7 +365,7 @@ impl Client {
     }
 
     fn tell(&mut self, bytes: &[u8]) -> Result<(), PortError> {
-        self.wire.send(bytes, QUICK.quiet).map_err(|cause| match cause.kind() {
+        self.wire.send(bytes, SEND).map_err(|cause| match cause.kind() {
             std::io::ErrorKind::TimedOut => PortError::Silent { port: self.port.clone() },
             _ => PortError::Lost { port: self.port.clone(), cause },
         })
@@ -466,7 +397,8 @@ fn numbers(latent: &Latent<'_>) -> usize {
 /// Different from one run of the program to the next, so that late replies to an earlier one are known as such.
 fn first_id() -> u32 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    std::process::id().rotate_left(16) ^ now.as_micros() as u32
+    // Three bytes on the line, for longer than anybody sends.
+    (std::process::id().rotate_left(13) ^ now.as_micros() as u32) & 0xF_FFFF
 }
 
 #[cfg(test)]

@@ -263,6 +263,7 @@ pub fn explain(error: &DeviceError) -> String {
             format!("the latent has {given} bytes, the model wants {wanted} (or more than the board has room for)")
         }
         DeviceError::NotGenerated(error) => format!("the model made no image: {error}"),
+        DeviceError::NotErased => "its flash is not as empty as it was".to_owned(),
         other => format!("{other:?}"),
     }
 }

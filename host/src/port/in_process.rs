@@ -24,6 +24,8 @@ const STORAGE: usize = 64 << 20;
 const WORKSPACE: usize = 16 << 20;
 /// A chunk of one sector and its envelope.
 const RECEIVE: usize = 4096 + 64;
+/// The pseudo-terminal keeps what is not taken.
+const WINDOW: usize = 4 * RECEIVE;
 const SEND: usize = 3 * 1024 + 64;
 const LATENTS: usize = 4096;
 /// How long the thread sleeps before it looks whether it shall end.
@@ -71,7 +73,13 @@ fn run(serial: Serial) {
     let (mut receive, mut send) = (vec![0; RECEIVE], vec![0; SEND]);
     let (mut latents, mut workspace) = (vec![0; LATENTS], vec![0; WORKSPACE / 4]);
     let flash: RamFlash<&mut [u8]> = RamFlash::new(bytemuck::cast_slice_mut(&mut storage));
-    let buffers = Buffers { receive: &mut receive, send: &mut send, latents: &mut latents, workspace: &mut workspace };
+    let buffers = Buffers {
+        receive: &mut receive,
+        send: &mut send,
+        latents: &mut latents,
+        workspace: &mut workspace,
+        window: WINDOW,
+    };
     let identity = Identity { board: NAME, firmware: env!("CARGO_PKG_VERSION") };
     let mut device = Device::new(identity, serial, flash, Micros(Instant::now()), Integers, buffers);
     while !stop.load(Ordering::Relaxed) {

@@ -9,10 +9,12 @@
 pub mod board;
 pub mod client;
 pub mod error;
+pub mod faults;
 pub mod firmware;
 pub mod images;
 pub mod info;
 mod rows;
+pub mod simulated;
 pub mod wire;
 
 #[cfg(unix)]

@@ -25,6 +25,11 @@ pub trait Wire: Send {
     /// # Errors
     /// When the line broke.
     fn receive(&mut self, buf: &mut [u8], within: Duration) -> io::Result<usize>;
+
+    /// The time on this line: a simulated one has its own.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// An open serial port.
