@@ -207,7 +207,7 @@ fn sectors_that_have_the_bytes_are_neither_erased_nor_written() {
         storage.write(offset, sector).expect("in order");
     }
     storage.commit().expect("all there");
-    let (written, mut storage) = count(storage);
+    let (written, storage) = count(storage);
     assert!(written - after <= record, "{} operations for a record", written - after);
     // One byte differs: one sector.
     let mut three = one.clone();

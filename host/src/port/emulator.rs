@@ -3,63 +3,79 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::board::{ResetButton, Wiring};
 use super::error::BoardError;
 use super::firmware::{self, FirmwareBoard};
 use super::pty;
 
-const PROGRAM: &str = "qemu-system-arm";
-const PACKAGE: &str = "qemu-system-arm";
 /// How long QEMU may take to say where its line is.
 const START: Duration = Duration::from_secs(20);
 
 /// A running emulator. Ends when dropped, and when the thread that started it ends.
 pub(super) struct Emulator {
     child: Child,
+    monitor: Arc<Mutex<ChildStdin>>,
     _held: File,
 }
 
-/// Whether the emulator is installed.
-pub(super) fn check() -> Result<(), BoardError> {
-    let found = Command::new(PROGRAM).arg("--version").stdin(Stdio::null()).output();
+/// Whether the board has an emulator, and it is installed.
+pub(super) fn check(board: FirmwareBoard) -> Result<firmware::Emulator, BoardError> {
+    let emulator = board.emulator.ok_or(BoardError::NotEmulated { board: board.name() })?;
+    let found = Command::new(emulator.program).arg("--version").stdin(Stdio::null()).output();
     match found {
-        Ok(output) if output.status.success() => Ok(()),
-        _ => Err(BoardError::NoEmulator { program: PROGRAM, package: PACKAGE }),
+        Ok(output) if output.status.success() => Ok(emulator),
+        _ => Err(BoardError::NoEmulator { program: emulator.program, package: package(emulator.program) }),
     }
+}
+
+/// Debian's package with a program of QEMU.
+fn package(program: &str) -> &'static str {
+    if program.ends_with("arm") { "qemu-system-arm" } else { "qemu-system-misc" }
 }
 
 impl Emulator {
     /// Builds the firmware of `board`, starts it, and returns the path of its port too.
     pub(super) fn start(board: FirmwareBoard) -> Result<(Self, PathBuf), BoardError> {
-        check()?;
-        let firmware = firmware::build(board)?;
-        let mut command = Command::new(PROGRAM);
+        let firmware::Emulator { program, machine, features } = check(board)?;
+        let firmware = firmware::build(board, features)?;
+        let failed = |said: &str| BoardError::Emulator { program, said: said.to_owned() };
+        let mut command = Command::new(program);
         command
-            .args(["-machine", "mps2-an386", "-display", "none", "-monitor", "none", "-serial", "pty", "-kernel"])
+            .arg("-machine")
+            .args(machine)
+            .args(["-display", "none", "-monitor", "stdio", "-serial", "pty", "-kernel"])
             .arg(&firmware.path)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         end_with_parent(&mut command);
         let mut child = command.spawn().map_err(|error| failed(&error.to_string()))?;
+        let Some(monitor) = child.stdin.take() else { unreachable!("it was asked for") };
         let (tell, lines) = channel();
         // Which of the two the path is printed to has changed over QEMU's versions.
         read_lines(child.stdout.take(), tell.clone());
         read_lines(child.stderr.take(), tell);
-        let started = port(&lines).and_then(|path| {
+        let started = port(&lines).map_err(|said| failed(&said)).and_then(|path| {
             let held = pty::hold(&path).map_err(BoardError::Pty)?;
             Ok((path, held))
         });
         match started {
-            Ok((path, held)) => Ok((Self { child, _held: held }, path)),
+            Ok((path, held)) => Ok((Self { child, monitor: Arc::new(Mutex::new(monitor)), _held: held }, path)),
             Err(error) => {
                 end(&mut child);
                 Err(error)
             }
         }
+    }
+
+    /// What resets it.
+    pub(super) fn reset_button(&self) -> ResetButton {
+        ResetButton(Wiring::Monitor(Arc::clone(&self.monitor)))
     }
 
     /// Whether it still runs.
@@ -112,7 +128,7 @@ fn read_lines(from: Option<impl Read + Send + 'static>, to: Sender<String>) {
 }
 
 /// Waits for "char device redirected to /dev/pts/N (label serial0)".
-fn port(lines: &Receiver<String>) -> Result<PathBuf, BoardError> {
+fn port(lines: &Receiver<String>) -> Result<PathBuf, String> {
     let end = Instant::now() + START;
     let mut said = String::new();
     loop {
@@ -124,12 +140,8 @@ fn port(lines: &Receiver<String>) -> Result<PathBuf, BoardError> {
                 said.push_str(&line);
                 said.push('\n');
             }
-            Err(RecvTimeoutError::Timeout) => return Err(failed("it did not say where its serial line is")),
-            Err(RecvTimeoutError::Disconnected) => return Err(failed(said.trim())),
+            Err(RecvTimeoutError::Timeout) => return Err("it did not say where its serial line is".to_owned()),
+            Err(RecvTimeoutError::Disconnected) => return Err(said.trim().to_owned()),
         }
     }
-}
-
-fn failed(said: &str) -> BoardError {
-    BoardError::Emulator { program: PROGRAM, said: said.to_owned() }
 }

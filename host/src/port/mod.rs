@@ -20,6 +20,8 @@ pub mod wire;
 #[cfg(unix)]
 mod emulator;
 #[cfg(unix)]
+pub mod faulty_port;
+#[cfg(unix)]
 mod in_process;
 #[cfg(unix)]
 mod pty;

@@ -265,7 +265,11 @@ impl Client {
             return Err(PortError::OddHello { port: self.port.clone(), what });
         }
         let upload = upload_tag(&sha256);
-        let runs = if trust { plan(pack, &terms, &self.survey(upload, &terms, len)?) } else { vec![terms.offset..len] };
+        let runs = if trust {
+            plan(pack, &terms, &self.survey(upload, &terms, len)?)
+        } else {
+            std::iter::once(terms.offset..len).collect()
+        };
         let missing: u64 = runs.iter().map(|run| u64::from(run.end - run.start)).sum();
         sent.kept = sent.kept.max(u64::from(len) - missing);
         self.transfer(Course::new(pack, upload, terms, runs), sent, progress)?;
@@ -367,21 +371,23 @@ mod tests {
         Terms { offset, chunk: 4096, granule: 8, window: 9000, unit, sector }
     }
 
-    fn sums(there: &[u8], unit: usize) -> Vec<u32> {
-        there.chunks(unit).map(checksum).collect()
+    /// What is planned for a board that has `there`, in units of 64 bytes.
+    fn missing(pack: &[u8], terms: &Terms, there: &[u8]) -> Vec<(u32, u32)> {
+        let sums: Vec<u32> = there.chunks(64).map(checksum).collect();
+        plan(pack, terms, &sums).into_iter().map(|run| (run.start, run.end)).collect()
     }
 
     #[test]
     fn what_is_there_is_not_sent() {
         let pack: Vec<u8> = (0..1000).map(|i| (i / 3) as u8).collect();
         let mut there = pack.clone();
-        assert!(plan(&pack, &terms(0, 64, 64), &sums(&there, 64)).is_empty());
+        assert_eq!(missing(&pack, &terms(0, 64, 64), &there), []);
         there[70] ^= 1;
         there[130] ^= 1;
         there[999] ^= 1;
-        assert_eq!(plan(&pack, &terms(0, 64, 64), &sums(&there, 64)), [64..192, 960..1000]);
-        assert_eq!(plan(&pack, &terms(0, 64, 64), &sums(&[0xFF; 1000], 64)), [0..1000]);
-        assert_eq!(plan(&pack, &terms(0, 64, 64), &[]), [0..1000], "a board that tells nothing gets all");
+        assert_eq!(missing(&pack, &terms(0, 64, 64), &there), [(64, 192), (960, 1000)]);
+        assert_eq!(missing(&pack, &terms(0, 64, 64), &[0xFF; 1000]), [(0, 1000)]);
+        assert_eq!(missing(&pack, &terms(0, 64, 64), &[]), [(0, 1000)], "a board that tells nothing gets all");
     }
 
     #[test]
@@ -391,17 +397,17 @@ mod tests {
         there[..300].copy_from_slice(&pack[..300]);
         let large = terms(0, 64, 512);
         // 300 is inside a unit which is neither the pack's nor empty: from the sector's begin.
-        assert_eq!(plan(&pack, &large, &sums(&there, 64)), [0..1000]);
+        assert_eq!(missing(&pack, &large, &there), [(0, 1000)]);
         there[256..300].fill(0xFF);
-        assert_eq!(plan(&pack, &large, &sums(&there, 64)), [256..1000]);
+        assert_eq!(missing(&pack, &large, &there), [(256, 1000)]);
         there[900] = 0;
-        assert_eq!(plan(&pack, &large, &sums(&there, 64)), [256..1000]);
+        assert_eq!(missing(&pack, &large, &there), [(256, 1000)]);
         there[500] = 0;
-        assert_eq!(plan(&pack, &large, &sums(&there, 64)), [0..1000]);
+        assert_eq!(missing(&pack, &large, &there), [(0, 1000)]);
         // A board that was not reset knows better.
-        assert_eq!(plan(&pack, &terms(304, 64, 512), &sums(&there, 64)), [304..1000]);
+        assert_eq!(missing(&pack, &terms(304, 64, 512), &there), [(304, 1000)]);
         there[512..].copy_from_slice(&pack[512..]);
-        assert_eq!(plan(&pack, &terms(304, 64, 512), &sums(&there, 64)), [304..512]);
+        assert_eq!(missing(&pack, &terms(304, 64, 512), &there), [(304, 512)]);
     }
 
     #[test]
