@@ -132,6 +132,8 @@ fn row_of(pack: &[u8], sample: &Sample<'_>, y: usize) -> [u8; ROW] {
     row
 }
 
+const IDENTITY: Identity = Identity { board: "test", firmware: "0" };
+
 struct Bench {
     wires: Loop,
     device: Device<'static, Loop, Flash, NoClock, Simple>,
@@ -150,7 +152,6 @@ enum Told {
 
 impl Bench {
     fn new(flash: Flash) -> Self {
-        let wires = Loop::default();
         let buffers = Buffers {
             receive: vec![0; 256].leak(),
             send: vec![0; 256].leak(),
@@ -158,9 +159,22 @@ impl Bench {
             workspace: vec![0; 100].leak(),
             window: 1024,
         };
-        let identity = Identity { board: "test", firmware: "0" };
-        let device = Device::new(identity, wires.clone(), flash, NoClock, Simple, buffers);
+        let wires = Loop::default();
+        let device = Device::new(IDENTITY, wires.clone(), flash, NoClock, Simple, buffers);
         Self { wires, device, reader: FrameReader::new(vec![0; 512]), next_id: 1 }
+    }
+
+    /// The same board with this flash.
+    fn with_flash(self, flash: Flash) -> Self {
+        let (serial, _, clock, buffers) = self.device.into_parts();
+        let device = Device::new(IDENTITY, serial, flash, clock, Simple, buffers);
+        Self { device, ..self }
+    }
+
+    fn reset(self) -> Self {
+        let (serial, flash, clock, buffers) = self.device.into_parts();
+        let device = Device::new(IDENTITY, serial, flash, clock, Simple, buffers);
+        Self { device, ..self }
     }
 
     fn empty() -> Self {
@@ -323,7 +337,7 @@ fn a_pack_is_uploaded_and_makes_images_also_after_a_restart() {
     assert_eq!(bench.refused(sample(LatentSource::Seed(1))), DeviceError::NoModel);
     bench.upload(&bytes);
     bench.assert_serves(&bytes);
-    let mut bench = Bench::new(bench.device.into_parts().1);
+    let mut bench = bench.reset();
     bench.assert_serves(&bytes);
 }
 
@@ -411,7 +425,7 @@ fn an_upload_abandoned_at_any_chunk_leaves_the_old_model() {
         let ready = Answer::Ready { offset, chunk: 192, granule: 4, window: 1024, unit: 64, sector: 64 };
         assert_eq!(bench.begin(&new), Told::Plain(ready));
         // Or the power goes: the old model is there, and the new one can be sent.
-        let mut bench = Bench::new(bench.device.into_parts().1);
+        let mut bench = bench.reset();
         bench.assert_serves(&old);
         bench.upload(&new);
         bench.assert_serves(&new);
@@ -426,7 +440,7 @@ fn a_survey_tells_what_a_reset_has_left() {
     assert_eq!(bench.refused(Ask::UploadSurvey { upload, from: 0 }), DeviceError::NoUpload);
     bench.begin(&new);
     bench.upload_part(sha(&new), &new[..384], 0);
-    let mut bench = Bench::new(bench.device.into_parts().1);
+    let mut bench = bench.reset();
     assert!(matches!(bench.begin(&new), Told::Plain(Answer::Ready { offset: 0, .. })));
     assert_eq!(bench.refused(Ask::UploadSurvey { upload: !upload, from: 0 }), DeviceError::NoUpload);
     assert_eq!(bench.refused(Ask::UploadSurvey { upload, from: 5 }), DeviceError::WrongLength { granule: 4 });
@@ -645,7 +659,7 @@ fn any_order_of_any_requests_leaves_a_working_device() {
             }
         }
         if random(50) == 0 {
-            bench = Bench::new(bench.device.into_parts().1);
+            bench = bench.reset();
         }
         if step % 16 == 0 {
             assert_eq!(bench.model(), Some(loaded));
@@ -653,4 +667,134 @@ fn any_order_of_any_requests_leaves_a_working_device() {
     }
     let serving = packs.iter().find(|bytes| sha(bytes) == loaded).expect("one of the two").clone();
     bench.assert_serves(&serving);
+}
+
+/// What a device is meant to be, in as few words as there are for it.
+#[derive(Clone, Copy)]
+struct Meant {
+    /// Which of the packs is loaded.
+    loaded: Option<usize>,
+    /// Which is on its way, how much of it is there, and whether its run is announced.
+    upload: Option<(usize, u32, bool)>,
+}
+
+/// The alphabet of the check below.
+#[derive(Clone, Copy, Debug)]
+enum Word {
+    Begin(usize),
+    Run,
+    Chunk(u32),
+    Commit,
+    Erase,
+    Reset,
+}
+
+const WORDS: [Word; 8] = [
+    Word::Begin(0),
+    Word::Begin(1),
+    Word::Run,
+    Word::Chunk(0),
+    Word::Chunk(64),
+    Word::Commit,
+    Word::Erase,
+    Word::Reset,
+];
+const LEN: u32 = 100;
+
+impl Meant {
+    /// What follows, and what is answered. Run, chunk and commit are those of pack 1.
+    fn after(mut self, word: Word, packs: &[Vec<u8>; 2]) -> (Self, Option<Answer<'static>>) {
+        let error = |error| Some(Answer::Error(error));
+        let answer = match word {
+            Word::Begin(which) if self.loaded == Some(which) => Some(Answer::Committed { sha256: sha(&packs[which]) }),
+            Word::Begin(which) => {
+                let known = self.upload.filter(|upload| upload.0 == which);
+                let upload = known.unwrap_or((which, 0, false));
+                self.upload = Some(upload);
+                Some(Answer::Ready { offset: upload.1, chunk: 192, granule: 4, window: 1024, unit: 64, sector: 64 })
+            }
+            Word::Reset => {
+                self.upload = None;
+                None
+            }
+            Word::Erase => {
+                self = Self { loaded: None, upload: None };
+                Some(Answer::Erased)
+            }
+            Word::Commit => match self.upload {
+                Some((1, LEN, _)) => {
+                    self = Self { loaded: Some(1), upload: None };
+                    Some(Answer::Committed { sha256: sha(&packs[1]) })
+                }
+                Some((1, received, _)) => error(DeviceError::Incomplete { received, len: LEN }),
+                _ if self.loaded == Some(1) => Some(Answer::Committed { sha256: sha(&packs[1]) }),
+                _ => error(DeviceError::NoUpload),
+            },
+            Word::Run | Word::Chunk(_) => match (&mut self.upload, word) {
+                (Some((1, received, announced)), Word::Run) => {
+                    *announced = true;
+                    Some(Answer::Ack { offset: *received })
+                }
+                (Some((1, received, announced)), Word::Chunk(offset)) => {
+                    let end = if offset == 0 { 64 } else { LEN };
+                    if *received == offset && *announced {
+                        *received = end;
+                    }
+                    match *received >= end {
+                        true => Some(Answer::Ack { offset: *received }),
+                        false => error(DeviceError::WrongOffset { expected: *received }),
+                    }
+                }
+                _ => error(DeviceError::NoUpload),
+            },
+        };
+        (self, answer)
+    }
+}
+
+#[test]
+fn every_sequence_of_six_messages_is_answered_as_it_is_meant() {
+    let packs = [pack(0, 1, 130), pack(0, 2, LEN as usize)];
+    let sha256 = sha(&packs[1]);
+    let upload = upload_tag(&sha256);
+    let frames = WORDS.map(|word| {
+        let ask = match word {
+            Word::Begin(which) => Ask::UploadBegin { len: packs[which].len() as u32, sha256: sha(&packs[which]) },
+            Word::Run => Ask::UploadRun { upload, after: 0, offset: 0, end: LEN },
+            Word::Chunk(0) => Ask::UploadChunk { upload, offset: 0, data: &packs[1][..64] },
+            Word::Chunk(offset) => Ask::UploadChunk { upload, offset, data: &packs[1][64..] },
+            Word::Commit => Ask::UploadCommit { sha256 },
+            Word::Erase | Word::Reset => Ask::Erase,
+        };
+        Bench::frame(9, ask)
+    });
+    let start = Bench::with_model(&packs[0]).device.into_parts().1.release();
+    let mut bench = Bench::empty();
+    let mut ended = [0; 3];
+    for sequence in 0..WORDS.len().pow(6) {
+        bench = bench.with_flash(Flash::new(start.clone()));
+        let mut meant = Meant { loaded: Some(0), upload: None };
+        let words = (0..6).map(|place| sequence / WORDS.len().pow(place) % WORDS.len());
+        let said = || words.clone().map(|word| WORDS[word]).collect::<Vec<_>>();
+        for word in words.clone() {
+            let answer;
+            (meant, answer) = meant.after(WORDS[word], &packs);
+            match answer {
+                None => bench = bench.reset(),
+                Some(answer) => assert_eq!(bench.deliver(&frames[word]), [(9, Told::Plain(answer))], "{:?}", said()),
+            }
+            assert_eq!(bench.device.loaded(), meant.loaded.map(|which| sha(&packs[which])), "{:?}", said());
+        }
+        bench = bench.reset();
+        assert_eq!(bench.device.loaded(), meant.loaded.map(|which| sha(&packs[which])), "{:?}, reset", said());
+        ended[meant.loaded.map_or(2, |which| which)] += 1;
+        // The model is whole: every image would be; one in a while is made.
+        if sequence % 1000 == 0 {
+            match meant.loaded {
+                Some(which) => bench.assert_serves(&packs[which]),
+                None => assert_eq!(bench.model(), None),
+            }
+        }
+    }
+    assert!(ended.iter().all(|&count| count >= 34), "{ended:?}");
 }

@@ -11,7 +11,7 @@ use nickeldime_core::link::{
 use sha2::{Digest, Sha256};
 
 use super::error::PortError;
-use super::info::{BoardInfo, hex};
+use super::info::{BoardInfo, hex, shown};
 use super::rows::{Rows, Taken};
 use super::wire::{SerialWire, Wire};
 
@@ -41,8 +41,20 @@ struct Patience {
     limit: Duration,
 }
 
+/// What has come over the line since the last hello.
+#[derive(Default)]
+struct Heard {
+    bytes: u64,
+    frames: u64,
+    /// How it began.
+    first: Vec<u8>,
+}
+
+/// So much is kept of how it began.
+const FIRST: usize = 40;
+
 /// What a reply meant to the one who waits for it.
-enum Heard<T> {
+enum Meant<T> {
     /// That was it.
     End(T),
     /// A whole part of it: the wait for the next begins anew.
@@ -71,8 +83,7 @@ pub struct Client {
     reader: FrameReader<Vec<u8>>,
     inbox: Vec<u8>,
     next_id: u32,
-    heard_bytes: u64,
-    heard_frames: u64,
+    heard: Heard,
     board: BoardInfo,
 }
 
@@ -104,8 +115,7 @@ impl Client {
             reader: FrameReader::new(vec![0; 8192]),
             inbox: Vec::new(),
             next_id: first_id(),
-            heard_bytes: 0,
-            heard_frames: 0,
+            heard: Heard::default(),
             board: BoardInfo::default(),
         };
         client.board = client.hello(limit)?;
@@ -123,8 +133,8 @@ impl Client {
     /// When it does not answer.
     pub fn status(&mut self) -> Result<Status, PortError> {
         self.ask(Ask::Status, QUICK, "status", |answer| match answer {
-            Answer::Status(status) => Heard::End(status),
-            _ => Heard::Other,
+            Answer::Status(status) => Meant::End(status),
+            _ => Meant::Other,
         })
     }
 
@@ -134,8 +144,8 @@ impl Client {
     /// When it does not answer.
     pub fn cancel(&mut self) -> Result<u16, PortError> {
         self.ask(Ask::Cancel, ROW, "cancel", |answer| match answer {
-            Answer::Cancelled { rows } => Heard::End(rows),
-            _ => Heard::Other,
+            Answer::Cancelled { rows } => Meant::End(rows),
+            _ => Meant::Other,
         })
     }
 
@@ -148,8 +158,8 @@ impl Client {
         let limit = Duration::from_secs(20 + u64::from(self.board.storage) / 20_000);
         let patience = Patience { first: Duration::from_secs(3), limit };
         self.ask(Ask::Erase, patience, "erasing", |answer| match answer {
-            Answer::Erased => Heard::End(()),
-            _ => Heard::Other,
+            Answer::Erased => Meant::End(()),
+            _ => Meant::Other,
         })?;
         self.board = self.hello(HELLO)?;
         Ok(())
@@ -214,13 +224,13 @@ impl Client {
         let mut rows = Rows::new(resolution);
         let done = self.ask(ask, ROW, "making an image", |answer| match answer {
             Answer::Row { y, x, rgb } => match rows.take(usize::from(y), usize::from(x), rgb) {
-                Taken::Piece => Heard::Other,
-                Taken::Row(whole) if row(usize::from(y), whole).is_break() => Heard::End(Err(Some(PortError::Stopped))),
-                Taken::Row(_) => Heard::More,
-                Taken::Gap => Heard::End(Err(None)),
+                Taken::Piece => Meant::Other,
+                Taken::Row(whole) if row(usize::from(y), whole).is_break() => Meant::End(Err(Some(PortError::Stopped))),
+                Taken::Row(_) => Meant::More,
+                Taken::Gap => Meant::End(Err(None)),
             },
-            Answer::Done { sha256, .. } => Heard::End(Ok(sha256)),
-            _ => Heard::Other,
+            Answer::Done { sha256, .. } => Meant::End(Ok(sha256)),
+            _ => Meant::Other,
         })?;
         let sha256 = match done {
             Ok(sha256) => sha256,
@@ -236,7 +246,8 @@ impl Client {
     fn hello(&mut self, limit: Duration) -> Result<BoardInfo, PortError> {
         let end = self.wire.now() + limit;
         let id = self.new_id();
-        let (bytes, frames) = (self.heard_bytes, self.heard_frames);
+        self.heard = Heard::default();
+        let mut echo = false;
         loop {
             // The zero ends whatever half a frame an earlier program left.
             self.tell(&[0])?;
@@ -244,8 +255,13 @@ impl Client {
             let again = (self.wire.now() + HELLO_AGAIN).min(end);
             while let Some(payload) = self.frame(again)? {
                 // These three fields are first in every version, whatever the rest of the hello has become.
-                let Ok(((1, from, 0, device), _)) = postcard::take_from_bytes::<(u8, u32, u8, u16)>(payload) else {
-                    continue;
+                let (from, device) = match postcard::take_from_bytes::<(u8, u32, u8, u16)>(payload) {
+                    Ok(((1, from, 0, device), _)) => (from, device),
+                    Ok(((0, from, ..), _)) => {
+                        echo |= from == id;
+                        continue;
+                    }
+                    _ => continue,
                 };
                 if from != id {
                     continue;
@@ -270,12 +286,13 @@ impl Client {
             }
             if self.wire.now() >= end {
                 let port = self.port.clone();
-                let bytes = self.heard_bytes - bytes;
-                let ours = self.heard_frames > frames;
-                return Err(if bytes > 0 && !ours {
-                    PortError::NotOurs { port, bytes }
-                } else {
-                    PortError::Silent { port }
+                let Heard { bytes, frames, first } = &self.heard;
+                return Err(match (echo, *bytes, *frames) {
+                    (true, ..) => PortError::Echo { port },
+                    (_, bytes @ 1.., 0) => {
+                        PortError::NotOurs { port, bytes, said: shown(&String::from_utf8_lossy(first)) }
+                    }
+                    _ => PortError::Silent { port },
                 });
             }
         }
@@ -287,7 +304,7 @@ impl Client {
         ask: Ask<'_>,
         patience: Patience,
         during: &'static str,
-        mut hear: impl FnMut(Answer<'_>) -> Heard<T>,
+        mut hear: impl FnMut(Answer<'_>) -> Meant<T>,
     ) -> Result<T, PortError> {
         let id = self.new_id();
         let mut wait = patience.first;
@@ -305,13 +322,13 @@ impl Client {
                     return Err(PortError::Refused(error));
                 }
                 match hear(answer) {
-                    Heard::End(result) => return Ok(result),
-                    Heard::More => {
+                    Meant::End(result) => return Ok(result),
+                    Meant::More => {
                         wait = patience.first;
                         let now = self.wire.now();
                         (end, last) = (now + wait, now + patience.limit);
                     }
-                    Heard::Other => {}
+                    Meant::Other => {}
                 }
             }
         }
@@ -333,7 +350,9 @@ impl Client {
                 if n == 0 {
                     continue;
                 }
-                self.heard_bytes += n as u64;
+                self.heard.bytes += n as u64;
+                let room = FIRST.saturating_sub(self.heard.first.len());
+                self.heard.first.extend_from_slice(&buf[..n.min(room)]);
                 self.inbox.extend_from_slice(&buf[..n]);
             }
             let mut taken = 0;
@@ -346,7 +365,7 @@ impl Client {
             }
             self.inbox.drain(..taken);
         }
-        self.heard_frames += 1;
+        self.heard.frames += 1;
         Ok(Some(self.reader.payload()))
     }
 

@@ -96,7 +96,7 @@ impl From<Model<'_>> for ModelInfo {
 }
 
 /// Text from the line, fit for a terminal: what would move its cursor or turn its lines around is replaced.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let acts = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };

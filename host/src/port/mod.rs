@@ -11,6 +11,7 @@ pub mod client;
 pub mod error;
 pub mod faults;
 pub mod firmware;
+pub mod holder;
 pub mod images;
 pub mod info;
 mod rows;

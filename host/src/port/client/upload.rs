@@ -8,7 +8,7 @@ use nickeldime_core::link::{Answer, Ask, DeviceError, Packet, Reply, Sha256Hash,
 use sha2::{Digest, Sha256};
 
 use super::super::error::PortError;
-use super::{Client, HELLO, Heard, Patience, QUICK};
+use super::{Client, HELLO, Meant, Patience, QUICK};
 
 /// An upload begins again so often without having come any further (the board was reset, say).
 const RESTARTS: u32 = 3;
@@ -251,10 +251,10 @@ impl Client {
     ) -> Result<(), PortError> {
         let begun = self.ask(Ask::UploadBegin { len, sha256 }, QUICK, "upload begin", |answer| match answer {
             Answer::Ready { offset, chunk, granule, window, unit, sector } => {
-                Heard::End(Some(Terms { offset, chunk, granule, window, unit, sector }))
+                Meant::End(Some(Terms { offset, chunk, granule, window, unit, sector }))
             }
-            Answer::Committed { .. } => Heard::End(None),
-            _ => Heard::Other,
+            Answer::Committed { .. } => Meant::End(None),
+            _ => Meant::Other,
         })?;
         let Some(terms) = begun else {
             sent.already_loaded = true;
@@ -277,8 +277,8 @@ impl Client {
         let limit = Duration::from_secs(20 + u64::from(len) / 25_000);
         let patience = Patience { first: Duration::from_secs(2), limit };
         self.ask(Ask::UploadCommit { sha256 }, patience, "verifying the pack", |answer| match answer {
-            Answer::Committed { .. } => Heard::End(()),
-            _ => Heard::Other,
+            Answer::Committed { .. } => Meant::End(()),
+            _ => Meant::Other,
         })
     }
 
@@ -290,9 +290,9 @@ impl Client {
             let from = sums.len() as u32 * terms.unit;
             let more = self.ask(Ask::UploadSurvey { upload, from }, QUICK, "survey", |answer| match answer {
                 Answer::Survey { from: of, sums } if of == from && sums.len() >= 4 => {
-                    Heard::End(sums.as_chunks().0.iter().map(|sum| u32::from_le_bytes(*sum)).collect::<Vec<_>>())
+                    Meant::End(sums.as_chunks().0.iter().map(|sum| u32::from_le_bytes(*sum)).collect::<Vec<_>>())
                 }
-                _ => Heard::Other,
+                _ => Meant::Other,
             })?;
             sums.extend(more);
         }
