@@ -138,16 +138,16 @@ pub fn prepare_scratch<A: AutodiffBackend>(
 }
 
 /// The networks before they are on a device.
-struct Players<A: AutodiffBackend> {
-    teacher: Option<Generator<A::InnerBackend>>,
-    student: GeneratorWeights,
-    student_critic: DiscriminatorWeights,
-    teacher_critic: Option<DiscriminatorWeights>,
-    kernels: Vec<Kernel<A>>,
+pub(crate) struct Players<A: AutodiffBackend> {
+    pub(crate) teacher: Option<Generator<A::InnerBackend>>,
+    pub(crate) student: GeneratorWeights,
+    pub(crate) student_critic: DiscriminatorWeights,
+    pub(crate) teacher_critic: Option<DiscriminatorWeights>,
+    pub(crate) kernels: Vec<Kernel<A>>,
 }
 
 impl<A: AutodiffBackend> Players<A> {
-    fn meet(self, settings: &Settings, device: &A::Device) -> Result<Trainer<A>, CompressError> {
+    pub(crate) fn meet(self, settings: &Settings, device: &A::Device) -> Result<Trainer<A>, CompressError> {
         let critic = |weights: DiscriminatorWeights| -> Result<_, LoadError> {
             let empty = Discriminator::new(&weights.arch, device);
             let adam = LazyAdam::new(settings.lr, Some(settings.r1_interval));
