@@ -262,7 +262,7 @@ fn programs_killed_in_the_middle_do_no_harm() {
         drop(send);
         let sent = json(&["send", text(path), "--port", &board.port]);
         if kind == BoardKind::roomy() && sent["already_loaded"] == false {
-            assert!(sent["resumed_at"].as_u64() > Some(0), "goes on where it was: {sent}");
+            assert!(sent["kept"].as_u64() > Some(0), "goes on where it was: {sent}");
         }
         for millis in [100, 300, 700] {
             let sample = Running::start(&["sample", "--port", &board.port, "--seed", "0..99"]);

@@ -85,7 +85,7 @@ impl Board for Pico2 {
         #[cfg(not(feature = "display"))]
         let screen = ();
         // SAFETY: the caller calls this once.
-        let (flash, buffers) = unsafe { (flash::PicoFlash::new(), MEMORY.take()) };
+        let (flash, buffers) = unsafe { (flash::PicoFlash::new(), MEMORY.take(&SIZES)) };
         // SAFETY: as above.
         let serial = unsafe { usb::Serial::start(bus) };
         Parts { serial, flash, clock: Micros(timer), screen, buffers }
