@@ -143,13 +143,8 @@ fn without_a_host_the_board_shows_one_image_after_another() {
     let (time, waiting) = (Rc::new(RefCell::new(0)), Rc::new(RefCell::new(Vec::new())));
     let [mut receive, mut send] = [vec![0; 1024], vec![0; 1024]];
     let [mut latents, mut workspace] = [vec![0; 64], vec![0; 1 << 16]];
-    let buffers = Buffers {
-        receive: &mut receive,
-        send: &mut send,
-        latents: &mut latents,
-        workspace: &mut workspace,
-        window: 0,
-    };
+    let buffers =
+        Buffers { receive: &mut receive, send: &mut send, latents: &mut latents, workspace: &mut workspace, window: 0 };
     let identity = Identity { board: "bench", firmware: "0" };
     let engine = Lamp::<Bench>::new(Canvas::new(recorder));
     let line = Line(Rc::clone(&waiting));

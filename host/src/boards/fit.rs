@@ -1,7 +1,7 @@
 //! Whether a model fits a board, how long its images will take there, and what would fit instead.
 
-use nickeldime_core::generator::Ram;
-use nickeldime_core::pack::PackError;
+use anyhow::bail;
+use nickeldime_core::pack::{Pack, PackError};
 use serde::Serialize;
 
 use super::estimate::Work;
@@ -28,8 +28,16 @@ pub struct Need {
 
 impl Need {
     /// Of a pack that is there.
-    pub fn of_pack(bytes: usize, ram: Ram, arch: &GeneratorArch) -> Self {
-        Self { flash: bytes, ram: ram.total(), work: Work::of(arch) }
+    pub fn of_pack(pack: &Pack<'_>) -> Self {
+        let header = pack.header();
+        let arch = GeneratorArch {
+            z_dim: pack.z_dim(),
+            w_dim: pack.w_dim(),
+            mapping_layers: header.mapping.len(),
+            channels: header.blocks.iter().map(|block| block.conv1.outputs.into()).collect(),
+            conv_clamp: None,
+        };
+        Self { flash: pack.bytes().len(), ram: pack.ram().total(), work: Work::of(&arch) }
     }
 
     /// Of an architecture, packed as `options` say.
@@ -37,8 +45,8 @@ impl Need {
     /// # Errors
     /// [`PackError`]: beyond what any pack can hold.
     pub fn of_arch(arch: &GeneratorArch, options: &PackOptions) -> Result<Self, PackError> {
-        let outline = Outline::of(arch, options)?;
-        Ok(Self::of_pack(outline.bytes, outline.ram, arch))
+        let Outline { bytes, ram } = Outline::of(arch, options)?;
+        Ok(Self { flash: bytes, ram: ram.total(), work: Work::of(arch) })
     }
 }
 
@@ -97,10 +105,8 @@ pub struct Instead {
 pub fn fit(board: &Board, need: &Need) -> Fit {
     let sizes = board.sizes;
     let sectors = |bytes: u64| bytes.next_multiple_of(sizes.sector.into());
-    let flash = Room {
-        needed: sectors(need.flash as u64),
-        available: u64::from(sizes.storage - RECORDS * sizes.sector),
-    };
+    let flash =
+        Room { needed: sectors(need.flash as u64), available: u64::from(sizes.storage - RECORDS * sizes.sector) };
     let ram = Room { needed: need.ram as u64, available: sizes.workspace.into() };
     let stack = Room { needed: STACK.into(), available: sizes.stack.into() };
     let instructions = board.core.instructions(&need.work);
@@ -161,6 +167,18 @@ pub fn instead(board: &Board, dense: &GeneratorArch, ratio: f64, options: &PackO
     Instead { ratio: ratio_that_fits, resolution: blocks.map(|blocks| 2 << blocks) }
 }
 
+/// Refuses an architecture that does not fit the board, with the numbers and what fits instead. `dense` is what the ratio
+/// is of.
+///
+/// # Errors
+/// That it does not fit.
+pub fn check(board: &Board, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> anyhow::Result<()> {
+    let fit = fit(board, &Need::of_arch(&dense.pruned(ratio)?, options)?);
+    let Some(problem) = fit.problem() else { return Ok(()) };
+    let name = board.name();
+    bail!("does not fit {name}: {problem}. {}", instead(board, dense, ratio, options).text(name))
+}
+
 impl Instead {
     /// In words.
     pub fn text(&self, board: &str) -> String {
@@ -205,4 +223,57 @@ impl Fit {
 
 fn percent(Room { needed, available }: Room) -> f64 {
     100.0 * needed as f64 / available.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boards::QEMU_M4;
+
+    fn board(name: &str) -> Board {
+        Board::find(name).unwrap()
+    }
+
+    #[test]
+    fn what_is_said_to_fit_instead_fits_and_nothing_larger() {
+        let dense = GeneratorArch::preset("paper256").unwrap();
+        let options = PackOptions::default();
+        for name in ["pico2", "nucleo-h743", "stm32f405"] {
+            let board = board(name);
+            let said = instead(&board, &dense, 0.5, &options);
+            let fits_at = |ratio: f64| check(&board, &dense, ratio, &options).is_ok();
+            if let Some(ratio) = said.ratio {
+                assert!(fits_at(ratio) && !fits_at(ratio - 0.01), "{name}: {ratio}");
+            } else {
+                assert!(!fits_at(0.99), "{name}");
+            }
+            let cut = |size: usize| {
+                let blocks = size.ilog2() as usize - 1;
+                let arch = GeneratorArch { channels: dense.channels[..blocks].to_vec(), ..dense.clone() };
+                check(&board, &arch, 0.5, &options).is_ok()
+            };
+            if let Some(size) = said.resolution {
+                assert!(cut(size) && !cut(2 * size), "{name}: {size}");
+            } else {
+                assert!(!cut(8), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_the_numbers_and_the_way_out() {
+        let dense = GeneratorArch::preset("paper256").unwrap();
+        let options = PackOptions::default();
+        let said = check(&board("pico2"), &dense, 0.3, &options).unwrap_err().to_string();
+        assert!(said.contains("bytes of flash needed, 3923968 there"), "{said}");
+        assert!(said.contains("--ratio 0."), "{said}");
+        assert!(check(&QEMU_M4, &dense, 0.9, &options).is_ok());
+    }
+
+    #[test]
+    fn every_stack_is_as_deep_as_promised() {
+        for board in super::super::BOARDS {
+            assert!(board.sizes.stack >= STACK, "{}", board.name());
+        }
+    }
 }

@@ -5,15 +5,18 @@
 pub mod build;
 pub mod elf;
 mod error;
+pub mod estimate;
+pub mod fit;
 pub mod flash;
 pub mod uf2;
 
 use nickeldime_firmware::sizes::{self, Sizes};
 
 pub use error::BoardError;
+use estimate::Core;
 
 /// A board that there is firmware for: its name is also the firmware's cargo feature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Board {
     /// Its name, and what it has room for.
     pub sizes: Sizes,
@@ -21,6 +24,8 @@ pub struct Board {
     pub description: &'static str,
     /// The compiler's target.
     pub target: &'static str,
+    /// Its core.
+    pub core: Core,
     /// The emulator that runs it.
     pub emulator: Option<Emulator>,
     /// How firmware gets onto it.
@@ -69,6 +74,7 @@ pub const BOARDS: [Board; 6] = [
         sizes: sizes::PICO2,
         description: "Raspberry Pi Pico 2 (RP2350, Cortex-M33): USB",
         target: "thumbv8m.main-none-eabihf",
+        core: estimate::CORTEX_M33,
         emulator: None,
         load: Load::Uf2 { family: uf2::RP2350_ARM, id: "RP2350" },
     },
@@ -76,6 +82,7 @@ pub const BOARDS: [Board; 6] = [
         sizes: sizes::NUCLEO_H743,
         description: "ST Nucleo-H743ZI2 (STM32H743, Cortex-M7): UART through the ST-Link",
         target: "thumbv7em-none-eabihf",
+        core: estimate::CORTEX_M7,
         emulator: None,
         load: Load::Probe { chip: "STM32H743ZITx", id_at: 0x5C00_1000, id: 0x450 },
     },
@@ -83,6 +90,7 @@ pub const BOARDS: [Board; 6] = [
         sizes: sizes::STM32F405,
         description: "any board with an STM32F405 (Cortex-M4F): UART; emulated by QEMU's netduinoplus2, with packs in RAM",
         target: "thumbv7em-none-eabihf",
+        core: estimate::CORTEX_M4,
         emulator: Some(Emulator { program: ARM, machine: &["netduinoplus2"], features: &["emulated"] }),
         load: Load::Probe { chip: "STM32F405RGTx", id_at: 0xE004_2000, id: 0x413 },
     },
@@ -91,6 +99,7 @@ pub const BOARDS: [Board; 6] = [
         sizes: sizes::QEMU_RV32,
         description: "emulated RISC-V (QEMU virt, RV32IMAC)",
         target: "riscv32imac-unknown-none-elf",
+        core: estimate::RV32,
         emulator: Some(Emulator { program: "qemu-system-riscv32", machine: &["virt", "-bios", "none"], features: &[] }),
         load: Load::Emulator,
     },
@@ -98,6 +107,7 @@ pub const BOARDS: [Board; 6] = [
         sizes: sizes::QEMU_M0,
         description: "emulated Cortex-M0 with 64 kB of RAM (QEMU lm3s6965evb)",
         target: "thumbv6m-none-eabi",
+        core: estimate::CORTEX_M0,
         emulator: Some(Emulator { program: ARM, machine: &["lm3s6965evb", "-cpu", "cortex-m0"], features: &[] }),
         load: Load::Emulator,
     },
@@ -108,6 +118,7 @@ pub const QEMU_M4: Board = Board {
     sizes: sizes::QEMU_M4,
     description: "emulated Cortex-M4 (QEMU mps2-an386)",
     target: "thumbv7em-none-eabihf",
+    core: estimate::CORTEX_M4,
     emulator: Some(Emulator { program: ARM, machine: &["mps2-an386"], features: &[] }),
     load: Load::Emulator,
 };

@@ -13,7 +13,7 @@ use super::{emulator, in_process};
 use crate::boards::{self, BOARDS, BoardError, build};
 
 /// Which board to start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum BoardKind {
     /// The firmware on an emulated board.
     Emulated(boards::Board),
