@@ -65,6 +65,8 @@ pub struct Identity {
     pub board: &'static str,
     /// The firmware's version.
     pub firmware: &'static str,
+    /// Why it started anew without having been asked to, at most 64 bytes; nothing after an ordinary start.
+    pub restart: Option<&'static str>,
 }
 
 /// The RAM that a board gives to its device.
@@ -384,6 +386,7 @@ where
             window: self.window(),
             latents: latents(self.latents.len(), self.line.receive_room()),
             tick_hz: C::HZ,
+            restart: self.identity.restart,
             model,
         };
         self.line.send(id, Answer::Hello(hello));

@@ -12,6 +12,7 @@
 pub mod board;
 pub mod lamp;
 pub mod memory;
+pub mod note;
 pub mod register;
 pub mod ring;
 pub mod screen;

@@ -8,6 +8,7 @@ mod run {
     use nickeldime_firmware::Board;
     use nickeldime_firmware::board::{self, Here};
     use nickeldime_firmware::lamp::Lamp;
+    use nickeldime_firmware::note;
     use nickeldime_firmware::screen::Screen;
     use nickeldime_firmware::standalone::Standalone;
 
@@ -15,7 +16,12 @@ mod run {
     fn main() -> ! {
         // SAFETY: `main` runs once, before anything else, and calls this once.
         let parts = unsafe { Here::take() };
-        let identity = Identity { board: Here::SIZES.name, firmware: env!("CARGO_PKG_VERSION") };
+        // SAFETY: as above; interrupts have nothing to do with it.
+        let note = unsafe { note::take() };
+        #[cfg(feature = "panic-once")]
+        assert!(note.is_some());
+        let restart = note.or_else(|| Here::starved().then_some("its watchdog"));
+        let identity = Identity { board: Here::SIZES.name, firmware: env!("CARGO_PKG_VERSION"), restart };
         let engine = Lamp::<Here>::new(parts.screen);
         let mut device = Device::new(identity, parts.serial, parts.flash, parts.clock, engine, parts.buffers);
         let mut alone = Standalone::default();
@@ -29,9 +35,12 @@ mod run {
         }
     }
 
-    /// There is nobody to format a message for, and the text would be larger than the rest: start anew.
+    /// There is nobody to format a message for, and the text would be larger than the rest: notes where it was, for the
+    /// next hello, and starts anew.
     #[panic_handler]
     fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+        // SAFETY: whatever ran has ended here.
+        unsafe { note::keep() };
         Here::restart()
     }
 }

@@ -145,7 +145,7 @@ fn without_a_host_the_board_shows_one_image_after_another() {
     let [mut latents, mut workspace] = [vec![0; 64], vec![0; 1 << 16]];
     let buffers =
         Buffers { receive: &mut receive, send: &mut send, latents: &mut latents, workspace: &mut workspace, window: 0 };
-    let identity = Identity { board: "bench", firmware: "0" };
+    let identity = Identity { board: "bench", firmware: "0", restart: None };
     let engine = Lamp::<Bench>::new(Canvas::new(recorder));
     let line = Line(Rc::clone(&waiting));
     let mut device = Device::new(identity, line, storage.release(), Hands(Rc::clone(&time)), engine, buffers);

@@ -73,6 +73,11 @@ pub trait Board: Sized {
     /// Keeps its watchdog quiet for another while.
     fn feed() {}
 
+    /// Whether its watchdog has ended the run before this one.
+    fn starved() -> bool {
+        false
+    }
+
     /// Starts it anew.
     fn restart() -> !;
 }

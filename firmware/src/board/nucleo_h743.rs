@@ -95,6 +95,14 @@ impl Board for NucleoH743 {
         unsafe { (*pac::IWDG::PTR).kr.write(|w| w.key().reset()) };
     }
 
+    fn starved() -> bool {
+        // SAFETY: this register tells why the chip was reset, and is told to forget it.
+        let reasons = unsafe { &(*pac::RCC::PTR).rsr };
+        let starved = reasons.read().iwdg1rstf().bit_is_set();
+        reasons.modify(|_, w| w.rmvf().set_bit());
+        starved
+    }
+
     fn restart() -> ! {
         SCB::sys_reset()
     }

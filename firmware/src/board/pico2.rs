@@ -115,7 +115,21 @@ impl Board for Pico2 {
         });
     }
 
+    fn starved() -> bool {
+        // The boot ROM restarts by the watchdog too, and so does a panic: only a run that was not ended by either has left
+        // its mark. Power-on clears it.
+        const RUNS: u32 = 0x4E44_5255;
+        // SAFETY: this register is the program's own, and keeps its value over a restart.
+        let mark = unsafe { (*pac::WATCHDOG::PTR).scratch0() };
+        let starved = mark.read().bits() == RUNS;
+        // SAFETY: as above.
+        mark.write(|w| unsafe { w.bits(RUNS) });
+        starved
+    }
+
     fn restart() -> ! {
+        // SAFETY: as in `starved`.
+        unsafe { (*pac::WATCHDOG::PTR).scratch0().write(|w| w.bits(0)) };
         hal::reboot::reboot(RebootKind::Normal, RebootArch::Normal)
     }
 }

@@ -87,6 +87,15 @@ impl Board for Stm32f405 {
         WATCHDOG.write(0, FEED);
     }
 
+    fn starved() -> bool {
+        const CSR: usize = 0x74;
+        const BY_WATCHDOG: u32 = 1 << 29;
+        const FORGET: u32 = 1 << 24;
+        let starved = RCC.read(CSR) & BY_WATCHDOG != 0;
+        RCC.modify(CSR, FORGET, FORGET);
+        starved
+    }
+
     fn restart() -> ! {
         SCB::sys_reset()
     }
