@@ -25,13 +25,15 @@ if [ ${#need[@]} -gt 0 ]; then
     }
 fi
 rustup component add rustfmt clippy
-rustup target add thumbv7em-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf
+rustup target add thumbv7em-none-eabihf thumbv8m.main-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf
 
 # Board, or features of one, and target.
 boards=(
     "qemu-m0 thumbv6m-none-eabi"
     "qemu-m4 thumbv7em-none-eabihf"
     "qemu-rv32 riscv32imac-unknown-none-elf"
+    "pico2 thumbv8m.main-none-eabihf"
+    "nucleo-h743 thumbv7em-none-eabihf"
     "stm32f405 thumbv7em-none-eabihf"
     "stm32f405,emulated thumbv7em-none-eabihf"
 )

@@ -15,7 +15,7 @@ pub mod memory;
 pub mod register;
 pub mod ring;
 pub mod sizes;
-#[cfg(all(target_arch = "arm", feature = "stm32f405"))]
+#[cfg(all(target_arch = "arm", any(feature = "stm32f405", feature = "nucleo-h743")))]
 mod systick;
 
 pub use board::{Board, Parts};

@@ -53,6 +53,12 @@ impl<const N: usize> Ring<N> {
         Some(byte)
     }
 
+    /// How many bytes the writer could add.
+    pub fn room(&self) -> usize {
+        let (read, written) = (self.read.load(Ordering::Acquire), self.written.load(Ordering::Relaxed));
+        (read + N - written - 1) % N
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.read.load(Ordering::Relaxed) == self.written.load(Ordering::Acquire)
@@ -69,8 +75,9 @@ mod tests {
         // SAFETY: one thread is the only writer and the only reader.
         unsafe {
             for round in 0..9 {
-                assert!(ring.is_empty() && ring.pop().is_none());
+                assert!(ring.is_empty() && ring.pop().is_none() && ring.room() == 3);
                 assert_eq!([0, 1, 2, 3].map(|i| ring.push(round + i)), [true, true, true, false]);
+                assert_eq!(ring.room(), 0);
                 assert_eq!([(); 4].map(|()| ring.pop()), [Some(round), Some(round + 1), Some(round + 2), None]);
             }
         }

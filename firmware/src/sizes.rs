@@ -83,5 +83,33 @@ pub const STM32F405: Sizes = Sizes {
     clock_hz: 168_000_000,
 };
 
-/// All boards.
-pub const ALL: [Sizes; 4] = [QEMU_M0, QEMU_M4, QEMU_RV32, STM32F405];
+/// A Raspberry Pi Pico 2: 4 MB of flash, of which the firmware has the first 256 kB; 512 kB of RAM in one piece.
+pub const PICO2: Sizes = Sizes {
+    name: "pico2",
+    program: 256 << 10,
+    storage: (4 << 20) - (256 << 10),
+    sector: 4096,
+    ram: 512 << 10,
+    workspace: 432 << 10,
+    stack: 32 << 10,
+    receive: CHUNK_4K,
+    send: ROW_1024,
+    latents: 2048,
+    clock_hz: 150_000_000,
+};
+
+/// A Nucleo-H743ZI: 2 MB of flash in two banks, of which the firmware has the first sector (128 kB); 512 kB of RAM for
+/// generating, and 128 kB close to the core for everything else.
+pub const NUCLEO_H743: Sizes = Sizes {
+    name: "nucleo-h743",
+    program: 128 << 10,
+    storage: 15 * (128 << 10),
+    sector: 128 << 10,
+    ram: 640 << 10,
+    workspace: 480 << 10,
+    stack: 32 << 10,
+    receive: CHUNK_4K,
+    send: ROW_1024,
+    latents: 2048,
+    clock_hz: 480_000_000,
+};

@@ -22,6 +22,7 @@ use crate::{
     preview::{NoiseMode, Preview},
     quantise::render,
     report::run,
+    run::student_of,
 };
 
 /// How a model draws.
@@ -64,7 +65,7 @@ impl Source {
     /// images of a folder or zip are taken as `shown` says.
     pub fn open(path: &Path, drawing: &Drawing, shown: Shown) -> anyhow::Result<Self> {
         if run::is_run(path) {
-            return Self::of_model(&run::student(path), drawing);
+            return Self::of_model(&student_of(path), drawing);
         }
         if path.is_dir() || begins_like_a_zip(path) {
             let Shown { mirror, resize } = shown;

@@ -74,6 +74,9 @@ unsafe extern "C" fn tile(tile: &Tile) {
     // the two channels, lr two values of x. A pair of steps moves x to pixel 1 and back, for the sake of pixel 3, which no
     // addressing mode reaches from pixel 0.
     naked_asm!(
+        // The assembler takes the least core of thumbv8m.main otherwise.
+        #[cfg(feature = "dsp")]
+        ".cpu cortex-m33",
         ".macro ND_W",
         "ldr.w r3, [r1], #4",
         "sxtb16 r12, r3, ror #8",
