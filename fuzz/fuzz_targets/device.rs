@@ -131,8 +131,16 @@ fuzz_target!(|bytes: &[u8]| {
             }
             5 => Ask::UploadCommit { sha256 },
             6 => Ask::UploadSurvey { upload, from: input.place() },
-            7 => Ask::Sample { latent: LatentSource::Pair { seeds: [1, 2], join: Join::Cut(1) }, psi: 1, noise: Noise::None },
-            8 => Ask::Sample { latent: LatentSource::W(&pack[..usize::from(input.byte() % 20)]), psi: 1, noise: Noise::Const },
+            7 => Ask::Sample {
+                latent: LatentSource::Pair { seeds: [1, 2], join: Join::Cut(1) },
+                psi: 1,
+                noise: Noise::None,
+            },
+            8 => Ask::Sample {
+                latent: LatentSource::W(&pack[..usize::from(input.byte() % 20)]),
+                psi: 1,
+                noise: Noise::Const,
+            },
             9 => match input.byte() % 5 {
                 0 => Ask::Status,
                 1 => Ask::Cancel,

@@ -7,6 +7,7 @@ use clap::Args;
 use indicatif::MultiProgress;
 use nickeldime_core::pack::{FORMAT_VERSION, Pack};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::devices;
 use super::model::read_pack;
@@ -27,6 +28,10 @@ pub struct SendArgs {
     /// To every board that answers at a port that the system lists.
     #[arg(long)]
     pub all: bool,
+    /// Where the pack does not fit beside the loaded model, erase that first: the board has none until the new one has
+    /// arrived.
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// Checks the pack, sends it, and says what the boards run now.
@@ -50,10 +55,10 @@ pub fn run(args: &SendArgs, json: bool) -> anyhow::Result<()> {
     ports.retain(|port| seen.insert(port.clone()));
     match &ports[..] {
         [port] => {
-            let report = send(port, &bytes, &pack, &mut Bar::new())?;
+            let report = send(port, &bytes, &pack, args.replace, &mut Bar::new())?;
             super::print(json, &report.json(&pack), || report.text(&pack))
         }
-        ports => run_many(ports, &bytes, &pack, json),
+        ports => run_many(ports, &bytes, &pack, args.replace, json),
     }
 }
 
@@ -64,9 +69,15 @@ struct Report {
     sent: Sent,
 }
 
-fn send(port: &str, bytes: &[u8], pack: &Pack<'_>, bar: &mut Bar) -> anyhow::Result<Report> {
+fn send(port: &str, bytes: &[u8], pack: &Pack<'_>, replace: bool, bar: &mut Bar) -> anyhow::Result<Report> {
     let mut client = Client::open(port)?;
     fits(pack, client.board())?;
+    let board = client.board();
+    let loaded = board.model.as_ref().is_some_and(|model| model.sha256[..] == Sha256::digest(bytes)[..]);
+    let (len, free, storage) = (bytes.len() as u64, u64::from(board.free), u64::from(board.storage));
+    if replace && !loaded && (free + 1..=storage).contains(&len) {
+        client.erase()?;
+    }
     let mut begun = false;
     let sent = client.upload(bytes, &mut |done, total| {
         if !begun {
@@ -80,14 +91,14 @@ fn send(port: &str, bytes: &[u8], pack: &Pack<'_>, bar: &mut Bar) -> anyhow::Res
 }
 
 /// A line a board, all at the same time; one that fails does not stop the others.
-fn run_many(ports: &[String], bytes: &[u8], pack: &Pack<'_>, json: bool) -> anyhow::Result<()> {
+fn run_many(ports: &[String], bytes: &[u8], pack: &Pack<'_>, replace: bool, json: bool) -> anyhow::Result<()> {
     let lines = MultiProgress::new();
     let results: Vec<anyhow::Result<Report>> = std::thread::scope(|scope| {
         let sending: Vec<_> = ports
             .iter()
             .map(|port| {
                 let mut bar = Bar::among(&lines, port);
-                scope.spawn(move || send(port, bytes, pack, &mut bar))
+                scope.spawn(move || send(port, bytes, pack, replace, &mut bar))
             })
             .collect();
         let ended = sending.into_iter().map(|thread| thread.join());

@@ -196,7 +196,8 @@ fn too_large(len: u64, free: u64, storage: u64) -> String {
     } else {
         format!(
             "the pack has {len} bytes; beside the loaded model {free} of the board's {storage} are free, and the loaded \
-             one stays until the new one is complete"
+             one stays until the new one is complete. `send --replace` erases it first: the board has no model until the \
+             new one has arrived"
         )
     }
 }

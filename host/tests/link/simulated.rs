@@ -1,8 +1,8 @@
 //! The client and the device on lines that lie and flash that loses power: whatever happens, a board has the old model
 //! or the new one, whole; and what happens on a good line is fast.
 //!
-//! Time is the simulated line's own. A schedule that fails says its seed; `SCHEDULE=seed cargo test --release -p nickeldime --test
-//! link schedules` replays it.
+//! Time is the simulated line's own. A schedule that fails says its seed, and `SCHEDULE=seed cargo test --release -p
+//! nickeldime --test link thousand_schedules` replays it.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -278,4 +278,30 @@ fn a_line_of_921600_baud_is_full_in_both_directions() {
         board.happened().to_host - happened.to_host
     );
     assert!(reading >= 95.0, "{reading:.2} %");
+}
+
+#[test]
+fn a_pack_that_fits_only_alone_is_refused_with_the_numbers_and_fits_after_an_erase() {
+    let mut random = Stream::new(3, "alone", 0);
+    let flash = RamFlash::<_, 8, 256>::erased(vec![0; 22 * 256]);
+    let board = Simulated::new(QUIET, flash, Simple, buffers(600, 1800));
+    let (old, new) = (pack(&mut random, 3, 2000), pack(&mut random, 3, 4000));
+    let mut client = open(&board).expect("answers");
+    client.upload(&old, &mut |_, _| {}).expect("fits");
+    let refused = client.upload(&new, &mut |_, _| {}).expect_err("too large").to_string();
+    assert_eq!(
+        refused,
+        "the pack has 4000 bytes; beside the loaded model 3072 of the board's 5120 are free, and the loaded one stays \
+         until the new one is complete. `send --replace` erases it first: the board has no model until the new one has \
+         arrived"
+    );
+    assert_serves(&mut client, &old, 1);
+    client.erase().expect("answers");
+    client.upload(&new, &mut |_, _| {}).expect("fits alone");
+    assert_serves(&mut client, &new, 1);
+    let refused = client.upload(&pack(&mut random, 3, 6000), &mut |_, _| {}).expect_err("too large").to_string();
+    assert_eq!(
+        refused,
+        "the pack has 6000 bytes, the board's storage 5120: a pack at a higher --ratio fits (1.2 times smaller)"
+    );
 }
