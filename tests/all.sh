@@ -33,6 +33,7 @@ boards=(
     "qemu-m4 thumbv7em-none-eabihf"
     "qemu-rv32 riscv32imac-unknown-none-elf"
     "pico2 thumbv8m.main-none-eabihf"
+    "pico2,display thumbv8m.main-none-eabihf"
     "nucleo-h743 thumbv7em-none-eabihf"
     "stm32f405 thumbv7em-none-eabihf"
     "stm32f405,emulated thumbv7em-none-eabihf"
@@ -59,7 +60,7 @@ step "core: no float on a board without an FPU"
 bash tests/no-float.sh
 
 step "firmware: what the boards share"
-cargo test -p nickeldime-firmware
+cargo test -p nickeldime-firmware --features display
 
 step "host: unit, golden and end-to-end tests"
 cargo test --release -p nickeldime -- --nocapture
