@@ -143,7 +143,10 @@ fn a_board_that_panicked_says_so_after_its_restart() {
         let board = Board::find(name).expect("known");
         let emulator = board.emulator.expect("emulated");
         let features: &'static [&'static str] = [emulator.features, &["panic-once"]].concat().leak();
-        let panics = BoardKind::Emulated(Board { emulator: Some(Emulator { features, ..emulator }), ..board });
+        let panics = BoardKind::Emulated(Box::leak(Box::new(Board {
+            emulator: Some(Emulator { features, ..emulator }),
+            ..board
+        })));
         if let Err(missing) = panics.check() {
             eprintln!("not tested on {name}: {missing}");
             continue;

@@ -72,7 +72,7 @@ mod canvas {
                 return;
             }
             let (factor, step) = ((room / size).max(1), size.div_ceil(room));
-            if y % step != 0 {
+            if !y.is_multiple_of(step) {
                 return;
             }
             let side = size.div_ceil(step) * factor;

@@ -38,7 +38,7 @@ pub fn build(board: Board, features: &[&str]) -> Result<Firmware, BoardError> {
     command
         // The package has another program, for tests under an emulator.
         .args(["build", "--quiet", "--package", "nickeldime-firmware", "--bin", "nickeldime-firmware"])
-        .args(["--profile", "firmware"])
+        .args(["--profile", board.profile])
         .args(["--target", board.target, "--features", &features])
         .args(["--message-format", "json-render-diagnostics", "--manifest-path"])
         .arg(checkout.join("Cargo.toml"))

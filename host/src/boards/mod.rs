@@ -22,6 +22,8 @@ pub struct Board {
     pub sizes: Sizes,
     /// What it is, in words for a summary.
     pub description: &'static str,
+    /// Cargo's profile: `firmware`, or `firmware-smallest` where the drivers are large.
+    pub profile: &'static str,
     /// The compiler's target.
     pub target: &'static str,
     /// Its core.
@@ -69,10 +71,11 @@ pub enum Load {
 const ARM: &str = "qemu-system-arm";
 
 /// The boards.
-pub const BOARDS: [Board; 6] = [
+pub static BOARDS: [Board; 6] = [
     Board {
         sizes: sizes::PICO2,
         description: "Raspberry Pi Pico 2 (RP2350, Cortex-M33): USB",
+        profile: "firmware-smallest",
         target: "thumbv8m.main-none-eabihf",
         core: estimate::CORTEX_M33,
         emulator: None,
@@ -81,6 +84,7 @@ pub const BOARDS: [Board; 6] = [
     Board {
         sizes: sizes::NUCLEO_H743,
         description: "ST Nucleo-H743ZI2 (STM32H743, Cortex-M7): UART through the ST-Link",
+        profile: "firmware",
         target: "thumbv7em-none-eabihf",
         core: estimate::CORTEX_M7,
         emulator: None,
@@ -89,6 +93,7 @@ pub const BOARDS: [Board; 6] = [
     Board {
         sizes: sizes::STM32F405,
         description: "any board with an STM32F405 (Cortex-M4F): UART; emulated by QEMU's netduinoplus2, with packs in RAM",
+        profile: "firmware",
         target: "thumbv7em-none-eabihf",
         core: estimate::CORTEX_M4,
         emulator: Some(Emulator { program: ARM, machine: &["netduinoplus2"], features: &["emulated"] }),
@@ -98,6 +103,7 @@ pub const BOARDS: [Board; 6] = [
     Board {
         sizes: sizes::QEMU_RV32,
         description: "emulated RISC-V (QEMU virt, RV32IMAC)",
+        profile: "firmware",
         target: "riscv32imac-unknown-none-elf",
         core: estimate::RV32,
         emulator: Some(Emulator { program: "qemu-system-riscv32", machine: &["virt", "-bios", "none"], features: &[] }),
@@ -106,6 +112,7 @@ pub const BOARDS: [Board; 6] = [
     Board {
         sizes: sizes::QEMU_M0,
         description: "emulated Cortex-M0 with 64 kB of RAM (QEMU lm3s6965evb)",
+        profile: "firmware",
         target: "thumbv6m-none-eabi",
         core: estimate::CORTEX_M0,
         emulator: Some(Emulator { program: ARM, machine: &["lm3s6965evb", "-cpu", "cortex-m0"], features: &[] }),
@@ -117,6 +124,7 @@ pub const BOARDS: [Board; 6] = [
 pub const QEMU_M4: Board = Board {
     sizes: sizes::QEMU_M4,
     description: "emulated Cortex-M4 (QEMU mps2-an386)",
+    profile: "firmware",
     target: "thumbv7em-none-eabihf",
     core: estimate::CORTEX_M4,
     emulator: Some(Emulator { program: ARM, machine: &["mps2-an386"], features: &[] }),

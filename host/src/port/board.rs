@@ -16,7 +16,7 @@ use crate::boards::{self, BOARDS, BoardError, build};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum BoardKind {
     /// The firmware on an emulated board.
-    Emulated(boards::Board),
+    Emulated(&'static boards::Board),
     /// The device code in this process.
     Host,
 }
@@ -24,13 +24,13 @@ pub enum BoardKind {
 impl BoardKind {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
-        let emulated = BOARDS.into_iter().filter(|board| board.emulator.is_some());
+        let emulated = BOARDS.iter().filter(|board| board.emulator.is_some());
         emulated.map(Self::Emulated).chain([Self::Host])
     }
 
     /// The one with the most room: `qemu-m4`.
     pub const fn roomy() -> Self {
-        Self::Emulated(boards::QEMU_M4)
+        Self::Emulated(&boards::QEMU_M4)
     }
 
     /// Its name, as in `--board`.
@@ -64,7 +64,7 @@ impl BoardKind {
     pub fn check(self) -> Result<(), BoardError> {
         #[cfg(unix)]
         return match self {
-            Self::Emulated(board) => emulator::check(board).and_then(|_| build::check(board)),
+            Self::Emulated(board) => emulator::check(board).and_then(|_| build::check(*board)),
             Self::Host => Ok(()),
         };
         #[cfg(not(unix))]
