@@ -10,7 +10,7 @@ use core::ops::ControlFlow;
 
 use nickeldime_core::generator::{GenerateError, Join, Latent, Noise, Sample, generate};
 use nickeldime_core::pack::{Pack, WeightWidth};
-use packs::{Random, Shape, draw, random_pack, tiny};
+use packs::{Random, Shape, any_shape, draw, random_pack, tiny};
 
 const PLAIN: Sample<'static> = Sample { latent: Latent::Seed(1), psi: 16384, noise: Noise::None };
 
@@ -124,15 +124,7 @@ fn two_latents_join_at_a_layer_or_by_weight() {
 fn a_thousand_packs_of_any_shape_run_without_a_trap() {
     let mut random = Random::new(40);
     for round in 0..1000 {
-        let blocks = 2 + random.below(3) as usize;
-        let shape = Shape {
-            z_dim: 1 + random.below(24) as u16,
-            w_dim: 1 + random.below(24) as u16,
-            mapping_layers: 1 + random.below(3) as usize,
-            channels: (0..blocks).map(|_| 1 + random.below(9) as u16).collect(),
-            width: [WeightWidth::I8, WeightWidth::I16][random.below(2) as usize],
-            limit: [32767, 3000, 1][random.below(3) as usize],
-        };
+        let shape = any_shape(&mut random);
         let bytes = random_pack(&shape, 1000 + round);
         let pack = Pack::open(bytes.bytes()).unwrap();
         let [first, second] = [random.word(), random.word()].map(u64::from);

@@ -266,8 +266,8 @@ impl<'a> Writer<'a> {
         let channels = arch.channels[0];
         let constant = self.tensor("synthesis.b4.const", 16 * channels)?;
         let mut scale = activation_scale(constant.iter().fold(0f64, |m, v| m.max(v.abs())), 1.0);
-        let channel_last = (0..16).flat_map(|p| (0..channels).map(move |c| c * 16 + p));
-        let values = channel_last.map(|i| fixed(constant[i], 1.0 / scale) as i16);
+        let rows = (0..4).flat_map(|y| (0..channels).flat_map(move |c| (0..4).map(move |x| (c * 4 + y) * 4 + x)));
+        let values = rows.map(|i| fixed(constant[i], 1.0 / scale) as i16);
         let constant = self.blob.push_weights(values, WeightWidth::I16).0;
 
         let image_fraction = self.image_fraction()?;
