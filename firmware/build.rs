@@ -4,8 +4,15 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
-/// Feature of a board, and its memory map; none for boards whose runtime brings one.
-const BOARDS: [(&str, &str); 1] = [("QEMU_M4", "src/board/qemu_m4.x")];
+/// Feature of a board, and its memory map.
+const BOARDS: [(&str, &str); 6] = [
+    ("QEMU_M0", "src/board/qemu_m0.x"),
+    ("QEMU_M4", "src/board/qemu_m4.x"),
+    ("QEMU_RV32", "src/board/qemu_rv32.x"),
+    ("PICO2", "src/board/pico2.x"),
+    ("NUCLEO_H743", "src/board/nucleo_h743.x"),
+    ("STM32F405", "src/board/stm32f405.x"),
+];
 
 fn main() {
     println!("cargo:rerun-if-changed=src/board");
@@ -18,7 +25,12 @@ fn main() {
         if env::var_os(format!("CARGO_FEATURE_{feature}")).is_some() {
             fs::copy(memory, out.join("memory.x")).expect("the board's memory map is copied to OUT_DIR");
             println!("cargo:rustc-link-search={}", out.display());
-            println!("cargo:rustc-link-arg-bins=--nmagic");
+            // Arm's runtime includes the map, the other one wants it named.
+            if env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("riscv32") {
+                println!("cargo:rustc-link-arg-bins=-Tmemory.x");
+            } else {
+                println!("cargo:rustc-link-arg-bins=--nmagic");
+            }
             println!("cargo:rustc-link-arg-bins=-Tlink.x");
         }
     }

@@ -15,6 +15,7 @@ command -v cargo >/dev/null || . "${CARGO_HOME:-$HOME/.cargo}/env"
 need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v qemu-system-arm >/dev/null || need+=(qemu-system-arm)
+command -v qemu-system-riscv32 >/dev/null || need+=(qemu-system-misc)
 if [ ${#need[@]} -gt 0 ]; then
     # Old lists may do.
     as_root apt-get update -qq || true
@@ -24,9 +25,18 @@ if [ ${#need[@]} -gt 0 ]; then
     }
 fi
 rustup component add rustfmt clippy
-rustup target add thumbv7em-none-eabihf thumbv6m-none-eabi
+rustup target add thumbv7em-none-eabihf thumbv8m.main-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf
 
-firmware=(-p nickeldime-firmware --profile firmware --target thumbv7em-none-eabihf --features qemu-m4)
+# Board, or features of one, and target.
+boards=(
+    "qemu-m0 thumbv6m-none-eabi"
+    "qemu-m4 thumbv7em-none-eabihf"
+    "qemu-rv32 riscv32imac-unknown-none-elf"
+    "pico2 thumbv8m.main-none-eabihf"
+    "nucleo-h743 thumbv7em-none-eabihf"
+    "stm32f405 thumbv7em-none-eabihf"
+    "stm32f405,emulated thumbv7em-none-eabihf"
+)
 host=(-p nickeldime -p nickeldime-core --release)
 
 step "format"
@@ -34,7 +44,10 @@ cargo fmt --all --check
 
 step "lints"
 cargo clippy "${host[@]}" --all-targets -- -D warnings
-cargo clippy "${firmware[@]}" -- -D warnings
+for board in "${boards[@]}"; do
+    read -r features target <<<"$board"
+    cargo clippy -p nickeldime-firmware --profile firmware --target "$target" --features "$features" -- -D warnings
+done
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc "${host[@]}" --no-deps
@@ -45,8 +58,8 @@ cargo test -p nickeldime-core
 step "core: no float on a board without an FPU"
 bash tests/no-float.sh
 
-step "firmware"
-cargo build "${firmware[@]}"
+step "firmware: what the boards share"
+cargo test -p nickeldime-firmware
 
 step "host: unit, golden and end-to-end tests"
 cargo test --release -p nickeldime -- --nocapture

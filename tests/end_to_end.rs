@@ -26,13 +26,14 @@ const START: Duration = Duration::from_secs(300);
 
 /// The boards that can run here.
 fn boards() -> Vec<BoardKind> {
-    match BoardKind::QemuM4.check() {
-        Ok(()) => vec![BoardKind::Host, BoardKind::QemuM4],
+    let runs = |kind: &BoardKind| match kind.check() {
+        Ok(()) => true,
         Err(missing) => {
-            eprintln!("not tested on {}: {missing}", BoardKind::QemuM4);
-            vec![BoardKind::Host]
+            eprintln!("not tested on {kind}: {missing}");
+            false
         }
-    }
+    };
+    BoardKind::all().filter(runs).collect()
 }
 
 fn nickeldime(args: &[&str]) -> Command {
@@ -123,16 +124,27 @@ fn emulate(kind: BoardKind) -> Emulated {
     Emulated { process, port: said["port"].as_str().expect("a path").to_owned() }
 }
 
-/// A folder of this test run, and in it a pack of the shipped teacher.
-fn packed() -> &'static (tempfile::TempDir, PathBuf) {
-    static PACKED: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    PACKED.get_or_init(|| {
+/// A folder of this test run, and in it a pack for the board: of the shipped teacher where that fits.
+fn packed(kind: BoardKind) -> &'static (tempfile::TempDir, PathBuf) {
+    static TEACHER: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    static SMALL: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let pack = |model: &str| {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("teacher.ndm");
-        let teacher = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/digits32/teacher-digits32.pkl");
-        json(&["pack", teacher, "-o", text(&path)]);
+        let path = folder.path().join("model.ndm");
+        json(&["pack", model, "-o", text(&path)]);
         (folder, path)
-    })
+    };
+    if ["qemu-m0", "stm32f405"].contains(&kind.name()) {
+        return SMALL.get_or_init(|| {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let model = folder.path().join("small.safetensors");
+            let shape = ["--channels", "5,4,4,3", "--w-dim", "16", "--mapping-layers", "2"];
+            json(&[&["new", "-o", text(&model)], &shape[..]].concat());
+            pack(text(&model))
+        });
+    }
+    let teacher = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/digits32/teacher-digits32.pkl");
+    TEACHER.get_or_init(|| pack(teacher))
 }
 
 fn text(path: &Path) -> &str {
@@ -162,8 +174,8 @@ fn seed(seed: u64) -> Sample<'static> {
 
 #[test]
 fn the_device_makes_the_image_that_the_host_previewed() {
-    let pack = text(&packed().1);
     for kind in boards() {
+        let pack = text(&packed(kind).1);
         let board = emulate(kind);
         let port = &board.port[..];
         let refused = error(&["sample", "--port", port, "--seed", "1"]);
@@ -187,11 +199,11 @@ fn the_device_makes_the_image_that_the_host_previewed() {
 
 #[test]
 fn latents_from_the_host_make_the_same_image_there() {
-    let bytes = fs::read(&packed().1).expect("packed");
-    let pack = Pack::open(&bytes).expect("a good pack");
-    let z: Vec<i16> = (0..pack.z_dim() as i16).map(|i| (i - 30) * 150).collect();
-    let w: Vec<i32> = (0..pack.w_dim() as i32).map(|i| (i - 20) * 3001).collect();
     for kind in boards() {
+        let bytes = fs::read(&packed(kind).1).expect("packed");
+        let pack = Pack::open(&bytes).expect("a good pack");
+        let z: Vec<i16> = (0..pack.z_dim() as i16).map(|i| (i - 30) * 150).collect();
+        let w: Vec<i32> = (0..pack.w_dim() as i32).map(|i| (i - 20) * 3001).collect();
         let board = emulate(kind);
         let mut client = Client::open(&board.port).expect("answers");
         client.upload(&bytes, &mut |_, _| {}).expect("fits");
@@ -208,10 +220,10 @@ fn latents_from_the_host_make_the_same_image_there() {
 
 #[test]
 fn a_damaged_pack_is_refused_on_both_sides() {
-    let (folder, path) = packed();
-    let bytes = fs::read(path).expect("packed");
-    let damaged = folder.path().join("damaged.ndm");
     for kind in boards() {
+        let (folder, path) = packed(kind);
+        let bytes = fs::read(path).expect("packed");
+        let damaged = folder.path().join("damaged.ndm");
         let board = emulate(kind);
         let mut client = Client::open(&board.port).expect("answers");
         client.upload(&bytes, &mut |_, _| {}).expect("fits");
@@ -241,15 +253,15 @@ fn a_damaged_pack_is_refused_on_both_sides() {
 
 #[test]
 fn programs_killed_in_the_middle_do_no_harm() {
-    let (_, path) = packed();
-    let bytes = fs::read(path).expect("packed");
     for kind in boards() {
+        let (_, path) = packed(kind);
+        let bytes = fs::read(path).expect("packed");
         let board = emulate(kind);
         let send = Running::start(&["send", text(path), "--port", &board.port]);
         std::thread::sleep(Duration::from_millis(1500));
         drop(send);
         let sent = json(&["send", text(path), "--port", &board.port]);
-        if kind == BoardKind::QemuM4 && sent["already_loaded"] == false {
+        if kind == BoardKind::roomy() && sent["already_loaded"] == false {
             assert!(sent["resumed_at"].as_u64() > Some(0), "goes on where it was: {sent}");
         }
         for millis in [100, 300, 700] {
@@ -265,8 +277,8 @@ fn programs_killed_in_the_middle_do_no_harm() {
 
 #[test]
 fn an_image_can_be_stopped_and_the_next_one_is_whole() {
-    let bytes = fs::read(&packed().1).expect("packed");
     for kind in boards() {
+        let bytes = fs::read(&packed(kind).1).expect("packed");
         let board = emulate(kind);
         let mut client = Client::open(&board.port).expect("answers");
         client.upload(&bytes, &mut |_, _| {}).expect("fits");
@@ -305,7 +317,7 @@ fn a_port_that_is_not_a_board_is_told_apart() {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use std::os::unix::fs::PermissionsExt;
 
-    let pack = text(&packed().1);
+    let pack = text(&packed(BoardKind::Host).1);
     let missing = error(&["send", pack, "--port", "/dev/no-such-port"]);
     assert!(missing.contains("no such port"), "{missing}");
 

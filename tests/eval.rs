@@ -193,7 +193,8 @@ fn what_cannot_be_measured_is_a_clear_error() {
     refused(&[text(&other), images, "--features", &critic, "--kid"], &["16x16", "32x32"]);
     fs::write(other.join("c.png"), "no picture").unwrap();
     refused(&[text(&other), images, "--features", &small, "--kid"], &["c.png"]);
-    for args in [&["eval", "a", "b"][..], &["eval", "a", "b", "--features", "magic=f"], &["report"]] {
+    refused(&[images, images], &["--features KIND=FILE"]);
+    for args in [&["eval", "a", "b", "--features", "magic=f"][..], &["report"]] {
         assert_eq!(run(args).0, 2, "{args:?}");
     }
 }

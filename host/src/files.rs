@@ -1,17 +1,23 @@
 //! Files that are whole or not there: written beside their place, then moved into it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use tempfile::Builder;
 
 /// Writes a file so that a reader, a crash or a full disk never sees half of it: `path` keeps its old content until
-/// the new one is complete and on the disk.
+/// the new one is complete and on the disk. What is no file (a device, a pipe) is written to, and stays what it is.
 ///
 /// # Errors
 /// What `write` returns, and what the file system says; `path` is untouched then.
 pub fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+        let device = File::options().write(true).open(path)?;
+        let mut buffered = BufWriter::with_capacity(1 << 16, &device);
+        write(&mut buffered)?;
+        return buffered.flush();
+    }
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -54,5 +60,18 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_stays_a_device() {
+        use std::os::unix::fs::FileTypeExt;
+        let full = Path::new("/dev/full");
+        let failed = replace(full, |w| w.write_all(b"more than there is room for"));
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        replace(Path::new("/dev/null"), |w| w.write_all(b"gone")).unwrap();
+        for device in ["/dev/full", "/dev/null"] {
+            assert!(fs::metadata(device).unwrap().file_type().is_char_device(), "{device}");
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod compress;
 pub mod data;
+pub mod doctor;
 pub mod embed;
 pub mod files;
 pub mod metrics;

@@ -6,6 +6,7 @@
 //! student.safetensors  the newest student
 //! students/NNNNNNNNN.safetensors   the students by images seen
 //! grids/teacher.png, grids/NNNNNNNNN.png   the same latents over time
+//! embedder.safetensors an embedder of its own, where none was given
 //! moments.safetensors  the teacher's global moments
 //! bank/                 the teacher's features, for --mmd rbf and poly
 //! state                what `--resume` goes on from
@@ -81,8 +82,14 @@ pub struct Record {
     pub masks: Option<PathBuf>,
     /// The real images.
     pub data: PathBuf,
+    /// The size that their middle squares are brought to; none: they have theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<usize>,
     /// The embeddings.
     pub embeds: Vec<EmbedSpec>,
+    /// Whether it makes an embedder of its own images, none being given.
+    #[serde(default)]
+    pub own_embedder: bool,
     /// The settings, resolved.
     pub settings: Settings,
 }
@@ -110,7 +117,9 @@ impl Record {
             scratch: None,
             masks: None,
             data,
+            resize: None,
             embeds: Vec::new(),
+            own_embedder: false,
             settings: Settings::default(),
         }
     }
@@ -236,6 +245,11 @@ impl RunFolder {
     /// What the file system says.
     pub fn save_state(&self, state: &[u8]) -> Result<(), RunError> {
         self.write(&self.state_path(), &[&Sha256::digest(state)[..], state].concat())
+    }
+
+    /// The embedder of its own images.
+    pub fn embedder(&self) -> PathBuf {
+        self.path.join("embedder.safetensors")
     }
 
     /// The teacher's global moments.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, RgbaImage};
-use nickeldime::data::{DataError, Dataset};
+use nickeldime::data::{Batch, DataError, Dataset, Sizes, ahead};
 
 fn digits() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/digits32/digits32.zip"))
@@ -139,6 +139,73 @@ fn what_is_not_a_dataset_is_refused_by_name() {
     let whole = fs::read(&zipped).unwrap();
     fs::write(&zipped, &whole[..whole.len() - 9]).unwrap();
     assert_refused(&zipped, &["cut.zip"]);
+}
+
+#[test]
+fn images_are_resized_only_when_asked_to() {
+    // Left half dark, right half light: its middle square too, at every size.
+    let halves = |width, height| {
+        let colour = |x, _| image::Luma([if x < width / 2 { 40 } else { 200 }]);
+        png(GrayImage::from_fn(width, height, colour))
+    };
+    let folder = folder(&[("a.png", &halves(8, 8)), ("b.png", &halves(64, 40)), ("c.png", &halves(2000, 1100))]);
+    assert_refused(folder.path(), &["b.png: 64x40: expected a square", "--resize"]);
+    let data = Dataset::open_as(folder.path(), Sizes::Resized(16)).unwrap();
+    assert_eq!((data.len(), data.resolution()), (3, 16));
+    for index in 0..3 {
+        let image = data.image(index).unwrap();
+        assert_eq!(image.len(), 3 * 16 * 16);
+        let row = &image[8 * 16..9 * 16];
+        assert!(row[..5].iter().all(|&x| x.abs_diff(40) < 8), "{index}: {row:?}");
+        assert!(row[11..].iter().all(|&x| x.abs_diff(200) < 8), "{index}: {row:?}");
+    }
+    // What has the size already stays as it is.
+    let same = Dataset::open_as(folder.path(), Sizes::Resized(8)).unwrap();
+    assert_eq!(same.image(0).unwrap()[..8], [40, 40, 40, 40, 200, 200, 200, 200]);
+    let exact = Dataset::open_as(folder.path(), Sizes::Exactly(16)).unwrap_err().to_string();
+    assert!(exact.contains("a.png: 8x8: an image of 16x16 is needed"), "{exact}");
+}
+
+#[test]
+fn batches_decoded_ahead_are_those_that_were_asked_for() {
+    let files: Vec<(String, Vec<u8>)> = (0..9).map(|i| (format!("{i}.png"), picture(8, 10 * i))).collect();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (&name[..], &bytes[..])).collect();
+    let folder = folder(&files);
+    let data = Dataset::open(folder.path()).unwrap();
+    let plan = |step: u64| {
+        let first = (step as usize * 7) % 9;
+        Batch { indices: vec![first, (first + 1) % 9], flips: vec![step.is_multiple_of(2), false] }
+    };
+    for steps in [0..0, 0..1, 3..23] {
+        let found = ahead(&data, plan, steps.clone(), |batches| batches.collect::<Result<Vec<_>, _>>()).unwrap();
+        let expected = steps.map(plan).map(|Batch { indices, flips }| data.batch(&indices, &flips).unwrap());
+        assert!(found.into_iter().eq(expected));
+    }
+    // Whoever has enough leaves, and nobody waits for them.
+    assert_eq!(ahead(&data, plan, 0..u64::MAX, |batches| batches.take(3).count()), 3);
+    fs::write(folder.path().join("4.png"), "no picture").unwrap();
+    let again = Dataset::open_as(folder.path(), Sizes::Resized(8));
+    assert!(again.is_err());
+}
+
+#[test]
+fn a_damaged_jpeg_is_an_error_and_not_a_grey_picture() {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let noise = RgbImage::from_fn(64, 64, |x, y| image::Rgb([(x * 37) as u8, (y * 91) as u8, (x * y) as u8]));
+    DynamicImage::from(noise).write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+    let whole = bytes.into_inner();
+    let grey = {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        DynamicImage::from(GrayImage::from_pixel(64, 64, image::Luma([77])))
+            .write_to(&mut bytes, ImageFormat::Jpeg)
+            .unwrap();
+        bytes.into_inner()
+    };
+    let folder = folder(&[("cut.jpg", &whole[..whole.len() * 3 / 4]), ("grey.jpg", &grey), ("whole.jpg", &whole)]);
+    let data = Dataset::open(folder.path()).unwrap();
+    assert!(data.image(0).unwrap_err().to_string().contains("cut.jpg: damaged JPEG"));
+    assert!(data.image(1).unwrap().iter().all(|&x| x.abs_diff(77) < 3));
+    assert!(data.image(2).is_ok());
 }
 
 #[test]

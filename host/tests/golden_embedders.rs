@@ -13,9 +13,12 @@ use nickeldime::{
         clip_rn50::{self, ClipRn50},
         resnet50::{self, ResNet50},
     },
-    nets::tap::Tap,
+    nets::{arch::Shapes, tap::Tap},
 };
-use support::{golden::Golden, hashed};
+use support::{
+    golden::{Golden, fixtures, say},
+    hashed,
+};
 
 type B = Flex;
 type A = Autodiff<Flex>;
@@ -142,4 +145,39 @@ fn clip_rn50_is_golden() {
     let image = hashed::input(2_000_003, &[1, 3, 32, 32]);
     check_gradient(&golden, "clip_from32", |x| network.features(x), &image, 2_000_004);
     golden.report();
+}
+
+#[test]
+fn the_networks_have_the_golden_tensors_and_filling() {
+    let text = std::fs::read_to_string(fixtures().join("golden/rn50_clip_params.json")).unwrap();
+    let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(golden.as_object().unwrap().len(), 2);
+    let (mut worst, mut count) = (0f64, 0);
+    let mut check = |network: &str, shapes: &Shapes| {
+        let weights = hashed::weights(shapes);
+        let listed = golden[network].as_array().unwrap();
+        assert_eq!(listed.len(), shapes.len(), "{network}");
+        for (p, (row, (name, array))) in listed.iter().zip(&weights).enumerate() {
+            assert_eq!((row["p"].as_u64(), row["key"].as_str()), (Some(p as u64), Some(&name[..])), "{network}");
+            assert_eq!(row["shape"], serde_json::json!(array.shape()), "{network}: {name}");
+            let inputs: usize = array.shape().iter().skip(1).product();
+            let value = |u: f64| match row["rule"].as_str().unwrap() {
+                "sqrt(6/fan_in)*u" => (6.0 / inputs as f64).sqrt() * u,
+                "sqrt(3/in_features)*u" => (3.0 / inputs as f64).sqrt() * u,
+                "0.8+0.2*u" => 0.8 + 0.2 * u,
+                "1+0.5*u" => 1.0 + 0.5 * u,
+                "0.5*u" => 0.5 * u,
+                "0.1*u" => 0.1 * u,
+                rule => panic!("{name}: unknown rule {rule}"),
+            };
+            for (i, &found) in array.iter().enumerate().take(64) {
+                worst = worst.max((f64::from(found) - value(hashed::u(p as u32, i as u32))).abs());
+            }
+            count += 1;
+        }
+    };
+    check("resnet50", &resnet50::dino().tensors);
+    check("clip_rn50_visual", &clip_rn50::layout().tensors);
+    assert!(worst <= 1e-7, "{worst}");
+    say("rn50_clip_params.json", format_args!("{count} tensors, largest error {worst:.1e}"));
 }

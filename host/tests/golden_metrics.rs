@@ -4,7 +4,7 @@ mod support;
 
 use ndarray::{ArrayView2, Ix2};
 use nickeldime::metrics::{FewSamples, Gaussian, fid, kid_of_all, precision_recall, radii};
-use support::golden::{Golden, fixtures};
+use support::golden::{Golden, fixtures, say};
 
 const CLOSE: f64 = 1e-6;
 
@@ -58,7 +58,7 @@ fn metrics_are_golden() {
     }
     assert_eq!(expected.as_object().unwrap().len(), found.len());
     assert!(worst <= CLOSE, "{worst}");
-    println!("golden metrics.json: {} numbers, largest error {worst:.1e}", found.len());
+    say("metrics.json", format_args!("{} numbers, largest error {worst:.1e}", found.len()));
 }
 
 #[test]

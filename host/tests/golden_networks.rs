@@ -1,4 +1,4 @@
-//! The networks agree with the golden vectors, intermediates and gradients included.
+//! The networks agree with the golden vectors, intermediates, gradients and costs included.
 
 mod support;
 
@@ -8,13 +8,15 @@ use burn::{
     tensor::{Tensor, activation::softplus},
 };
 use nickeldime::nets::{
+    arch::GeneratorArch,
+    cost::{Cost, LayerCost, LayerKind},
     discriminator::Discriminator,
     dual::Dual,
     generator::{Generator, Noise},
     names::gradients,
     tap::NoTap,
 };
-use support::golden::{CheckTap, Golden};
+use support::golden::{CheckTap, Golden, fixtures, say};
 use support::small_networks::{discriminator, generator};
 
 type B = Flex;
@@ -22,6 +24,9 @@ type A = Autodiff<Flex>;
 
 /// Forward passes and first gradients.
 const CLOSE: f64 = 1e-4;
+
+/// The golden tables' architectures, by their `channel_base`.
+const TABLES: [(&str, &str); 2] = [("stylegan2-256", "32768"), ("paper256", "16384")];
 
 #[test]
 fn generator_intermediates_are_golden() {
@@ -153,4 +158,125 @@ fn tangents_are_directional_derivatives() {
     let grads = image.primal.sum().backward();
     let reverse: f32 = (ws.grad(&grads).unwrap() * v.inner()).sum().into_scalar();
     assert!((forward - reverse).abs() < 1e-4 * reverse.abs().max(1.0), "{forward} {reverse}");
+}
+
+#[test]
+fn every_layer_costs_what_the_golden_list_says() {
+    let text = std::fs::read_to_string(fixtures().join("golden/macs.json")).unwrap();
+    let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut count = 0;
+    for (preset, base) in TABLES {
+        let dense = GeneratorArch::preset(preset).unwrap();
+        for (ratio, expected) in golden["settings"][base].as_object().unwrap() {
+            let arch = dense.pruned(ratio.parse().unwrap()).unwrap();
+            let cost = Cost::of(&arch);
+            let totals = &expected["totals"];
+            for (found, name) in [
+                (cost.macs.total, "C1_full"),
+                (cost.macs.paper, "C2_no_torgb"),
+                (cost.params.mapping, "params_mapping"),
+                (cost.params.synthesis, "params_synthesis"),
+                (cost.params.total, "params_total"),
+            ] {
+                assert_eq!(found, totals[name], "{preset} {ratio} {name}");
+                count += 1;
+            }
+            for (resolution, channels) in totals["channels"].as_object().unwrap() {
+                let index = resolution.parse::<usize>().unwrap().ilog2() as usize - 2;
+                assert_eq!(arch.channels[index] as u64, *channels);
+                count += 1;
+            }
+            let synthesis = &cost.layers[arch.mapping_layers..];
+            let layers = expected["layers"].as_array().unwrap();
+            assert_eq!(layers.len(), synthesis.len());
+            for (layer, expected) in synthesis.iter().zip(layers) {
+                assert_eq!(layer.name, expected["name"]);
+                for (found, name) in [
+                    (layer.cin as u64, "cin"),
+                    (layer.cout as u64, "cout"),
+                    (layer.resolution as u64, "in_res"),
+                    (layer.macs, "macs_conv"),
+                    (layer.affine_macs, "macs_affine"),
+                    (layer.params, "params"),
+                ] {
+                    assert_eq!(found, expected[name], "{preset} {ratio} {} {name}", layer.name);
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(count, 2 * 5 * (5 + 7 + 20 * 6));
+    say("macs.json", format_args!("{count} numbers, largest error 0"));
+}
+
+#[test]
+fn costs_are_those_of_the_golden_page() {
+    const RATIOS: [f64; 5] = [0.0, 0.7, 0.8, 0.9, 0.95];
+    let page = std::fs::read_to_string(fixtures().join("golden/macs.md")).unwrap();
+    let (mut count, mut worst) = (0, 0f64);
+    for (preset, base) in TABLES {
+        let section = page.split("\n## ").find(|part| part.starts_with(&format!("channel_base {base}"))).unwrap();
+        let dense = GeneratorArch::preset(preset).unwrap();
+        let costs = RATIOS.map(|ratio| Cost::of(&dense.pruned(ratio).unwrap()));
+        let rows: Vec<Vec<&str>> = section.lines().filter(|line| line.starts_with("| ")).map(cells).collect();
+        // Two tables with a head each; the lines below the heads begin with `|-`.
+        assert_eq!(rows.len(), 1 + RATIOS.len() + 1 + 20 + 1, "{preset}");
+        let mut check = |cell: &str, value: f64| {
+            let digits = cell.split_once('.').map_or(0, |(_, digits)| digits.len());
+            let expected: f64 = cell.replace(',', "").parse().unwrap();
+            // In units of the last digit that is printed.
+            let error = (value - expected).abs() * 10f64.powi(digits as i32);
+            assert!(error <= 0.5 + 1e-6, "{preset}: {value}, the page says {cell}");
+            (count, worst) = (count + 1, worst.max(error));
+        };
+        for (row, cost) in rows[1..].iter().zip(&costs) {
+            let sum = |of: fn(&LayerCost) -> u64, kind| -> f64 {
+                cost.layers.iter().filter(|l| l.kind == kind).map(of).sum::<u64>() as f64
+            };
+            let convs = |cost: &Cost| -> f64 {
+                cost.layers.iter().filter(|l| l.kind == LayerKind::Conv).map(|l| l.macs).sum::<u64>() as f64
+            };
+            let gone = |of: &dyn Fn(&Cost) -> f64| 100.0 * (1.0 - of(cost) / of(&costs[0]));
+            let (total, paper) = (|c: &Cost| c.macs.total as f64, |c: &Cost| c.macs.paper as f64);
+            for (cell, value) in [
+                (1, convs(cost) / 1e9),
+                (2, sum(|l| l.macs, LayerKind::ToRgb) / 1e9),
+                (3, sum(|l| l.affine_macs, LayerKind::Conv) / 1e9),
+                (4, sum(|l| l.affine_macs, LayerKind::ToRgb) / 1e9),
+                (5, sum(|l| l.macs, LayerKind::Mapping) / 1e9),
+                (6, total(cost) / 1e9),
+                (7, gone(&total)),
+                (8, paper(cost) / 1e9),
+                (9, gone(&paper)),
+                (10, gone(&convs)),
+                (12, cost.params.synthesis as f64),
+                (13, cost.params.total as f64),
+            ] {
+                check(row[cell], value);
+            }
+        }
+        let layers = dense.mapping_layers..;
+        for (n, row) in rows[RATIOS.len() + 2..][..20].iter().enumerate() {
+            for (cell, cost) in row[1..].iter().zip(&costs) {
+                let layer = &cost.layers[layers.clone()][n];
+                assert_eq!(layer.name, row[0]);
+                let (channels, macs) = cell.split_once(": ").unwrap();
+                let (cin, cout) = channels.split_once("->").unwrap();
+                let (convolution, affine) = macs.split_once(" / ").unwrap();
+                let values = [layer.cin as u64, layer.cout as u64, layer.macs, layer.affine_macs];
+                [cin, cout, convolution, affine].iter().zip(values).for_each(|(cell, x)| check(cell, x as f64));
+            }
+        }
+        for (cell, cost) in rows.last().unwrap()[1..].iter().zip(&costs) {
+            let mapping = cost.layers.iter().filter(|l| l.kind == LayerKind::Mapping).map(|l| l.macs).sum::<u64>();
+            check(cell, mapping as f64);
+        }
+    }
+    assert_eq!(count, 2 * 5 * (12 + 20 * 4 + 1));
+    say("macs.md", format_args!("{count} numbers, largest error {worst:.2} of the last digit printed"));
+}
+
+/// The cells of a row of a table.
+fn cells(row: &str) -> Vec<&str> {
+    row.trim_matches('|').split('|').map(str::trim).collect()
 }

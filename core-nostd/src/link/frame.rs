@@ -6,12 +6,18 @@ use cobs::{DecodeResult, DecoderState};
 use crc::{CRC_32_ISO_HDLC, Crc};
 use postcard::ser_flavors::{Cobs, Slice, crc::CrcModifier};
 
-use super::message::Packet;
+use serde::Serialize;
+
+use super::message::{Packet, Reply, Request};
 
 /// The checksum of a frame, and of the records in the storage.
 pub(crate) static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 const CRC_LEN: usize = 4;
+
+/// The first byte of a message: the variant of [`Packet`].
+const REQUEST: u8 = 0;
+const REPLY: u8 = 1;
 
 /// A message did not fit into the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +33,25 @@ pub const fn payload_room(frame_len: usize) -> usize {
 /// # Errors
 /// [`EncodeError`] when `out` is too short.
 pub fn encode<'o>(packet: &Packet<'_>, out: &'o mut [u8]) -> Result<&'o [u8], EncodeError> {
+    frame(packet, out)
+}
+
+/// [`encode`] for a reply alone, so that a device is without the code that writes requests.
+pub(super) fn encode_reply<'o>(reply: &Reply<'_>, out: &'o mut [u8]) -> Result<&'o [u8], EncodeError> {
+    frame(&(REPLY, reply), out)
+}
+
+/// The request in a frame's message, all of the message; for a device, which is then without the code that reads replies.
+pub(super) fn decode_request(message: &[u8]) -> Option<Request<'_>> {
+    match postcard::take_from_bytes(message.strip_prefix(&[REQUEST])?) {
+        Ok((request, [])) => Some(request),
+        _ => None,
+    }
+}
+
+fn frame<'o>(message: &impl Serialize, out: &'o mut [u8]) -> Result<&'o [u8], EncodeError> {
     let cobs = Cobs::try_new(Slice::new(out)).map_err(|_| EncodeError)?;
-    match postcard::serialize_with_flavor(packet, CrcModifier::new(cobs, CRC.digest())) {
+    match postcard::serialize_with_flavor(message, CrcModifier::new(cobs, CRC.digest())) {
         Ok(frame) => Ok(frame),
         Err(_) => Err(EncodeError),
     }

@@ -2,8 +2,8 @@
 
 use embedded_io::{Read, ReadReady, Write};
 
-use super::frame::{FrameReader, decode, encode};
-use super::message::{Answer, Ask, Packet, Reply, Request};
+use super::frame::{FrameReader, decode_request, encode_reply};
+use super::message::{Answer, Ask, Reply, Request};
 
 /// A serial line as a device sees it: requests in, replies out. Never waits for input.
 pub struct Line<'b, S> {
@@ -35,10 +35,8 @@ impl<'b, S: Read + ReadReady + Write> Line<'b, S> {
     /// does not know; `Err(None)`: no request at all (an echo, say), not to be answered.
     pub fn request(&self) -> Result<Request<'_>, Option<u32>> {
         let payload = self.reader.payload();
-        match decode(payload) {
-            Some(Packet::Request(request)) => return Ok(request),
-            Some(Packet::Reply(_)) => return Err(None),
-            None => {}
+        if let Some(request) = decode_request(payload) {
+            return Ok(request);
         }
         // A hello of a later version: it begins as this one's, and may go on.
         if let Ok(((0, id, 0, protocol), _)) = postcard::take_from_bytes::<(u8, u32, u8, u16)>(payload) {
@@ -73,7 +71,7 @@ impl<'b, S: Read + ReadReady + Write> Line<'b, S> {
 
     /// Sends one reply. False when the line did not take it; the host will ask again.
     pub fn send(&mut self, id: u32, answer: Answer<'_>) -> bool {
-        let Ok(frame) = encode(&Packet::Reply(Reply { id, answer }), self.out) else {
+        let Ok(frame) = encode_reply(&Reply { id, answer }, self.out) else {
             return false;
         };
         let mut rest = frame;

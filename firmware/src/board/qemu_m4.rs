@@ -2,80 +2,51 @@
 //!
 //! The chip has no flash that firmware could write; 16 MB of its RAM stand in for it.
 
-use core::cell::UnsafeCell;
 use core::convert::Infallible;
-use core::ptr;
 
+use cortex_m::peripheral::{NVIC, SCB};
 use embedded_io::{ErrorType, Read, ReadReady, Write};
-use nickeldime_core::device::{Buffers, Clock};
+use nickeldime_core::device::Clock;
 use nickeldime_core::storage::RamFlash;
 
-pub use cortex_m_rt::entry;
+use super::{Board, Parts};
+use crate::memory;
+use crate::register::Peripheral;
+use crate::sizes::{QEMU_M4 as SIZES, Sizes};
 
-use super::Parts;
-
-/// The board's name.
-pub const NAME: &str = "qemu-m4";
-
-const UART0: usize = 0x4000_4000;
-const TIMER0: usize = 0x4000_0000;
+// SAFETY: UART 0 and timer 0 of the AN386; only the types below touch them.
+const UART: Peripheral = unsafe { Peripheral::at(0x4000_4000) };
+// SAFETY: as above.
+const TIMER: Peripheral = unsafe { Peripheral::at(0x4000_0000) };
 const STORAGE: usize = 0x2100_0000;
-const STORAGE_LEN: usize = 16 << 20;
 
-/// A chunk of one flash sector and its envelope; the longest w.
-const RECEIVE: usize = 4096 + 64;
-/// A row of 1024 pixels in one piece.
-const SEND: usize = 3 * 1024 + 64;
-const LATENTS: usize = 1024;
-/// 3 MB: more than any chip has, so that the emulator runs what real boards refuse.
-const WORKSPACE: usize = 3 << 18;
+static MEMORY: memory!(SIZES) = <memory!(SIZES)>::new();
 
-type Flash = RamFlash<&'static mut [u8]>;
+/// The board.
+pub struct QemuM4;
 
-/// RAM that is handed out once.
-struct Ram<const LEN: usize, T>(UnsafeCell<[T; LEN]>);
+impl Board for QemuM4 {
+    const SIZES: Sizes = SIZES;
 
-// SAFETY: the only access is in `take`, which hands it out once: no two owners ever meet, and a `T` that may be sent is
-// all that the one needs.
-unsafe impl<const LEN: usize, T: Send> Sync for Ram<LEN, T> {}
+    type Serial = Uart;
+    type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
+    type Clock = Timer;
 
-static RECEIVE_BUF: Ram<RECEIVE, u8> = Ram(UnsafeCell::new([0; RECEIVE]));
-static SEND_BUF: Ram<SEND, u8> = Ram(UnsafeCell::new([0; SEND]));
-static LATENT_BUF: Ram<LATENTS, i32> = Ram(UnsafeCell::new([0; LATENTS]));
-static WORKSPACE_BUF: Ram<WORKSPACE, i32> = Ram(UnsafeCell::new([0; WORKSPACE]));
+    unsafe fn take() -> Parts<Self> {
+        // SAFETY: the caller calls this once; 16 MB of RAM are at this address, and the linker knows nothing of them
+        // (qemu_m4.x).
+        let (buffers, flash) = unsafe { (MEMORY.take(), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
+        Parts { serial: Uart::start(), flash, clock: Timer::start(), buffers }
+    }
 
-/// The board's parts.
-///
-/// # Safety
-/// Called once: what it hands out are the only references to the board's buffers and storage.
-pub unsafe fn take() -> Parts<Uart, Flash, Timer> {
-    // SAFETY: the caller calls this once, so each of these is the only reference to its buffer.
-    let buffers = unsafe {
-        Buffers {
-            receive: &mut *RECEIVE_BUF.0.get(),
-            send: &mut *SEND_BUF.0.get(),
-            latents: &mut *LATENT_BUF.0.get(),
-            workspace: &mut *WORKSPACE_BUF.0.get(),
-        }
-    };
-    // SAFETY: 16 MB of RAM are at this address, the linker knows nothing of them (qemu_m4.x), and the caller calls this once.
-    let storage = unsafe { core::slice::from_raw_parts_mut(STORAGE as *mut u8, STORAGE_LEN) };
-    // RAM is zero after power-on, which flash never is as a whole: after a reset the model is still there.
-    let fresh = storage[..64].iter().all(|&byte| byte == 0);
-    let flash = if fresh { RamFlash::erased(storage) } else { RamFlash::new(storage) };
-    Parts { serial: Uart::start(), flash, clock: Timer::start(), buffers }
-}
+    /// At once, and not after a while of looking: every look takes a lock that the emulator needs to bring the next byte
+    /// (50 kB/s this way, 15 to 20 the other).
+    fn idle(serial: &mut Uart) {
+        serial.sleep();
+    }
 
-/// Sleeps until the line has something. At once, and not after a while of looking: every look takes a lock that the
-/// emulator needs to bring the next byte (50 kB/s this way, 15 to 20 the other).
-pub fn idle(serial: &mut Uart) {
-    serial.sleep();
-}
-
-/// Stands still.
-pub fn halt() -> ! {
-    loop {
-        cortex_m::asm::wfi();
+    fn restart() -> ! {
+        SCB::sys_reset()
     }
 }
 
@@ -99,36 +70,25 @@ impl Uart {
     fn start() -> Self {
         // Interrupts stay masked: a pending one wakes the core all the same.
         cortex_m::interrupt::disable();
-        let mut uart = Self(());
         // The smallest divider that the model takes; it sends at once whatever the rate.
-        uart.write_register(Self::BAUDDIV, 16);
-        uart.write_register(Self::CTRL, Self::TX_ENABLE | Self::RX_ENABLE | Self::RX_INTERRUPT);
+        UART.write(Self::BAUDDIV, 16);
+        UART.write(Self::CTRL, Self::TX_ENABLE | Self::RX_ENABLE | Self::RX_INTERRUPT);
         // SAFETY: with interrupts masked an enabled one runs no code; no critical section relies on this mask.
-        unsafe { cortex_m::peripheral::NVIC::unmask(UartReceive) };
-        uart
+        unsafe { NVIC::unmask(UartReceive) };
+        Self(())
     }
 
-    fn has_byte(&mut self) -> bool {
-        self.read_register(Self::STATE) & Self::RX_FULL != 0
+    fn has_byte(&self) -> bool {
+        UART.read(Self::STATE) & Self::RX_FULL != 0
     }
 
     fn sleep(&mut self) {
-        self.write_register(Self::INTCLEAR, Self::RX_PENDING);
-        cortex_m::peripheral::NVIC::unpend(UartReceive);
+        UART.write(Self::INTCLEAR, Self::RX_PENDING);
+        NVIC::unpend(UartReceive);
         // A byte that came before these two lines is still in the register, one that comes after is pending again.
         if !self.has_byte() {
             cortex_m::asm::wfi();
         }
-    }
-
-    fn read_register(&mut self, offset: usize) -> u32 {
-        // SAFETY: a register of UART 0, which is on this board and which only this type touches.
-        unsafe { ptr::read_volatile((UART0 + offset) as *const u32) }
-    }
-
-    fn write_register(&mut self, offset: usize, value: u32) {
-        // SAFETY: as above.
-        unsafe { ptr::write_volatile((UART0 + offset) as *mut u32, value) }
     }
 }
 
@@ -157,7 +117,7 @@ impl Read for Uart {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
         let Some(place) = buf.first_mut() else { return Ok(0) };
         while !self.has_byte() {}
-        *place = self.read_register(Self::DATA) as u8;
+        *place = UART.read(Self::DATA) as u8;
         Ok(1)
     }
 }
@@ -165,8 +125,8 @@ impl Read for Uart {
 impl Write for Uart {
     fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
         for &byte in buf {
-            while self.read_register(Self::STATE) & Self::TX_FULL != 0 {}
-            self.write_register(Self::DATA, u32::from(byte));
+            while UART.read(Self::STATE) & Self::TX_FULL != 0 {}
+            UART.write(Self::DATA, u32::from(byte));
         }
         Ok(buf.len())
     }
@@ -188,22 +148,18 @@ impl Timer {
     const RELOAD: usize = 0x8;
 
     fn start() -> Self {
-        // SAFETY: registers of timer 0, which is on this board and which only this type touches.
-        unsafe {
-            ptr::write_volatile((TIMER0 + Self::RELOAD) as *mut u32, u32::MAX);
-            ptr::write_volatile((TIMER0 + Self::VALUE) as *mut u32, u32::MAX);
-            ptr::write_volatile((TIMER0 + Self::CTRL) as *mut u32, 1);
-        }
+        TIMER.write(Self::RELOAD, u32::MAX);
+        TIMER.write(Self::VALUE, u32::MAX);
+        TIMER.write(Self::CTRL, 1);
         Self { passed: 0, last: u32::MAX }
     }
 }
 
 impl Clock for Timer {
-    const HZ: u32 = 25_000_000;
+    const HZ: u32 = SIZES.clock_hz;
 
     fn now(&mut self) -> u64 {
-        // SAFETY: as above.
-        let left = unsafe { ptr::read_volatile((TIMER0 + Self::VALUE) as *const u32) };
+        let left = TIMER.read(Self::VALUE);
         self.passed += u64::from(self.last.wrapping_sub(left));
         self.last = left;
         self.passed

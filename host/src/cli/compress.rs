@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 
 use super::{
+    embedder::make,
     progress::{Bar, say, stop_on_ctrl_c},
     training::{SettingFlags, drive, write_grid},
 };
@@ -13,12 +14,13 @@ use crate::{
     checkpoint::{self, weights::GeneratorWeights},
     compress::{
         bank::{TeacherSide, banks},
+        in_domain::{BATCH as BATCH_OF_EMBEDDER, InDomain, LR},
         mmd::Mmd,
         moments::{BATCH, GlobalMoments, Sampling},
         pipeline::{Inputs, Start, check, prepare},
         settings::Settings,
     },
-    data::Dataset,
+    data::{Dataset, Sizes},
     embed::{
         EmbedderWeights,
         spec::{self, EmbedSpec},
@@ -40,11 +42,15 @@ pub struct CompressArgs {
     #[arg(short, long)]
     output: PathBuf,
     /// Go on with the run in the folder, with the inputs and settings that it began with.
-    #[arg(long, conflicts_with_all = ["teacher", "data", "embed", "masks"])]
+    #[arg(long, conflicts_with_all = ["teacher", "data", "embed", "masks", "resize"])]
     resume: bool,
+    /// Bring the middle square of every real image to the teacher's size; otherwise images of another size are refused.
+    #[arg(long)]
+    resize: bool,
     /// An embedding for DiME, once for each: dino=FILE (DINO's dino_resnet50_pretrain.pth), clip=FILE (OpenAI's RN50.pt),
     /// resnet50=FILE, inception=FILE, small=FILE. Weights may follow, of both moments or of each: the paper's 20 for dino and
-    /// 15 for clip unless given. None leaves DiME out.
+    /// 15 for clip unless given. Where none is given and the method matches distributions, the run trains a small one on its
+    /// own images, as `nickeldime embedder train` does, and keeps it.
     #[arg(long, value_name = "KIND=FILE[:WEIGHT[:SECOND]]")]
     embed: Vec<EmbedSpec>,
     /// The teacher's global moments in the same embeddings, as `nickeldime moments` wrote them. Without it they are measured
@@ -75,29 +81,36 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
         record.read_input(&embed.path)?;
     }
     let teacher = checkpoint::from_bytes(&path, &bytes)?;
-    let data = Dataset::open(&record.data)?;
+    let size = teacher.generator.arch.resolution();
     if begun.is_none() {
-        record.settings = args.settings.resolve(teacher.generator.arch.resolution())?;
+        record.settings = args.settings.resolve(size)?;
+        record.resize = args.resize.then_some(size);
+        record.own_embedder = record.embeds.is_empty() && record.settings.method.parts().dime;
     }
+    let data = Dataset::open_as(&record.data, record.resize.map_or(Sizes::Exactly(size), Sizes::Resized))?;
     announce(&record)?;
 
-    let embedders = record.embeds.iter().map(EmbedderWeights::read).collect::<Result<Vec<_>, _>>()?;
+    let mut embedders = record.embeds.iter().map(EmbedderWeights::read).collect::<Result<Vec<_>, _>>()?;
     let given = args.moments.as_deref().map(|path| read_moments(path, &teacher.generator, &embedders)).transpose()?;
     let kernel = record.settings.mmd != Mmd::Moments;
     ensure!(!(kernel && given.is_some()), "--moments goes with --mmd moments: the kernels have a bank of their own");
+    ensure!(!(given.is_some() && embedders.is_empty()), "--moments goes with the --embed that they were measured in");
     if let (Some(path), Some(moments)) = (&args.moments, &given) {
         record.read_input(&std::path::absolute(path)?)?;
         record.settings.moment_samples = moments.samples;
     }
     let masks = record.masks.as_deref().map(read_masks).transpose()?.unwrap_or_default();
-    let inputs = Inputs { teacher: &teacher, data: &data, embeds: &embedders, masks };
-    check(&inputs, &record.settings)?;
+    check(&Inputs { teacher: &teacher, data: &data, embeds: &embedders, masks: masks.clone() }, &record.settings)?;
     let (run, state) = match begun {
         Some(begun) => begun,
         None => (RunFolder::create(&args.output, &record)?, None),
     };
+    if record.own_embedder {
+        embedders.push(own_embedder(&run, &data, &record.settings)?);
+    }
     let side = teacher_side(given, &run, &teacher.generator, &embedders, &record.settings)?;
     let start = state.map_or(Start::Fresh, Start::Saved);
+    let inputs = Inputs { teacher: &teacher, data: &data, embeds: &embedders, masks };
     let mut trainer =
         prepare::<CpuTraining>(inputs, &side, &record.settings, start, &Default::default(), &mut Bar::new())?;
     let run = run.opened_log(trainer.step)?;
@@ -127,27 +140,35 @@ fn begin(args: &CompressArgs, teacher: &Path, data: &Path) -> anyhow::Result<Rec
 fn announce(record: &Record) -> anyhow::Result<()> {
     let dime = record.settings.method.parts().dime;
     ensure!(dime || record.embeds.is_empty(), "this --method matches no distributions: leave --embed out");
-    if record.embeds.is_empty() {
-        say(format_args!("without embeddings: no DiME"));
-        if dime {
-            say(format_args!(
-                "  (for one of these images: nickeldime embedder train --data ... -o e.safetensors, then --embed small=e.safetensors)"
-            ));
-        }
+    if !dime {
+        say(format_args!("without DiME: no embedding"));
     }
-    for spec in &record.embeds {
-        say(format_args!("embedding {spec}"));
+    let own = record.own_embedder.then(|| EmbedSpec::own("embedder.safetensors".into()));
+    let all: Vec<EmbedSpec> = record.embeds.iter().cloned().chain(own).collect();
+    for spec in &all {
+        let own = if record.own_embedder { ": none was given, so the run trains one on its own images" } else { "" };
+        say(format_args!("embedding {spec}{own}"));
     }
-    if record.settings.mmd != Mmd::Moments && !record.embeds.is_empty() {
+    if record.settings.mmd != Mmd::Moments && dime {
         let images = record.settings.bank_samples;
         say(format_args!(
             "distributions by a kernel against {images} teacher images (--mmd), not by the paper's moments"
         ));
     }
     if dime {
-        say(format_args!("{}", spec::compared_with_the_paper(&record.embeds)));
+        say(format_args!("{}", spec::compared_with_the_paper(&all)));
     }
     Ok(())
+}
+
+/// The embedder that the run makes of its own images, or made before it was stopped.
+fn own_embedder(run: &RunFolder, data: &Dataset, settings: &Settings) -> anyhow::Result<EmbedderWeights> {
+    let path = run.embedder();
+    if !path.exists() {
+        let Settings { embedder_kimg: kimg, mirror, seed, .. } = *settings;
+        make(data, InDomain { kimg, batch: BATCH_OF_EMBEDDER, lr: LR, mirror, seed }, &path)?;
+    }
+    Ok(EmbedderWeights::read(&EmbedSpec::own(path))?)
 }
 
 /// The moments of a file, which must be this teacher's in all of these embeddings.

@@ -169,12 +169,7 @@ fn distil(teacher: &Checkpoint, student_path: &Path, kimg: f64, progress: &mut d
         Ok(path)
     };
     let data = Dataset::open(&place("digits32.zip", IMAGES)?)?;
-    let embedder = EmbedSpec {
-        kind: Kind::Small,
-        path: place("embedder.safetensors", EMBEDDER)?,
-        weight: 5.0,
-        second_weight: None,
-    };
+    let embedder = EmbedSpec::new(Kind::Small, place("embedder.safetensors", EMBEDDER)?);
     say(format_args!("     embedding {embedder}"));
     let settings = Settings {
         ratio: 0.7,

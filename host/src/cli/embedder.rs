@@ -12,8 +12,8 @@ use super::progress::{Bar, say, stop_on_ctrl_c};
 use crate::{
     backend::CpuTraining,
     checkpoint::{Metadata, write_tensors},
-    compress::in_domain::{self, InDomain},
-    data::Dataset,
+    compress::in_domain::{self, BATCH, InDomain, LR, Learned},
+    data::{Dataset, Sizes},
 };
 
 /// Arguments of `embedder`.
@@ -34,6 +34,9 @@ struct TrainArgs {
     /// Images: a folder or a zip.
     #[arg(long)]
     data: PathBuf,
+    /// Bring the middle square of every image to this height and width.
+    #[arg(long, value_name = "SIZE", value_parser = super::size)]
+    resize: Option<usize>,
     /// The file to write (safetensors), for --embed small=FILE.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -41,10 +44,10 @@ struct TrainArgs {
     #[arg(long, default_value_t = 30.0)]
     kimg: f64,
     /// Images an iteration.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(2..=1024))]
+    #[arg(long, default_value_t = BATCH as u32, value_parser = clap::value_parser!(u32).range(2..=1024))]
     batch: u32,
     /// Adam's learning rate.
-    #[arg(long, default_value_t = 0.001)]
+    #[arg(long, default_value_t = LR)]
     lr: f64,
     /// Mirror images at random.
     #[arg(long)]
@@ -71,20 +74,12 @@ pub fn run(args: &EmbedderArgs, json: bool) -> anyhow::Result<()> {
     stop_on_ctrl_c();
     ensure!((0.0..1e6).contains(&args.kimg), "--kimg {}: must be 0 or more, and below 1e6", args.kimg);
     ensure!(args.lr > 0.0 && args.lr.is_finite(), "--lr {}: must be above 0", args.lr);
-    let data = Dataset::open(&args.data)?;
+    let data = Dataset::open_as(&args.data, args.resize.map_or(Sizes::Alike, Sizes::Resized))?;
     let settings =
         InDomain { kimg: args.kimg, batch: args.batch as usize, lr: args.lr, mirror: args.mirror, seed: args.seed };
     let started = Instant::now();
-    let learned = in_domain::train::<CpuTraining>(&data, settings, &Default::default(), &mut Bar::new())?;
-    let how = learned.classes.map_or("VICReg, without labels".into(), |n| format!("labels, {n} classes"));
-    let notes = [
-        ("network", "small".into()),
-        ("learned by", how.clone()),
-        ("images", learned.images.to_string()),
-        ("seed", args.seed.to_string()),
-    ];
-    let notes = notes.map(|(key, value): (&str, String)| (key.to_string(), value));
-    write_tensors(&args.output, &learned.tensors, &Metadata::from(notes))?;
+    let learned = make(&data, settings, &args.output)?;
+    let how = how(&learned);
     say(format_args!("an embedder of these images: not one of the paper's (DINO and CLIP ResNet-50)"));
     let trained = Trained {
         file: &args.output,
@@ -98,4 +93,22 @@ pub fn run(args: &EmbedderArgs, json: bool) -> anyhow::Result<()> {
         let right = trained.accuracy.map(|a| format!(", {:.1} % right on held-out images", 100.0 * a));
         format!("{}: learned by {how}{}", args.output.display(), right.unwrap_or_default())
     })
+}
+
+/// Trains an embedder on a dataset and writes it, for `--embed small=FILE`.
+pub fn make(data: &Dataset, settings: InDomain, output: &Path) -> anyhow::Result<Learned> {
+    let learned = in_domain::train::<CpuTraining>(data, settings, &Default::default(), &mut Bar::new())?;
+    let notes = [
+        ("network", "small".into()),
+        ("learned by", how(&learned)),
+        ("images", learned.images.to_string()),
+        ("seed", settings.seed.to_string()),
+    ];
+    let notes = notes.map(|(key, value): (&str, String)| (key.to_string(), value));
+    write_tensors(output, &learned.tensors, &Metadata::from(notes))?;
+    Ok(learned)
+}
+
+fn how(learned: &Learned) -> String {
+    learned.classes.map_or("VICReg, without labels".into(), |n| format!("labels, {n} classes"))
 }

@@ -12,8 +12,9 @@ use crate::port::{Board, BoardKind};
 /// Start a board without a board and print its port, until Ctrl-C.
 #[derive(Debug, Args)]
 pub struct EmulateArgs {
-    /// The board: qemu-m4 (firmware on an emulated Cortex-M4) or host (the device code in this process).
-    #[arg(long, default_value_t = BoardKind::QemuM4)]
+    /// The board: qemu-m4, qemu-m0, qemu-rv32, stm32f405 (its firmware in an emulator), or host (the device code in this
+    /// process).
+    #[arg(long, default_value_t = BoardKind::roomy())]
     pub board: BoardKind,
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{
     Interrupted,
     progress::{Bar, stop_on_ctrl_c},
-    source::{Drawing, Source, SourceKind, data_of},
+    source::{Drawing, Shown, Source, SourceKind, record_of},
 };
 use crate::{
     metrics::{
@@ -45,9 +45,10 @@ pub struct EvalArgs {
     pr: bool,
     /// The network in whose features images are compared: inception=FILE (pytorch-fid's
     /// pt_inception-2015-12-05-6726825d.pth: the published metrics' features), another embedder (dino=, clip=, resnet50=,
-    /// small=FILE), or critic=FILE (the discriminator of a checkpoint).
+    /// small=FILE), or critic=FILE (the discriminator of a checkpoint). A run is measured in its teacher's critic unless
+    /// told otherwise.
     #[arg(long, value_name = "KIND=FILE")]
-    features: Extractor,
+    features: Option<Extractor>,
     /// Images that a model draws; of a folder or zip all are taken.
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
     samples: u32,
@@ -64,6 +65,9 @@ pub struct EvalArgs {
     /// Count the mirror images of folders and zips too, as for a training with x-flips.
     #[arg(long)]
     mirror: bool,
+    /// Bring the middle square of every image of folders and zips to this height and width.
+    #[arg(long, value_name = "SIZE", value_parser = super::size)]
+    resize: Option<usize>,
     /// Compute FID even with no more images than features: it is far too large then.
     #[arg(long)]
     few_samples: bool,
@@ -118,15 +122,13 @@ pub fn run(args: &EvalArgs, json: bool) -> anyhow::Result<()> {
     ensure!(a_is_run || !args.snapshots, "{}: --snapshots is for runs", args.a.display());
     stop_on_ctrl_c();
     let wanted = args.wanted();
-    let network = FeatureNetwork::open(&args.features)?;
+    let network = FeatureNetwork::open(&args.extractor()?)?;
     let own = a_is_run.then(|| args.a.join("features"));
     let cache = args.cache.clone().or(own).map(|folder| FeatureCache::new(&folder));
     let mut features = Features { network: &network, cache, bar: Bar::new() };
 
-    let b_path = match &args.b {
-        Some(path) => path.clone(),
-        None => data_of(&args.a)?,
-    };
+    let (b_path, resize) = args.compared_with()?;
+    let shown = Shown { mirror: args.mirror, resize };
     let models = args.models()?;
     let count = u64::from(args.samples);
     let drawing = |first: u64| -> anyhow::Result<Drawing> {
@@ -134,14 +136,14 @@ pub fn run(args: &EvalArgs, json: bool) -> anyhow::Result<()> {
         Ok(Drawing { seeds: first..end, psi: args.psi, noise: args.noise })
     };
     // Other latents than those of A: the same model twice is then compared with itself, not with its copies.
-    let b = Source::open(&b_path, &drawing(args.seed.saturating_add(count))?, args.mirror)?;
+    let b = Source::open(&b_path, &drawing(args.seed.saturating_add(count))?, shown)?;
     let b_side = side(&b_path, &b);
     let b_features = features.of(&b)?;
 
     let mut results = Vec::new();
     for (path, seen) in models {
         let started = Instant::now();
-        let a = Source::open(&path, &drawing(args.seed)?, args.mirror)?;
+        let a = Source::open(&path, &drawing(args.seed)?, shown)?;
         let a_features = features.of(&a)?;
         let metrics = evaluate(a_features.view(), b_features.view(), &wanted)?;
         let evaluated = Evaluated {
@@ -174,6 +176,25 @@ impl EvalArgs {
         let all = !(fid || kid || pr);
         let few = if self.few_samples { FewSamples::Allow } else { FewSamples::Refuse };
         Wanted { fid: fid || all, kid: kid || all, pr: pr || all, few, seed }
+    }
+
+    fn extractor(&self) -> anyhow::Result<Extractor> {
+        if let Some(extractor) = &self.features {
+            return Ok(extractor.clone());
+        }
+        let teacher = record_of(&self.a, "the features with --features KIND=FILE")?.teacher;
+        let none = || format!("{}: has no teacher to measure it by; name --features KIND=FILE", self.a.display());
+        teacher.map(Extractor::Critic).with_context(none)
+    }
+
+    /// The other side, and the size that images are brought to.
+    fn compared_with(&self) -> anyhow::Result<(PathBuf, Option<usize>)> {
+        if let Some(path) = &self.b {
+            return Ok((path.clone(), self.resize));
+        }
+        let record = record_of(&self.a, "what to compare it with")?;
+        let none = || format!("{}: does not say what it learned from; name the images", self.a.display());
+        Ok((record.data.with_context(none)?, self.resize.or(record.resize)))
     }
 
     /// What is measured, and the images that it had seen where that is known.

@@ -30,9 +30,9 @@ pub enum FirmwareAction {
 pub fn run(args: &FirmwareArgs, json: bool) -> anyhow::Result<()> {
     let FirmwareAction::Build { board } = &args.action;
     let board = firmware::find(board)?;
-    let built = firmware::build(board)?;
+    let built = firmware::build(board, &[])?;
     let report = serde_json::json!({
-        "board": board.name,
+        "board": board.name(),
         "path": built.path,
         "flash_bytes": built.flash,
         "ram_bytes": built.ram,

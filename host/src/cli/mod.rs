@@ -6,6 +6,7 @@
 mod compress;
 mod demo;
 mod devices;
+mod doctor;
 mod embedder;
 mod emulate;
 mod eval;
@@ -69,6 +70,8 @@ enum Command {
     Sample(sample::SampleArgs),
     /// Build the firmware of a board.
     Firmware(firmware::FirmwareArgs),
+    /// Is a backend right, and how fast is it here?
+    Doctor(doctor::DoctorArgs),
     /// Which serial ports answer, and what they run.
     Devices(devices::DevicesArgs),
     /// Ship a model pack to a device.
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args, json),
         Command::Sample(args) => sample::run(&args, json),
         Command::Firmware(args) => firmware::run(&args, json),
+        Command::Doctor(args) => doctor::run(&args, json),
         Command::Devices(args) => devices::run(&args, json),
         Command::Send(args) => send::run(&args, json),
         Command::Emulate(args) => emulate::run(&args, json),
@@ -109,6 +113,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(if stopped { 130 } else { 1 })
         }
     }
+}
+
+/// Height and width of an image, as a flag's value.
+fn size(text: &str) -> Result<usize, String> {
+    let size = text.parse().ok().filter(|size| (1..=1024).contains(size));
+    size.ok_or_else(|| "must be between 1 and 1024".into())
 }
 
 /// The user pressed Ctrl-C; what was saved is said in the text.

@@ -1,11 +1,8 @@
 //! What a user names to be measured: a model, a run, a folder or a zip of images.
 
-use std::{
-    ops::Range,
-    path::{Path, PathBuf},
-};
+use std::{ops::Range, path::Path};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use ndarray::Array4;
 use nickeldime_core::{
     generator::{Latent, Sample},
@@ -16,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{model::Model, pack::device_noise};
 use crate::{
-    data::Dataset,
+    data::{Dataset, Sizes},
     metrics::{
         extractor::sha256_of,
         images::{DrawnImages, ImageError, Images, RealImages, in_steps},
@@ -34,6 +31,15 @@ pub struct Drawing {
     pub psi: f32,
     /// `None`: a pack's own, random noise for float networks.
     pub noise: Option<NoiseMode>,
+}
+
+/// What is made of the images of a folder or zip.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown {
+    /// Whether their mirror images are taken too.
+    pub mirror: bool,
+    /// The size that their middle squares are brought to.
+    pub resize: Option<usize>,
 }
 
 /// What kind of thing was named.
@@ -55,14 +61,16 @@ pub struct Source {
 
 impl Source {
     /// Opens a model file, a run (its newest student), a folder or a zip of images. Models draw as `drawing` says; all
-    /// images of a folder or zip are taken, with their mirror images where `mirror` is set.
-    pub fn open(path: &Path, drawing: &Drawing, mirror: bool) -> anyhow::Result<Self> {
+    /// images of a folder or zip are taken as `shown` says.
+    pub fn open(path: &Path, drawing: &Drawing, shown: Shown) -> anyhow::Result<Self> {
         if run::is_run(path) {
             return Self::of_model(&run::student(path), drawing);
         }
         if path.is_dir() || begins_like_a_zip(path) {
-            let data = Dataset::open(path)?;
-            let key = format!("images {} mirror {mirror}", content(path, &data)?);
+            let Shown { mirror, resize } = shown;
+            let data = Dataset::open_as(path, resize.map_or(Sizes::Alike, Sizes::Resized))?;
+            let resized = resize.map(|size| format!(" resize {size}")).unwrap_or_default();
+            let key = format!("images {} mirror {mirror}{resized}", content(path, &data)?);
             return Ok(Self { kind: SourceKind::Images, images: Box::new(RealImages { data, mirror }), key });
         }
         Self::of_model(path, drawing)
@@ -145,14 +153,13 @@ fn content(path: &Path, data: &Dataset) -> anyhow::Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-/// The data that a run learned from.
+/// The record of a run.
 ///
 /// # Errors
-/// A run that does not say, or a path that is no run.
-pub fn data_of(path: &Path) -> anyhow::Result<PathBuf> {
+/// A path that is no run, as a sentence that asks for `missing`.
+pub fn record_of(path: &Path, missing: &str) -> anyhow::Result<run::Record> {
     if !run::is_run(path) {
-        bail!("{}: name what to compare it with (a run knows its own data, other things do not)", path.display());
+        bail!("{}: name {missing} (a run knows its own, other things do not)", path.display());
     }
-    let record = run::Record::read(path)?;
-    record.data.with_context(|| format!("{}: does not say what it learned from; name the images", path.display()))
+    Ok(run::Record::read(path)?)
 }

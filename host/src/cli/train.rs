@@ -14,7 +14,7 @@ use crate::{
         method::Method,
         pipeline::{Start, prepare_scratch},
     },
-    data::Dataset,
+    data::{Dataset, Sizes},
     nets::arch::{DiscriminatorArch, GeneratorArch, RESOLUTIONS, channel_table},
     run::{Record, RunFolder},
 };
@@ -31,6 +31,9 @@ pub struct TrainArgs {
     /// Go on with the run in the folder, with the data and settings that it began with.
     #[arg(long, conflicts_with = "data")]
     resume: bool,
+    /// Bring the middle square of every image to this height and width.
+    #[arg(long, value_name = "SIZE", value_parser = super::size, conflicts_with = "resume")]
+    resize: Option<usize>,
     /// Channels at a resolution are this divided by it; the preset's unless given.
     #[arg(long)]
     channel_base: Option<usize>,
@@ -56,14 +59,14 @@ pub fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
         Some(path) => {
             RunFolder::vacant(&args.output)?;
             let path = std::path::absolute(path).with_context(|| path.display().to_string())?;
-            let data = Dataset::open(&path)?;
+            let data = opened(&path, args.resize)?;
             let (record, run) = begin(args, path, data.resolution())?;
             (record, data, run, None)
         }
         None => {
             args.settings.refuse_with_resume()?;
             let (run, record, state) = RunFolder::resume(&args.output)?;
-            let data = Dataset::open(&record.data)?;
+            let data = opened(&record.data, record.resize)?;
             (record, data, run, state)
         }
     };
@@ -76,6 +79,10 @@ pub fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let run = run.opened_log(trainer.step)?;
     let trained = drive(&mut trainer, &data, run, &args.output, true)?;
     trained.finish(&record.settings, "train", json)
+}
+
+fn opened(path: &Path, resize: Option<usize>) -> anyhow::Result<Dataset> {
+    Ok(Dataset::open_as(path, resize.map_or(Sizes::Alike, Sizes::Resized))?)
 }
 
 fn begin(args: &TrainArgs, data: PathBuf, resolution: usize) -> anyhow::Result<(Record, RunFolder)> {
@@ -110,7 +117,7 @@ fn begin(args: &TrainArgs, data: PathBuf, resolution: usize) -> anyhow::Result<(
     };
     let critic = DiscriminatorArch::beside(&arch, group.min(settings.batch));
     settings.check(critic.mbstd_group)?;
-    let record = Record { settings, scratch: Some((arch, critic)), ..Record::new(data) };
+    let record = Record { settings, scratch: Some((arch, critic)), resize: args.resize, ..Record::new(data) };
     let run = RunFolder::create(Path::new(&args.output), &record)?;
     Ok((record, run))
 }

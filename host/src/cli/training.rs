@@ -73,6 +73,10 @@ pub struct SettingFlags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     bank_samples: Option<usize>,
+    /// Thousands of images to train an embedder of its own with, where none is given.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedder_kimg: Option<f64>,
     /// Thousands of real images to show.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,7 +164,8 @@ pub struct Trained {
     images_per_second: f64,
 }
 
-/// Iterates to the settings' end, or to Ctrl-C, and fills the run's folder. The last snapshot is made in both cases.
+/// Iterates to the settings' end, or to Ctrl-C, and fills the run's folder. The first snapshot is what the training began
+/// with; the last is made in both cases.
 pub fn drive(
     trainer: &mut Trainer<CpuTraining>,
     data: &Dataset,
@@ -173,6 +178,10 @@ pub fn drive(
     let batch = trainer.settings.batch as u64;
     let every = trainer.settings.snapshot_iterations();
     let mut saved = None;
+    if first == 0 {
+        snapshot(trainer, &run, with_critic)?;
+        saved = Some(0);
+    }
     train(trainer, data, &mut Bar::new(), |losses, trainer| -> anyhow::Result<()> {
         let seconds = started.elapsed().as_secs_f64();
         run.log(&LogLine { images: trainer.step * batch, seconds, losses: *losses })?;

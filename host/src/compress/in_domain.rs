@@ -30,6 +30,11 @@ const VICREG: [f32; 3] = [25.0, 25.0, 1.0];
 /// One image in this many is held out to measure what was learned.
 const HELD_OUT: usize = 10;
 
+/// Images an iteration where nobody says otherwise.
+pub const BATCH: usize = 64;
+/// Adam's learning rate where nobody says otherwise.
+pub const LR: f64 = 0.001;
+
 /// How to train.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InDomain {

@@ -5,7 +5,6 @@ use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 use super::{
     bank::TeacherSide,
     error::CompressError,
-    method::Method,
     nickel,
     optimise::LazyAdam,
     prune::{self, ContentAware},
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::{
     checkpoint::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
-    data::{DataError, Dataset},
+    data::{Batch, Dataset, ahead},
     embed::EmbedderWeights,
     nets::{
         arch::{DiscriminatorArch, GeneratorArch, block_resolution},
@@ -79,6 +78,9 @@ pub fn prepare<A: AutodiffBackend>(
     };
     let teacher = names::load(Generator::new(&dense.arch, device), &dense.tensors)?;
     let embedders = if parts.dime { inputs.embeds } else { &[] };
+    if parts.dime && embedders.is_empty() {
+        return Err(CompressError::Embeddings("DiME without an embedding has nothing to match distributions in"));
+    }
     let kernel = |(index, embedder): (usize, &EmbedderWeights)| {
         let missing = CompressError::Embeddings("the teacher was measured in other embeddings");
         let target = side.target(index, embedder, device).ok_or(missing)?;
@@ -136,16 +138,16 @@ pub fn prepare_scratch<A: AutodiffBackend>(
 }
 
 /// The networks before they are on a device.
-struct Players<A: AutodiffBackend> {
-    teacher: Option<Generator<A::InnerBackend>>,
-    student: GeneratorWeights,
-    student_critic: DiscriminatorWeights,
-    teacher_critic: Option<DiscriminatorWeights>,
-    kernels: Vec<Kernel<A>>,
+pub(crate) struct Players<A: AutodiffBackend> {
+    pub(crate) teacher: Option<Generator<A::InnerBackend>>,
+    pub(crate) student: GeneratorWeights,
+    pub(crate) student_critic: DiscriminatorWeights,
+    pub(crate) teacher_critic: Option<DiscriminatorWeights>,
+    pub(crate) kernels: Vec<Kernel<A>>,
 }
 
 impl<A: AutodiffBackend> Players<A> {
-    fn meet(self, settings: &Settings, device: &A::Device) -> Result<Trainer<A>, CompressError> {
+    pub(crate) fn meet(self, settings: &Settings, device: &A::Device) -> Result<Trainer<A>, CompressError> {
         let critic = |weights: DiscriminatorWeights| -> Result<_, LoadError> {
             let empty = Discriminator::new(&weights.arch, device);
             let adam = LazyAdam::new(settings.lr, Some(settings.r1_interval));
@@ -184,18 +186,27 @@ pub fn train<A: AutodiffBackend, E: From<CompressError>>(
     let mut broken = 0;
     progress.begin("training", "img", total * batch);
     progress.at(trainer.step * batch, "");
-    while !trainer.finished() && !progress.stopped() {
-        let real = real_batch(trainer, data).map_err(CompressError::from)?;
-        let losses = trainer.iterate(real);
-        progress.at(trainer.step * batch, &losses.note());
-        observe(&losses, trainer)?;
-        broken = if losses.replaced > 0 { broken + 1 } else { 0 };
-        if broken == PATIENCE {
-            return Err(CompressError::NotFinite(broken).into());
+    let settings = trainer.settings.clone();
+    let plan = |step| real_batch(&settings, data.len(), step);
+    ahead(data, plan, trainer.step..total, |batches| {
+        for real in batches {
+            if progress.stopped() {
+                break;
+            }
+            let real = real.map_err(CompressError::from)?;
+            let shape = real.shape().to_vec();
+            let real = TensorData::new(real.into_raw_vec_and_offset().0, shape);
+            let losses = trainer.iterate(Tensor::from_data(real, &trainer.device));
+            progress.at(trainer.step * batch, &losses.note());
+            observe(&losses, trainer)?;
+            broken = if losses.replaced > 0 { broken + 1 } else { 0 };
+            if broken == PATIENCE {
+                return Err(CompressError::NotFinite(broken).into());
+            }
         }
-    }
-    progress.end();
-    Ok(())
+        progress.end();
+        Ok(())
+    })
 }
 
 /// Whether inputs and settings fit together, before anything long begins; the teacher's critic where they do.
@@ -206,9 +217,6 @@ pub fn check<'a>(inputs: &Inputs<'a>, settings: &Settings) -> Result<&'a Discrim
     let dense = &inputs.teacher.generator;
     let critic = inputs.teacher.discriminator.as_ref().ok_or(CompressError::NoDiscriminator)?;
     settings.check(critic.arch.mbstd_group)?;
-    if settings.method == Method::Dime && inputs.embeds.is_empty() {
-        return Err(CompressError::Embeddings("--method dime without --embed has nothing to match distributions in"));
-    }
     let size = dense.arch.resolution();
     for data in [inputs.data.resolution(), critic.arch.resolution()] {
         if data != size {
@@ -262,27 +270,21 @@ fn pruned<A: AutodiffBackend>(
     Ok(prune::cut(dense, &kept, settings.ratio)?)
 }
 
-/// The real images of the trainer's next iteration: the dataset in a new random order every time it was all shown.
-fn real_batch<A: AutodiffBackend>(
-    trainer: &Trainer<A>,
-    data: &Dataset,
-) -> Result<Tensor<A::InnerBackend, 4>, DataError> {
-    let Settings { batch, seed, mirror, .. } = trainer.settings;
-    let start = trainer.step as usize * batch;
+/// The real images of an iteration: the dataset in a new random order every time it was all shown.
+fn real_batch(settings: &Settings, images: usize, step: u64) -> Batch {
+    let Settings { batch, seed, mirror, .. } = *settings;
+    let start = step as usize * batch;
     let mut order = (usize::MAX, Vec::new());
     let mut indices = Vec::with_capacity(batch);
     for at in start..start + batch {
-        let epoch = at / data.len();
+        let epoch = at / images;
         if order.0 != epoch {
             let mut stream = Stream::new(seed, "order of images", epoch as u64);
-            order = (epoch, stream.permutation(data.len()));
+            order = (epoch, stream.permutation(images));
         }
-        indices.push(order.1[at % data.len()]);
+        indices.push(order.1[at % images]);
     }
-    let mut stream = Stream::new(seed, "mirror", trainer.step);
-    let flips: Vec<bool> = indices.iter().map(|_| mirror && stream.uniform() < 0.5).collect();
-    let images = data.batch(&indices, &flips)?;
-    let shape = images.shape().to_vec();
-    let data = TensorData::new(images.iter().copied().collect(), shape);
-    Ok(Tensor::from_data(data, &trainer.device))
+    let mut stream = Stream::new(seed, "mirror", step);
+    let flips = indices.iter().map(|_| mirror && stream.uniform() < 0.5).collect();
+    Batch { indices, flips }
 }

@@ -37,6 +37,9 @@ pub struct Settings {
     /// Teacher images in the bank of a kernel's.
     #[serde(default = "bank_samples")]
     pub bank_samples: usize,
+    /// Thousands of images to train an embedder of its own with, where none is given.
+    #[serde(default = "embedder_kimg")]
+    pub embedder_kimg: f64,
     /// Thousands of real images to show the critics.
     pub kimg: f64,
     /// Images an iteration.
@@ -73,6 +76,10 @@ fn bank_samples() -> usize {
     1024
 }
 
+fn embedder_kimg() -> f64 {
+    30.0
+}
+
 /// StyleGAN2-ADA's training configurations (`cifar` with this project's discriminator instead of the `orig` one).
 pub const PRESETS: [&str; 6] = ["auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar"];
 
@@ -92,6 +99,7 @@ impl Default for Settings {
             moment_samples: 50_000,
             mmd: Mmd::Moments,
             bank_samples: bank_samples(),
+            embedder_kimg: embedder_kimg(),
             kimg: 25_000.0,
             batch: 64,
             lr: 0.0025,
@@ -164,6 +172,10 @@ impl Settings {
                 ),
             ),
             ((0.0..1e9).contains(&kimg), format!("kimg {kimg}: must be 0 or more, and below 1e9")),
+            (
+                (0.0..1e6).contains(&self.embedder_kimg),
+                format!("embedder-kimg {}: must be 0 or more, and below 1e6", self.embedder_kimg),
+            ),
             (lr > 0.0 && lr.is_finite(), format!("lr {lr}: must be above 0")),
             (gamma >= 0.0 && gamma.is_finite(), format!("gamma {gamma}: must be 0 or more")),
             ((0.0..=1.0).contains(&mixing), format!("mixing {mixing}: must be between 0 and 1")),

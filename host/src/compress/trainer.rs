@@ -128,6 +128,22 @@ pub struct Trainer<A: AutodiffBackend> {
     pub device: A::Device,
 }
 
+/// A part of an iteration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The student against both critics and the teacher's distribution.
+    Generator,
+    /// Path length.
+    Path,
+    /// Both critics, with the lesson.
+    Critics,
+    /// R1, both critics.
+    R1,
+    /// The moving average.
+    Average,
+}
+
 /// What a phase draws at random, the same for teacher and student.
 struct Draw<B: Backend> {
     z: Tensor<B, 2>,
@@ -144,19 +160,29 @@ impl<A: AutodiffBackend> Trainer<A> {
 
     /// One iteration on a batch of real images `[batch, 3, h, w]` in [-1, 1].
     pub fn iterate(&mut self, real: Tensor<A::InnerBackend, 4>) -> Losses {
+        self.iterate_watched(real, &mut |_| ())
+    }
+
+    /// [`Trainer::iterate`], with a call after every phase.
+    pub fn iterate_watched(&mut self, real: Tensor<A::InnerBackend, 4>, done: &mut dyn FnMut(Phase)) -> Losses {
         let mut losses = Losses::default();
         self.generator_main(&mut losses);
+        done(Phase::Generator);
         let path_interval = self.settings.path_interval;
         if path_interval > 0 && self.step.is_multiple_of(path_interval.into()) {
             self.generator_path(&mut losses);
+            done(Phase::Path);
         }
         self.critics_main(real.clone(), &mut losses);
+        done(Phase::Critics);
         if self.step.is_multiple_of(self.settings.r1_interval.into()) {
             self.critics_r1(real, &mut losses);
+            done(Phase::R1);
         }
         let now = self.student.valid();
         let average = self.average.clone();
         self.average = blend(average, &now, self.settings.ema_keep(self.step));
+        done(Phase::Average);
         self.step += 1;
         losses
     }

@@ -6,13 +6,19 @@ use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use image::{ImageReader, Limits};
+use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage, imageops::FilterType};
 use ndarray::{Array4, Axis};
 use zip::ZipArchive;
+use zune_jpeg::{
+    JpegDecoder,
+    zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
+};
 
+mod ahead;
 mod error;
 mod listing;
 
+pub use ahead::{Batch, ahead};
 pub use error::DataError;
 use listing::{is_picture, labels, pictures_below};
 
@@ -26,8 +32,20 @@ pub struct Dataset {
     path: PathBuf,
     source: Source,
     entries: Vec<Entry>,
+    sizes: Sizes,
     resolution: usize,
     kept: Vec<OnceLock<Box<[u8]>>>,
+}
+
+/// Which sizes of images are taken, and what is done about others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sizes {
+    /// The first image's; others are refused.
+    Alike,
+    /// This one; others are refused.
+    Exactly(usize),
+    /// All: the middle square of each is brought to this size (Lanczos).
+    Resized(usize),
 }
 
 #[derive(Debug)]
@@ -47,18 +65,28 @@ struct Entry {
 
 /// The largest height and width of an image.
 const LARGEST: u32 = 1024;
+/// The same of an image that is made smaller.
+const LARGEST_RESIZED: u32 = 8192;
 /// The largest image file; an uncompressed one of the largest size has 4 MB.
 const LARGEST_FILE: u64 = 64 << 20;
 /// The largest `dataset.json`; that of a million images has some 50 MB.
 const LARGEST_LABELS: u64 = 256 << 20;
 
 impl Dataset {
+    /// Opens a dataset of images of one size, whichever that is.
+    ///
+    /// # Errors
+    /// As [`Dataset::open_as`].
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        Self::open_as(path, Sizes::Alike)
+    }
+
     /// Lists the images and looks at the size of each.
     ///
     /// # Errors
-    /// Nothing there, no image in it, an image that is not square, larger than 1024x1024 or of another size than the
-    /// first, a damaged zip or `dataset.json`: each names the file.
-    pub fn open(path: &Path) -> Result<Self, DataError> {
+    /// Nothing there, no image in it, an image that is not square, larger than 1024x1024 (where they are resized: than
+    /// 8192x8192) or of another size than `sizes` takes, a damaged zip or `dataset.json`: each names the file.
+    pub fn open_as(path: &Path, sizes: Sizes) -> Result<Self, DataError> {
         let io = |cause| DataError::io(path, cause);
         let about = std::fs::metadata(path).map_err(io)?;
         let (source, mut entries) = match about.is_dir() {
@@ -92,7 +120,7 @@ impl Dataset {
             return Err(DataError::Empty { file: path.into() });
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut dataset = Self { path: path.into(), source, entries, resolution: 0, kept: Vec::new() };
+        let mut dataset = Self { path: path.into(), source, entries, sizes, resolution: 0, kept: Vec::new() };
         dataset.measure()?;
         dataset.read_labels()?;
         Ok(dataset)
@@ -200,19 +228,10 @@ impl Dataset {
                 Ok(size) => size,
                 Err(_) => dimensions(self.bytes(entry, LARGEST_FILE)?).map_err(|e| self.refuse(entry, e))?,
             };
-            let (width, height) = size;
-            let problem = if width != height {
-                format!("{width}x{height}: expected a square image")
-            } else if !(1..=LARGEST).contains(&width) {
-                format!("{width}x{height}: larger than {LARGEST}x{LARGEST}")
-            } else if index > 0 && width as usize != self.resolution {
-                let size = self.resolution;
-                format!("{width}x{height}: the images before it are {size}x{size}")
-            } else {
-                self.resolution = width as usize;
-                continue;
-            };
-            return Err(self.refuse(entry, problem));
+            match self.sizes.taken(size, (index > 0).then_some(self.resolution)) {
+                Ok(size) => self.resolution = size,
+                Err(problem) => return Err(self.refuse(entry, problem)),
+            }
         }
         /// Kept decoded up to this many bytes.
         const KEPT: usize = 512 << 20;
@@ -224,15 +243,8 @@ impl Dataset {
 
     fn decode(&self, entry: &Entry) -> Result<Vec<u8>, DataError> {
         let bytes = self.bytes(entry, LARGEST_FILE)?;
-        let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
-        let mut reader = reader.map_err(|e| self.refuse(entry, e))?;
-        let mut limits = Limits::default();
-        limits.max_image_width = Some(LARGEST);
-        limits.max_image_height = Some(LARGEST);
-        limits.max_alloc = Some(64 << 20);
-        reader.limits(limits);
-        let image = reader.decode().map_err(|e| self.refuse(entry, e))?;
-        let image = image.into_rgb8();
+        let image = decoded(bytes, self.sizes.largest()).map_err(|problem| self.refuse(entry, problem))?;
+        let image = self.sizes.fitted(image).into_rgb8();
         let size = self.resolution;
         if (image.width() as usize, image.height() as usize) != (size, size) {
             return Err(self.refuse(entry, "another size than when the dataset was opened"));
@@ -272,6 +284,73 @@ impl Dataset {
         }
         Ok(())
     }
+}
+
+impl Sizes {
+    /// Height and width that an image of this width and height gets, beside others that have `before`.
+    fn taken(self, (width, height): (u32, u32), before: Option<usize>) -> Result<usize, String> {
+        let largest = self.largest();
+        if width == 0 || height == 0 || width.max(height) > largest {
+            return Err(format!("{width}x{height}: larger than {largest}x{largest}, or empty"));
+        }
+        if let Self::Resized(size) = self {
+            return Ok(size);
+        }
+        if width != height {
+            return Err(format!("{width}x{height}: expected a square image; --resize takes its middle square"));
+        }
+        let size = width as usize;
+        match (self, before) {
+            (Self::Exactly(wanted), _) if wanted != size => {
+                Err(format!("{width}x{height}: an image of {wanted}x{wanted} is needed; --resize makes it one"))
+            }
+            (_, Some(before)) if before != size => Err(format!(
+                "{width}x{height}: the images before it are {before}x{before}; --resize gives all the same size"
+            )),
+            _ => Ok(size),
+        }
+    }
+
+    fn largest(self) -> u32 {
+        match self {
+            Self::Resized(_) => LARGEST_RESIZED,
+            _ => LARGEST,
+        }
+    }
+
+    fn fitted(self, image: DynamicImage) -> DynamicImage {
+        let Self::Resized(size) = self else { return image };
+        let (width, height) = (image.width(), image.height());
+        let side = width.min(height);
+        let square = image.crop_imm((width - side) / 2, (height - side) / 2, side, side);
+        if side as usize == size { square } else { square.resize_exact(size as u32, size as u32, FilterType::Lanczos3) }
+    }
+}
+
+/// A whole image; one that is damaged, or wider or higher than `largest`, is none.
+fn decoded(bytes: Vec<u8>, largest: u32) -> Result<DynamicImage, String> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
+    if reader.format() == Some(ImageFormat::Jpeg) {
+        return decoded_jpeg(reader.into_inner().into_inner(), largest as usize);
+    }
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(largest);
+    limits.max_image_height = Some(largest);
+    // Up to 16 bytes a pixel of the decoder's.
+    limits.max_alloc = Some(16 * u64::from(largest) * u64::from(largest));
+    reader.limits(limits);
+    reader.decode().map_err(|e| e.to_string())
+}
+
+/// `image` paints what is damaged or missing in a JPEG file grey, and says nothing.
+fn decoded_jpeg(bytes: Vec<u8>, largest: usize) -> Result<DynamicImage, String> {
+    let options = DecoderOptions::default().set_strict_mode(true).set_max_width(largest).set_max_height(largest);
+    let options = options.jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let pixels = decoder.decode().map_err(|e| format!("damaged JPEG: {e:?}"))?;
+    let (width, height) = decoder.dimensions().unwrap_or_default();
+    let image = RgbImage::from_raw(width as u32, height as u32, pixels);
+    image.map(Into::into).ok_or_else(|| "damaged JPEG: fewer pixels than its header says".into())
 }
 
 fn dimensions(bytes: Vec<u8>) -> Result<(u32, u32), image::ImageError> {

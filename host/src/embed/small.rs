@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Height and width that the network was made for.
-const SIZE: usize = 32;
+pub const SIZE: usize = 32;
 /// The grid on which its feature maps are averaged.
 const GRID: usize = 2;
 /// Name, shape of the weight, stride and padding of the convolutions.

@@ -83,6 +83,16 @@ pub struct EmbedSpec {
 }
 
 impl EmbedSpec {
+    /// A network's file, with the weights that its moments have unless told otherwise.
+    pub fn new(kind: Kind, path: PathBuf) -> Self {
+        Self { kind, path, weight: kind.default_weight(), second_weight: None }
+    }
+
+    /// The embedder that a run trains on its own images.
+    pub fn own(path: PathBuf) -> Self {
+        Self::new(Kind::Small, path)
+    }
+
     /// The weights of both moments.
     pub fn weights(&self) -> MomentWeights {
         MomentWeights { first: self.weight, second: self.second_weight.unwrap_or(self.weight) }

@@ -8,7 +8,7 @@ use burn::{
 use super::{
     arch::{DiscriminatorArch, block_resolution},
     dual::Dual,
-    ops::{Activation, FullyConnected, channel_bias, correlate, fir, parameter},
+    ops::{Activation, FullyConnected, bias_act, correlate, fir, parameter},
     tap::{NoTap, Tap, Within},
 };
 
@@ -24,9 +24,9 @@ pub struct Conv<B: Backend> {
     pub bias: Param<Tensor<B, 1>>,
 }
 
-fn equalised<B: Backend>(weight: &Param<Tensor<B, 4>>) -> Tensor<B, 4> {
+fn equalised<B: Backend>(weight: &Param<Tensor<B, 4>>, factor: f32) -> Tensor<B, 4> {
     let [_, inputs, kh, kw] = weight.dims();
-    weight.val().mul_scalar(1.0 / ((inputs * kh * kw) as f32).sqrt())
+    weight.val().mul_scalar(factor / ((inputs * kh * kw) as f32).sqrt())
 }
 
 impl<B: Backend> Conv<B> {
@@ -35,18 +35,14 @@ impl<B: Backend> Conv<B> {
     }
 
     fn forward(&self, x: Dual<B, 4>, down: bool, gain: f32, clamp: Option<f32>) -> Dual<B, 4> {
-        let weight = equalised(&self.weight);
+        let weight = equalised(&self.weight, 1.0);
         let [_, _, kernel, _] = weight.dims();
         let x = if down {
             x.linear(|t| correlate(fir(t, 1, (2, 2), 1.0), weight.clone(), 2, 0))
         } else {
             x.linear(|t| correlate(t, weight.clone(), 1, kernel / 2))
         };
-        let x = Activation::LeakyRelu.apply(x.shift(channel_bias(self.bias.val())), gain);
-        match clamp {
-            Some(limit) => x.clamp(limit * gain),
-            None => x,
-        }
+        bias_act(x, self.bias.val(), None, gain, clamp)
     }
 }
 
@@ -80,8 +76,8 @@ impl<B: Backend> DiscriminatorBlock<B> {
             }
             None => x,
         };
-        let weight = equalised(&self.skip.weight);
-        let y = x.clone().linear(|t| correlate(fir(t, 2, (1, 1), 1.0), weight.clone(), 1, 0)).gain(BRANCH);
+        let weight = equalised(&self.skip.weight, BRANCH);
+        let y = x.clone().linear(|t| correlate(fir(t, 2, (1, 1), 1.0), weight.clone(), 1, 0));
         tap.see("skip.out", &y.primal);
         let x = self.conv0.forward(x, false, 1.0, clamp);
         tap.see("conv0.out", &x.primal);

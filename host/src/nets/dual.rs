@@ -60,15 +60,15 @@ impl<B: Backend, const D: usize> Dual<B, D> {
         Self { tangent: self.tangent.map(|t| t * derivative(self.primal.clone())), primal: value(self.primal) }
     }
 
-    /// The element-wise product (broadcasting), by the product rule.
-    pub fn product(self, other: Self) -> Self {
-        let tangent = match (self.tangent, other.tangent) {
-            (None, None) => None,
-            (Some(a), None) => Some(a * other.primal.clone()),
-            (None, Some(b)) => Some(self.primal.clone() * b),
-            (Some(a), Some(b)) => Some(a * other.primal.clone() + self.primal.clone() * b),
+    /// A map that is linear in both arguments, by the product rule.
+    pub fn bilinear(self, other: Self, map: impl Fn(Tensor<B, D>, Tensor<B, D>) -> Tensor<B, D>) -> Self {
+        let left = self.tangent.map(|a| map(a, other.primal.clone()));
+        let right = other.tangent.map(|b| map(self.primal.clone(), b));
+        let tangent = match (left, right) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
         };
-        Self { primal: self.primal * other.primal, tangent }
+        Self { primal: map(self.primal, other.primal), tangent }
     }
 
     /// The element-wise sum.

@@ -8,7 +8,10 @@ use burn::{
 use super::{
     arch::{GeneratorArch, block_resolution},
     dual::Dual,
-    ops::{Activation, FullyConnected, buffer, channel_bias, correlate, fir, parameter, transposed, upsample},
+    ops::{
+        Activation, FullyConnected, bias_act, buffer, channel_bias, correlate, fir, parameter, scale_channels,
+        transposed, upsample,
+    },
     tap::{NoTap, Tap, Within},
 };
 
@@ -138,13 +141,13 @@ impl<B: Backend> SynthesisLayer<B> {
             .function(|e| e.sqrt().recip(), |e| e.clone().sqrt().mul(e).recip().mul_scalar(-0.5));
         tap.see("dcoefs", &demodulation.primal);
 
-        let x = x.product(per_channel(styles));
+        let x = scale_channels(x, styles);
         let x = if setting.up {
             x.linear(|t| transposed(t, weight.clone()))
         } else {
             x.linear(|t| correlate(t, weight.clone(), 1, 1))
         };
-        let x = x.product(per_channel(demodulation));
+        let x = scale_channels(x, demodulation);
         let x = if setting.up {
             tap.see("mid", &x.primal);
             x.linear(|t| fir(t, 1, (1, 1), 4.0))
@@ -152,19 +155,15 @@ impl<B: Backend> SynthesisLayer<B> {
             x
         };
 
-        let x = match setting.noise {
-            Noise::None => x,
-            Noise::Const => x.shift(self.noise_const.val().unsqueeze() * self.strength()),
-            Noise::Maps(maps) => x.shift(maps[setting.index].clone() * self.strength()),
+        let noise = match setting.noise {
+            Noise::None => None,
+            Noise::Const => Some(self.noise_const.val().unsqueeze()),
+            Noise::Maps(maps) => Some(maps[setting.index].clone()),
         };
-        let x = Activation::LeakyRelu.apply(x.shift(channel_bias(self.bias.val())), 1.0);
-        let x = limited(x, setting.clamp);
+        let noise = noise.map(|noise| noise * self.noise_strength.val().reshape([1, 1, 1, 1]));
+        let x = bias_act(x, self.bias.val(), noise, 1.0, setting.clamp);
         tap.see("out", &x.primal);
         x
-    }
-
-    fn strength(&self) -> Tensor<B, 4> {
-        self.noise_strength.val().reshape([1, 1, 1, 1])
     }
 }
 
@@ -174,18 +173,6 @@ struct LayerSetting<'a, B: Backend> {
     up: bool,
     noise: &'a Noise<B>,
     clamp: Option<f32>,
-}
-
-fn per_channel<B: Backend>(x: Dual<B, 2>) -> Dual<B, 4> {
-    let [n, c] = x.primal.dims();
-    x.linear(|t| t.reshape([n, c, 1, 1]))
-}
-
-fn limited<B: Backend>(x: Dual<B, 4>, clamp: Option<f32>) -> Dual<B, 4> {
-    match clamp {
-        Some(limit) => x.clamp(limit),
-        None => x,
-    }
 }
 
 /// A modulated 1x1 convolution to three colours, without demodulation.
@@ -214,11 +201,13 @@ impl<B: Backend> ToRgb<B> {
         let styles = styles.gain(1.0 / (inputs as f32).sqrt());
         tap.see("styles", &styles.primal);
         let weight = self.weight.val();
-        let x = x
-            .product(per_channel(styles))
+        let x = scale_channels(x, styles)
             .linear(|t| correlate(t, weight.clone(), 1, 0))
             .shift(channel_bias(self.bias.val()));
-        let x = limited(x, clamp);
+        let x = match clamp {
+            Some(limit) => x.clamp(limit),
+            None => x,
+        };
         tap.see("out", &x.primal);
         x
     }

@@ -6,6 +6,7 @@ pub mod discriminator;
 pub mod dual;
 pub mod generator;
 pub mod initial;
+pub mod kernel;
 pub mod names;
 pub mod ops;
 pub mod resize;

@@ -13,7 +13,10 @@ use burn::{
     },
 };
 
-use super::dual::Dual;
+use super::{
+    dual::Dual,
+    kernel::{self, BiasAct, Convolution, Fir, Gate, ScaleChannels, Transposed, Window},
+};
 
 /// What follows a bias.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,41 +81,89 @@ pub fn channel_bias<B: Backend>(bias: Tensor<B, 1>) -> Tensor<B, 4> {
 
 /// Correlation with `weight` `[out, in, k, k]`.
 pub fn correlate<B: Backend>(x: Tensor<B, 4>, weight: Tensor<B, 4>, stride: usize, padding: usize) -> Tensor<B, 4> {
-    let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
-    conv2d(x, weight, None, options)
+    let [_, _, size, _] = weight.dims();
+    kernel::apply(Convolution(Window { size, stride, padding }), [x, weight], |[x, weight]| {
+        conv2d(x, weight, None, ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1))
+    })
 }
 
 /// Stride-2 transposed convolution without padding, `[n, in, h, w]` to `[n, out, 2h + 1, 2w + 1]`;
 /// `weight` is `[out, in, 3, 3]` as stored.
 pub fn transposed<B: Backend>(x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
-    let options = ConvTransposeOptions::new([2, 2], [0, 0], [0, 0], [1, 1], 1);
-    conv_transpose2d(x, weight.swap_dims(0, 1), None, options)
+    let window = Window { size: 3, stride: 2, padding: 0 };
+    kernel::apply(Transposed(window), [x, weight.swap_dims(0, 1)], |[x, weight]| {
+        conv_transpose2d(x, weight, None, ConvTransposeOptions::new([2, 2], [0, 0], [0, 0], [1, 1], 1))
+    })
 }
 
 /// The filter `outer([1,3,3,1], [1,3,3,1]) / 64` times `gain`, channel by channel; `pad` on every side
 /// (`(left and top, right and bottom)`), every `down`-th sample kept.
-pub fn fir<B: Backend>(x: Tensor<B, 4>, down: usize, pad: (usize, usize), gain: f32) -> Tensor<B, 4> {
-    let [_, channels, _, _] = x.dims();
-    let taps = [1.0f32, 3.0, 3.0, 1.0];
-    let filter: Vec<f32> = taps.iter().flat_map(|a| taps.map(|b| a * b * gain / 64.0)).collect();
-    let filter =
-        Tensor::<B, 4>::from_data(TensorData::new(filter, [1, 1, 4, 4]), &x.device()).expand([channels, 1, 4, 4]);
-    let (x, padding) = if pad.0 == pad.1 {
-        (x, pad.0)
-    } else {
-        let x = x.pad((pad.0, pad.1, pad.0, pad.1), 0.0f32);
-        (x, 0)
-    };
-    let options = ConvOptions::new([down; 2], [padding; 2], [1, 1], channels);
-    conv2d(x, filter, None, options)
+pub fn fir<B: Backend>(x: Tensor<B, 4>, down: usize, (before, after): (usize, usize), gain: f32) -> Tensor<B, 4> {
+    let [_, channels, _, size] = x.dims();
+    kernel::apply(Fir { up: 1, down, before, after, gain, size }, [x], |[x]| {
+        let taps = [1.0f32, 3.0, 3.0, 1.0];
+        let filter: Vec<f32> = taps.iter().flat_map(|a| taps.map(|b| a * b * gain / 64.0)).collect();
+        let filter = Tensor::<B, 4>::from_data(TensorData::new(filter, [1, 1, 4, 4]), &x.device());
+        let (x, padding) = match before == after {
+            true => (x, before),
+            false => (x.pad((before, after, before, after), 0.0f32), 0),
+        };
+        let options = ConvOptions::new([down; 2], [padding; 2], [1, 1], channels);
+        conv2d(x, filter.expand([channels, 1, 4, 4]), None, options)
+    })
 }
 
 /// Doubles an image: a zero after every sample, then the filter with gain 4.
 pub fn upsample<B: Backend>(image: Tensor<B, 4>) -> Tensor<B, 4> {
     let [n, c, h, w] = image.dims();
-    let zeros = Tensor::zeros([n, c, h, w, 1], &image.device());
-    let wide = Tensor::cat(vec![image.reshape([n, c, h, w, 1]), zeros], 4);
-    let wide = wide.reshape([n, c, h, 1, 2 * w]);
-    let spread = Tensor::cat(vec![wide.clone(), wide.zeros_like()], 3);
-    fir(spread.reshape([n, c, 2 * h, 2 * w]), 1, (2, 1), 4.0)
+    kernel::apply(Fir { up: 2, down: 1, before: 2, after: 1, gain: 4.0, size: w }, [image], |[image]| {
+        let zeros = Tensor::zeros([n, c, h, w, 1], &image.device());
+        let wide = Tensor::cat(vec![image.reshape([n, c, h, w, 1]), zeros], 4);
+        let wide = wide.reshape([n, c, h, 1, 2 * w]);
+        let spread = Tensor::cat(vec![wide.clone(), wide.zeros_like()], 3);
+        fir(spread.reshape([n, c, 2 * h, 2 * w]), 1, (2, 1), 4.0)
+    })
+}
+
+/// What follows a convolution: bias `[channels]` and noise (`[batch or 1, 1, h, w]`), leaky ReLU with gain
+/// sqrt(2) `factor`, and the clamp to `limit` times `factor`.
+pub fn bias_act<B: Backend>(
+    x: Dual<B, 4>,
+    bias: Tensor<B, 1>,
+    noise: Option<Tensor<B, 4>>,
+    factor: f32,
+    limit: Option<f32>,
+) -> Dual<B, 4> {
+    let gain = std::f32::consts::SQRT_2 * factor;
+    let limit = limit.map(|limit| limit * factor);
+    let bias = channel_bias(bias);
+    let limits = limit.unwrap_or(f32::INFINITY);
+    let composed = |x: Tensor<B, 4>| {
+        let y = Dual::from(x).leaky_relu(gain).primal;
+        limit.map_or(y.clone(), |limit| y.clamp(-limit, limit))
+    };
+    let y = match noise {
+        None => kernel::apply(BiasAct { gain, limit: limits }, [x.primal, bias], |[x, bias]| composed(x + bias)),
+        Some(noise) => {
+            let act = BiasAct { gain, limit: limits };
+            kernel::apply(act, [x.primal, bias, noise], |[x, bias, noise]| composed(x + noise + bias))
+        }
+    };
+    let tangent = x.tangent.map(|tangent| {
+        kernel::apply(Gate { gain, limit: limits }, [tangent, y.clone().detach()], |[t, y]| {
+            let slope = y.clone().lower_elem(0.0).float().mul_scalar(-0.8 * gain).add_scalar(gain);
+            match limit {
+                Some(limit) => t * slope * y.abs().lower_elem(limit).float(),
+                None => t * slope,
+            }
+        })
+    });
+    Dual { primal: y, tangent }
+}
+
+/// Every channel of every sample times its number in `scales` `[batch, channels]`.
+pub fn scale_channels<B: Backend>(x: Dual<B, 4>, scales: Dual<B, 2>) -> Dual<B, 4> {
+    let [n, c] = scales.primal.dims();
+    let scales = scales.linear(|s| s.reshape([n, c, 1, 1]));
+    x.bilinear(scales, |x, s| kernel::apply(ScaleChannels, [x, s], |[x, s]| x * s))
 }

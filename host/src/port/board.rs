@@ -5,26 +5,35 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::error::BoardError;
+use super::firmware::{self, FIRMWARE_BOARDS, FirmwareBoard};
 #[cfg(unix)]
-use super::{emulator, firmware, in_process};
+use super::{emulator, in_process};
 
 /// Which board to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BoardKind {
-    /// The firmware on an emulated Cortex-M4.
-    QemuM4,
+    /// The firmware on an emulated board.
+    Emulated(FirmwareBoard),
     /// The device code in this process.
     Host,
 }
 
 impl BoardKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::QemuM4, Self::Host];
+    pub fn all() -> impl Iterator<Item = Self> {
+        let emulated = FIRMWARE_BOARDS.into_iter().filter(|board| board.emulator.is_some());
+        emulated.map(Self::Emulated).chain([Self::Host])
+    }
+
+    /// The one with the most room: `qemu-m4`.
+    pub const fn roomy() -> Self {
+        Self::Emulated(FIRMWARE_BOARDS[0])
+    }
 
     /// Its name, as in `--board`.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::QemuM4 => "qemu-m4",
+            Self::Emulated(board) => board.name(),
             Self::Host => "host",
         }
     }
@@ -32,15 +41,15 @@ impl BoardKind {
     /// What it is, in words for a summary.
     pub const fn description(self) -> &'static str {
         match self {
-            Self::QemuM4 => "firmware on an emulated Cortex-M4 (QEMU mps2-an386)",
+            Self::Emulated(board) => board.description,
             Self::Host => "the device code in this process, over a pseudo-terminal",
         }
     }
 
     /// The closest to a real board that can be started here, and when that is not an emulated one, what is missing.
     pub fn best() -> (Self, Option<BoardError>) {
-        match Self::QemuM4.check() {
-            Ok(()) => (Self::QemuM4, None),
+        match Self::roomy().check() {
+            Ok(()) => (Self::roomy(), None),
             Err(missing) => (Self::Host, Some(missing)),
         }
     }
@@ -52,7 +61,7 @@ impl BoardKind {
     pub fn check(self) -> Result<(), BoardError> {
         #[cfg(unix)]
         return match self {
-            Self::QemuM4 => emulator::check().and_then(|()| firmware::check(firmware::find(self.name())?)),
+            Self::Emulated(board) => emulator::check(board).and_then(|_| firmware::check(board)),
             Self::Host => Ok(()),
         };
         #[cfg(not(unix))]
@@ -70,10 +79,13 @@ impl FromStr for BoardKind {
     type Err = BoardError;
 
     fn from_str(name: &str) -> Result<Self, BoardError> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .ok_or_else(|| BoardError::Unknown { name: name.to_owned(), known: Self::ALL.map(Self::name).join(", ") })
+        Self::all().find(|kind| kind.name() == name).ok_or_else(|| match firmware::find(name) {
+            Ok(board) => BoardError::NotEmulated { board: board.name() },
+            Err(_) => {
+                let known: Vec<&str> = Self::all().map(Self::name).collect();
+                BoardError::Unknown { name: name.to_owned(), known: known.join(", ") }
+            }
+        })
     }
 }
 
@@ -94,7 +106,7 @@ enum Running {
 }
 
 impl Board {
-    /// Starts a board with empty storage. For `qemu-m4` this builds the firmware first: half a minute the first time.
+    /// Starts a board with empty storage. For an emulated one this builds the firmware first: half a minute the first time.
     ///
     /// # Errors
     /// What is missing, or what went wrong.
@@ -102,8 +114,8 @@ impl Board {
         #[cfg(unix)]
         {
             let (running, port) = match kind {
-                BoardKind::QemuM4 => {
-                    let (emulator, port) = emulator::Emulator::start(firmware::find(kind.name())?)?;
+                BoardKind::Emulated(board) => {
+                    let (emulator, port) = emulator::Emulator::start(board)?;
                     (Running::Emulator(emulator), port)
                 }
                 BoardKind::Host => {

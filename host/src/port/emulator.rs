@@ -11,8 +11,6 @@ use super::error::BoardError;
 use super::firmware::{self, FirmwareBoard};
 use super::pty;
 
-const PROGRAM: &str = "qemu-system-arm";
-const PACKAGE: &str = "qemu-system-arm";
 /// How long QEMU may take to say where its line is.
 const START: Duration = Duration::from_secs(20);
 
@@ -22,23 +20,32 @@ pub(super) struct Emulator {
     _held: File,
 }
 
-/// Whether the emulator is installed.
-pub(super) fn check() -> Result<(), BoardError> {
-    let found = Command::new(PROGRAM).arg("--version").stdin(Stdio::null()).output();
+/// Whether the board has an emulator, and it is installed.
+pub(super) fn check(board: FirmwareBoard) -> Result<firmware::Emulator, BoardError> {
+    let emulator = board.emulator.ok_or(BoardError::NotEmulated { board: board.name() })?;
+    let found = Command::new(emulator.program).arg("--version").stdin(Stdio::null()).output();
     match found {
-        Ok(output) if output.status.success() => Ok(()),
-        _ => Err(BoardError::NoEmulator { program: PROGRAM, package: PACKAGE }),
+        Ok(output) if output.status.success() => Ok(emulator),
+        _ => Err(BoardError::NoEmulator { program: emulator.program, package: package(emulator.program) }),
     }
+}
+
+/// Debian's package with a program of QEMU.
+fn package(program: &str) -> &'static str {
+    if program.ends_with("arm") { "qemu-system-arm" } else { "qemu-system-misc" }
 }
 
 impl Emulator {
     /// Builds the firmware of `board`, starts it, and returns the path of its port too.
     pub(super) fn start(board: FirmwareBoard) -> Result<(Self, PathBuf), BoardError> {
-        check()?;
-        let firmware = firmware::build(board)?;
-        let mut command = Command::new(PROGRAM);
+        let firmware::Emulator { program, machine, features } = check(board)?;
+        let firmware = firmware::build(board, features)?;
+        let failed = |said: &str| BoardError::Emulator { program, said: said.to_owned() };
+        let mut command = Command::new(program);
         command
-            .args(["-machine", "mps2-an386", "-display", "none", "-monitor", "none", "-serial", "pty", "-kernel"])
+            .arg("-machine")
+            .args(machine)
+            .args(["-display", "none", "-monitor", "none", "-serial", "pty", "-kernel"])
             .arg(&firmware.path)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -49,7 +56,7 @@ impl Emulator {
         // Which of the two the path is printed to has changed over QEMU's versions.
         read_lines(child.stdout.take(), tell.clone());
         read_lines(child.stderr.take(), tell);
-        let started = port(&lines).and_then(|path| {
+        let started = port(&lines).map_err(|said| failed(&said)).and_then(|path| {
             let held = pty::hold(&path).map_err(BoardError::Pty)?;
             Ok((path, held))
         });
@@ -112,7 +119,7 @@ fn read_lines(from: Option<impl Read + Send + 'static>, to: Sender<String>) {
 }
 
 /// Waits for "char device redirected to /dev/pts/N (label serial0)".
-fn port(lines: &Receiver<String>) -> Result<PathBuf, BoardError> {
+fn port(lines: &Receiver<String>) -> Result<PathBuf, String> {
     let end = Instant::now() + START;
     let mut said = String::new();
     loop {
@@ -124,12 +131,8 @@ fn port(lines: &Receiver<String>) -> Result<PathBuf, BoardError> {
                 said.push_str(&line);
                 said.push('\n');
             }
-            Err(RecvTimeoutError::Timeout) => return Err(failed("it did not say where its serial line is")),
-            Err(RecvTimeoutError::Disconnected) => return Err(failed(said.trim())),
+            Err(RecvTimeoutError::Timeout) => return Err("it did not say where its serial line is".to_owned()),
+            Err(RecvTimeoutError::Disconnected) => return Err(said.trim().to_owned()),
         }
     }
-}
-
-fn failed(said: &str) -> BoardError {
-    BoardError::Emulator { program: PROGRAM, said: said.to_owned() }
 }

@@ -154,6 +154,12 @@ pub enum BoardError {
         /// The package it is in.
         package: &'static str,
     },
+    /// Nothing emulates this board.
+    #[error("no emulator runs {board}: it needs the board itself (`nickeldime firmware flash --board {board}`)")]
+    NotEmulated {
+        /// The board.
+        board: &'static str,
+    },
     /// The compiler lacks the board's target.
     #[error("the compiler lacks the target {target}: `rustup target add {target}`")]
     NoTarget {

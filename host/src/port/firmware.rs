@@ -4,19 +4,70 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
+use nickeldime_firmware::sizes::{self, Sizes};
+
 use super::error::BoardError;
 
 /// A board that has firmware: its name is also its cargo feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirmwareBoard {
-    /// Its name.
-    pub name: &'static str,
+    /// Its name, and what it has room for.
+    pub sizes: Sizes,
+    /// What it is, in words for a summary.
+    pub description: &'static str,
     /// The compiler's target.
     pub target: &'static str,
+    /// The emulator that runs it.
+    pub emulator: Option<Emulator>,
+}
+
+/// An emulator of a board: QEMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Emulator {
+    /// The program.
+    pub program: &'static str,
+    /// The machine, and what else makes it the board.
+    pub machine: &'static [&'static str],
+    /// Cargo features beside the board's.
+    pub features: &'static [&'static str],
 }
 
 /// The boards that there is firmware for.
-pub const FIRMWARE_BOARDS: [FirmwareBoard; 1] = [FirmwareBoard { name: "qemu-m4", target: "thumbv7em-none-eabihf" }];
+pub const FIRMWARE_BOARDS: [FirmwareBoard; 4] = [
+    FirmwareBoard {
+        sizes: sizes::QEMU_M4,
+        description: "firmware on an emulated Cortex-M4 (QEMU mps2-an386)",
+        target: "thumbv7em-none-eabihf",
+        emulator: Some(Emulator { program: ARM, machine: &["mps2-an386"], features: &[] }),
+    },
+    FirmwareBoard {
+        sizes: sizes::QEMU_RV32,
+        description: "firmware on an emulated RISC-V (QEMU virt, RV32IMAC)",
+        target: "riscv32imac-unknown-none-elf",
+        emulator: Some(Emulator { program: "qemu-system-riscv32", machine: &["virt", "-bios", "none"], features: &[] }),
+    },
+    FirmwareBoard {
+        sizes: sizes::QEMU_M0,
+        description: "firmware on an emulated Cortex-M0 with 64 kB of RAM (QEMU lm3s6965evb)",
+        target: "thumbv6m-none-eabi",
+        emulator: Some(Emulator { program: ARM, machine: &["lm3s6965evb", "-cpu", "cortex-m0"], features: &[] }),
+    },
+    FirmwareBoard {
+        sizes: sizes::STM32F405,
+        description: "an STM32F405; emulated by QEMU's netduinoplus2, with packs in RAM",
+        target: "thumbv7em-none-eabihf",
+        emulator: Some(Emulator { program: ARM, machine: &["netduinoplus2"], features: &["emulated"] }),
+    },
+];
+
+const ARM: &str = "qemu-system-arm";
+
+impl FirmwareBoard {
+    /// Its name, as in `--board`.
+    pub const fn name(&self) -> &'static str {
+        self.sizes.name
+    }
+}
 
 /// Firmware that was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +85,9 @@ pub struct Firmware {
 /// # Errors
 /// [`BoardError::Unknown`], with the names there are.
 pub fn find(name: &str) -> Result<FirmwareBoard, BoardError> {
-    FIRMWARE_BOARDS.into_iter().find(|board| board.name == name).ok_or_else(|| BoardError::Unknown {
+    FIRMWARE_BOARDS.into_iter().find(|board| board.name() == name).ok_or_else(|| BoardError::Unknown {
         name: name.to_owned(),
-        known: FIRMWARE_BOARDS.map(|board| board.name).join(", "),
+        known: FIRMWARE_BOARDS.map(|board| board.name()).join(", "),
     })
 }
 
@@ -49,18 +100,21 @@ pub fn check(board: FirmwareBoard) -> Result<(), BoardError> {
     check_target(board.target)
 }
 
-/// Builds the firmware of `board`; quick when nothing has changed.
+/// Builds the firmware of `board`, with cargo features beside its own; quick when nothing has changed.
 ///
 /// # Errors
 /// [`BoardError`]: what is missing, or what the compiler said.
-pub fn build(board: FirmwareBoard) -> Result<Firmware, BoardError> {
+pub fn build(board: FirmwareBoard, features: &[&str]) -> Result<Firmware, BoardError> {
     let checkout = checkout()?;
     check_target(board.target)?;
+    let features = [&[board.name()], features].concat().join(",");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
     command
-        .args(["build", "--quiet", "--package", "nickeldime-firmware", "--profile", "firmware"])
-        .args(["--target", board.target, "--features", board.name])
+        // The package has another program, for tests under an emulator.
+        .args(["build", "--quiet", "--package", "nickeldime-firmware", "--bin", "nickeldime-firmware"])
+        .args(["--profile", "firmware"])
+        .args(["--target", board.target, "--features", &features])
         .args(["--message-format", "json-render-diagnostics", "--manifest-path"])
         .arg(checkout.join("Cargo.toml"))
         // A relative CARGO_TARGET_DIR is the checkout's, wherever this program runs.

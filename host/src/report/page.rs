@@ -115,8 +115,10 @@ fn embeddings(run: &RunData) -> (String, bool) {
     }
     let one = |e: &Embedding| {
         let file = e.path.file_name().unwrap_or(e.path.as_os_str()).to_string_lossy().into_owned();
+        let file = if e.own { "trained by the run on its own images".into() } else { escape(&file) };
         let weight = e.weight.map(|w| format!(", weight {w}")).unwrap_or_default();
-        format!("{} ({}{weight})", escape(&e.kind), escape(&file))
+        let second = e.second_weight.map(|w| format!(" for first and {w} for second moments")).unwrap_or_default();
+        format!("{} ({file}{weight}{second})", escape(&e.kind))
     };
     let list = used.iter().map(one).collect::<Vec<_>>().join(", ");
     let paper = used.iter().all(Embedding::is_of_the_paper);

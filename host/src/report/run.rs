@@ -18,7 +18,10 @@ use std::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::metrics::log::{self, EvalLine};
+use crate::{
+    embed::spec::EmbedSpec,
+    metrics::log::{self, EvalLine},
+};
 
 /// A run's folder could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +108,8 @@ pub struct Record {
     pub teacher: Option<PathBuf>,
     /// The real images.
     pub data: Option<PathBuf>,
+    /// The size that they were brought to.
+    pub resize: Option<usize>,
     /// The embeddings; none where the run does not say, empty where it had none.
     pub embeddings: Option<Vec<Embedding>>,
 }
@@ -119,9 +124,21 @@ pub struct Embedding {
     /// The weight of its moments.
     #[serde(default)]
     pub weight: Option<f64>,
+    /// The weight of its second moments, where that is another.
+    #[serde(default)]
+    pub second_weight: Option<f64>,
+    /// Whether the run trained it on its own images.
+    #[serde(default)]
+    pub own: bool,
 }
 
 impl Embedding {
+    /// The one that a run makes where none is given.
+    fn own() -> Self {
+        let EmbedSpec { kind, path, weight, .. } = EmbedSpec::own("embedder.safetensors".into());
+        Self { kind: kind.name().into(), path, weight: Some(weight.into()), second_weight: None, own: true }
+    }
+
     /// Whether it is one of the paper's (DINO and CLIP ResNet-50).
     pub fn is_of_the_paper(&self) -> bool {
         ["dino", "clip"].contains(&&self.kind[..])
@@ -148,7 +165,11 @@ impl Record {
         // Settings lie in the record, or are it.
         let setting = |name: &str| record.get("settings").and_then(|s| s.get(name)).or_else(|| record.get(name));
         let path = |name: &str| setting(name).and_then(Value::as_str).map(PathBuf::from);
-        let embeddings = ["embeds", "embeddings", "embed"].iter().find_map(|name| setting(name));
+        let given = ["embeds", "embeddings", "embed"].iter().find_map(|name| setting(name));
+        let mut embeddings: Option<Vec<Embedding>> = given.and_then(|e| Vec::deserialize(e).ok());
+        if setting("own-embedder") == Some(&Value::Bool(true)) {
+            embeddings.get_or_insert_default().push(Embedding::own());
+        }
         Self {
             method: setting("method").and_then(Value::as_str).map(str::to_string),
             ratio: setting("ratio").and_then(Value::as_f64),
@@ -156,7 +177,8 @@ impl Record {
             seed: setting("seed").and_then(Value::as_u64),
             teacher: path("teacher"),
             data: path("data"),
-            embeddings: embeddings.and_then(|e| Vec::deserialize(e).ok()),
+            resize: setting("resize").and_then(Value::as_u64).and_then(|size| size.try_into().ok()),
+            embeddings,
         }
     }
 }
@@ -275,6 +297,8 @@ mod tests {
         let record = Record::from_value(&nested);
         assert_eq!((record.method.as_deref(), record.data), (Some("gan"), Some("d.zip".into())));
         assert!(!record.embeddings.unwrap()[0].is_of_the_paper());
+        let own = Record::from_value(&serde_json::json!({ "embeds": [], "own-embedder": true, "settings": {} }));
+        assert_eq!(own.embeddings.unwrap(), [Embedding::own()]);
     }
 
     #[test]

@@ -40,6 +40,7 @@ unsafe extern "C" fn values(arguments: &Values) {
     // r1 accumulators, r2 the image, r3 its end, r4 multiplier, r5 half, r6 shift, r7 bias, r0 zero; r8 and r9 two values,
     // r10 what they are added to. 18 bits hold the limit of 65534 and a value.
     naked_asm!(
+        cpu!(),
         ".macro ND_OWN value",
         "smmla \\value, \\value, r4, r5",
         "asr.w \\value, \\value, r6",

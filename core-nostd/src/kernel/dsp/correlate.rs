@@ -65,6 +65,7 @@ unsafe extern "C" fn tiles(tiles: &Tiles) {
     // r4 ..= r7 accumulate 4 pixels; r0 is x, r1 the taps, lr their end, r12 the stride; r8 ..= r10 are the three columns'
     // taps, r2, r3 and r11 three pixels. Six pixels serve four windows.
     naked_asm!(
+        cpu!(),
         ".macro ND_STEP",
         "ldm.w r1!, {{r8, r9, r10}}",
         "ldm.w r0!, {{r2, r3, r11}}",

@@ -21,6 +21,7 @@ pub fn expand(weights: &[i8], odd: bool, taps: &mut [i16]) {
 #[unsafe(naked)]
 unsafe extern "C" fn expand_even(weights: *const i8, taps: *mut i16, words: usize) {
     naked_asm!(
+        cpu!(),
         "push {{r4, lr}}",
         "add.w r2, r0, r2, lsl #2",
         "2:",
@@ -40,6 +41,7 @@ unsafe extern "C" fn expand_even(weights: *const i8, taps: *mut i16, words: usiz
 #[unsafe(naked)]
 unsafe extern "C" fn expand_odd(weights: *const i8, taps: *mut i16, words: usize) {
     naked_asm!(
+        cpu!(),
         "push {{r4, lr}}",
         "add.w r2, r0, r2, lsl #2",
         "2:",

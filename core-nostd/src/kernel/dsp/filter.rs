@@ -43,6 +43,7 @@ pub fn filter_down(rows: [Option<&[i16]>; 4], before: u32, columns: &mut [i32]) 
 unsafe extern "C" fn down(arguments: &Down) {
     // r0 ..= r3 rows, r4 columns, r5 their end, r6 and r7 taps, r8 ..= r11 two values of each row, r12 and lr sums.
     naked_asm!(
+        cpu!(),
         ".macro ND_TWO",
         "ldr r8, [r0], #4",
         "ldr r9, [r1], #4",
@@ -88,6 +89,7 @@ unsafe extern "C" fn along(columns: *mut i32, end: *mut i32) {
     // [1, 3, 3, 1] is [1, 1] three times: with r10 the last column, r11 the last sum of two and r12 the last sum of three
     // ([1, 2, 1]), a new column takes three additions.
     naked_asm!(
+        cpu!(),
         "push.w {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "ldm.w r0, {{r2, r3, r10}}",
         "adds r2, r2, r3",

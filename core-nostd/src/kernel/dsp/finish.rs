@@ -60,6 +60,7 @@ unsafe extern "C" fn activate<const DOUBLINGS: u32>(arguments: &Activate) {
     // r1 accumulators, r2 noise, r3 out, r5 multiplier, r6 half, r7 shift, r8 bias, r9 and r10 the limits, r11 the leaky
     // ReLU's slope; r0, r12 two values, r4, lr their noise.
     naked_asm!(
+        cpu!(),
         ".macro ND_TWO",
         "ldrd r0, r12, [r1], #8",
         "ldrd r4, lr, [r2], #8",
@@ -143,6 +144,7 @@ pub fn requantise_row(acc: &[i32], scale: Scale, out: &mut [i16]) {
 #[unsafe(naked)]
 unsafe extern "C" fn requantise(arguments: &Requantise) {
     naked_asm!(
+        cpu!(),
         ".macro ND_ONE value",
         "smmla \\value, \\value, r4, r5",
         "asr.w \\value, \\value, r6",

@@ -47,6 +47,7 @@ pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
 unsafe extern "C" fn tiles(arguments: &Tiles) {
     // r1 pixels, r2 stride, r3 taps, r0 their end, r4 ..= r7 accumulators, r8 ..= r11 pixels, r12 a tap, lr where x is.
     naked_asm!(
+        cpu!(),
         "push.w {{r4, r5, r6, r7, r8, r9, r10, r11, lr}}",
         "sub sp, #12",
         // 0: taps, 4: acc, 8: its end.

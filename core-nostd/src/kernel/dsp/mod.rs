@@ -5,6 +5,20 @@
 //! Naked functions, because a compiler's register allocation around single instructions spills where these loops have none
 //! to spare. Each takes a pointer to its arguments, and a safe function checks them.
 
+/// What every function begins with: the assembler takes the least core of thumbv8m.main otherwise.
+#[cfg(feature = "dsp")]
+macro_rules! cpu {
+    () => {
+        ".cpu cortex-m33"
+    };
+}
+#[cfg(not(feature = "dsp"))]
+macro_rules! cpu {
+    () => {
+        ""
+    };
+}
+
 mod blend;
 mod correlate;
 mod expand;

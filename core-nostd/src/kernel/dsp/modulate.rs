@@ -44,6 +44,7 @@ pub fn modulate(a: &[i16], b: &[i16], styles: [i16; 2], shift: u8, out: &mut [i1
 unsafe extern "C" fn pixels(arguments: &Pixels) {
     // r0 and r1 the channels, r2 out, r3 its end, r4 styles, r5 half, r6 shift, r7 and r8 two pixels of each channel.
     naked_asm!(
+        cpu!(),
         ".macro ND_TWO",
         "ldr r7, [r0], #4",
         "ldr r8, [r1], #4",

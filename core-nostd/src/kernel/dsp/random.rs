@@ -31,6 +31,7 @@ unsafe extern "C" fn blocks(arguments: &Blocks) {
     // Threefry-2x32, 20 rounds. r0 out, r1 its end, r2 counter; a in r3, b in r12; the key schedule in r4 ..= r6 (k0, k1,
     // k2), and with the injections' numbers in r7 ..= r11 (k2 + 1, k0 + 2, k1 + 3, k2 + 4, k0 + 5); lr k1 + stream.
     naked_asm!(
+        cpu!(),
         ".macro ND_ROUND ror",
         "add r3, r12",
         "eor.w r12, r3, r12, ror #\\ror",

@@ -79,6 +79,7 @@ unsafe extern "C" fn tiles(tiles: &Tiles) {
     // r4 ..= r11 accumulate 8 columns; r0 is x, r1 the taps; r2, r3 and r12 are the three columns' taps, lr a pixel. Pixel x
     // adds to columns 2x, 2x + 1 and 2x + 2.
     naked_asm!(
+        cpu!(),
         ".macro ND_STEP",
         "ldm.w r1!, {{r2, r3, r12}}",
         "ldr.w lr, [r0]",

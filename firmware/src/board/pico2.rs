@@ -1,0 +1,111 @@
+//! `pico2`: a Raspberry Pi Pico 2 (RP2350, Cortex-M33 at 150 MHz): USB, packs in the flash that the program runs from, the
+//! lamp on GPIO 25.
+
+mod flash;
+mod usb;
+
+use core::cell::RefCell;
+
+use critical_section::Mutex;
+use hal::block::ImageDef;
+use hal::fugit::ExtU32;
+use hal::reboot::{RebootArch, RebootKind};
+use hal::timer::CopyableTimer0;
+use hal::{Clock as _, pac};
+use nickeldime_core::device::Clock;
+use rp235x_hal as hal;
+
+use super::{Board, Parts};
+use crate::sizes::{PICO2 as SIZES, Sizes};
+
+/// What the boot ROM wants to see before it starts a program.
+#[unsafe(link_section = ".start_block")]
+#[used]
+static IMAGE: ImageDef = ImageDef::secure_exe();
+
+static MEMORY: crate::memory!(SIZES) = <crate::memory!(SIZES)>::new();
+static WATCHDOG: Mutex<RefCell<Option<hal::Watchdog>>> = Mutex::new(RefCell::new(None));
+
+const CRYSTAL_HZ: u32 = 12_000_000;
+const LAMP: u32 = 1 << 25;
+
+/// The board.
+pub struct Pico2;
+
+impl Board for Pico2 {
+    const SIZES: Sizes = SIZES;
+
+    type Serial = usb::Serial;
+    type Flash = flash::PicoFlash;
+    type Clock = Micros;
+
+    unsafe fn take() -> Parts<Self> {
+        // SAFETY: the caller calls this once, and nothing else takes the peripherals.
+        let mut chip = unsafe { pac::Peripherals::steal() };
+        let mut watchdog = hal::Watchdog::new(chip.WATCHDOG);
+        let clocks = hal::clocks::init_clocks_and_plls(
+            CRYSTAL_HZ,
+            chip.XOSC,
+            chip.CLOCKS,
+            chip.PLL_SYS,
+            chip.PLL_USB,
+            &mut chip.RESETS,
+            &mut watchdog,
+        );
+        // A board whose crystal does not start cannot do anything.
+        let Ok(clocks) = clocks else { Self::restart() };
+        debug_assert_eq!(clocks.system_clock.freq().to_Hz(), SIZES.clock_hz);
+        let timer = hal::Timer::new_timer0(chip.TIMER0, &mut chip.RESETS, &clocks);
+        let sio = hal::Sio::new(chip.SIO);
+        let pins = hal::gpio::Pins::new(chip.IO_BANK0, chip.PADS_BANK0, sio.gpio_bank0, &mut chip.RESETS);
+        let _ = pins.gpio25.into_push_pull_output();
+        let bus =
+            hal::usb::UsbBus::new(chip.USB, chip.USB_DPRAM, clocks.usb_clock, true, &mut chip.RESETS);
+        watchdog.start(8.secs());
+        critical_section::with(|cs| WATCHDOG.replace(cs, Some(watchdog)));
+        // SAFETY: the caller calls this once.
+        let (flash, buffers) = unsafe { (flash::PicoFlash::new(), MEMORY.take()) };
+        // SAFETY: as above.
+        let serial = unsafe { usb::Serial::start(bus) };
+        Parts { serial, flash, clock: Micros(timer), buffers }
+    }
+
+    fn idle(_: &mut usb::Serial) {
+        usb::sleep();
+    }
+
+    fn lamp(on: bool) {
+        // SAFETY: these two registers set or clear one pin, which is nobody else's.
+        unsafe {
+            let sio = &*pac::SIO::PTR;
+            if on {
+                sio.gpio_out_set().write(|w| w.bits(LAMP));
+            } else {
+                sio.gpio_out_clr().write(|w| w.bits(LAMP));
+            }
+        }
+    }
+
+    fn feed() {
+        critical_section::with(|cs| {
+            if let Some(watchdog) = WATCHDOG.borrow_ref(cs).as_ref() {
+                watchdog.feed();
+            }
+        });
+    }
+
+    fn restart() -> ! {
+        hal::reboot::reboot(RebootKind::Normal, RebootArch::Normal)
+    }
+}
+
+/// Microseconds since the start.
+pub struct Micros(hal::Timer<CopyableTimer0>);
+
+impl Clock for Micros {
+    const HZ: u32 = 1_000_000;
+
+    fn now(&mut self) -> u64 {
+        self.0.get_counter().ticks()
+    }
+}

@@ -1,0 +1,145 @@
+//! The flash beyond the firmware. While it is erased or written nothing can be read from it, the program included: that part
+//! runs from RAM, with interrupts off.
+
+use core::cell::UnsafeCell;
+use core::{ptr, slice};
+
+use embedded_storage::nor_flash::{
+    ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
+};
+use nickeldime_core::storage::MappedFlash;
+use rp235x_hal::rom_data;
+
+use super::{Pico2, SIZES};
+use crate::Board;
+
+/// Where the flash appears in memory.
+const MAPPED: usize = 0x1000_0000;
+/// Where the boot ROM left the function that sets the flash up for fast reading, 256 bytes; the slow way is all that its own
+/// functions leave behind them.
+const SETUP: usize = 0x400E_0000;
+/// A block is erased by one command, faster than its sectors.
+const BLOCK: u32 = 64 << 10;
+const ERASE_BLOCK: u8 = 0xD8;
+
+/// The copy of the setup function, in RAM.
+struct Setup(UnsafeCell<[u32; 64]>);
+
+// SAFETY: written in `new` only, before anything runs it.
+unsafe impl Sync for Setup {}
+
+static FAST_READING: Setup = Setup(UnsafeCell::new([0; 64]));
+
+/// What is to be done to the flash, from its byte `at` on.
+enum Change<'a> {
+    Erase { at: u32, len: u32 },
+    Write { at: u32, bytes: &'a [u8] },
+}
+
+/// The boot ROM's functions, looked up while they can be.
+struct Rom {
+    connect: unsafe extern "C" fn(),
+    stop_reading: unsafe extern "C" fn(),
+    erase: unsafe extern "C" fn(u32, usize, u32, u8),
+    program: unsafe extern "C" fn(u32, *const u8, usize),
+    forget_cached: unsafe extern "C" fn(),
+    read_fast: unsafe extern "C" fn(),
+}
+
+/// The flash of the packs.
+pub struct PicoFlash(());
+
+impl PicoFlash {
+    /// The flash.
+    ///
+    /// # Safety
+    /// Called once, before anything is erased or written.
+    pub unsafe fn new() -> Self {
+        // SAFETY: 256 bytes of the boot ROM's RAM; nothing else has a reference to the copy.
+        unsafe { ptr::copy_nonoverlapping(SETUP as *const u32, FAST_READING.0.get().cast(), 64) };
+        Self(())
+    }
+
+    fn change(&mut self, change: Change<'_>) {
+        let rom = Rom {
+            connect: rom_data::connect_internal_flash::ptr(),
+            stop_reading: rom_data::flash_exit_xip::ptr(),
+            erase: rom_data::flash_range_erase::ptr(),
+            program: rom_data::flash_range_program::ptr(),
+            forget_cached: rom_data::flash_flush_cache::ptr(),
+            // SAFETY: Thumb code that takes no arguments (bit 0 says so), copied in `new`.
+            read_fast: unsafe { core::mem::transmute::<usize, unsafe extern "C" fn()>(FAST_READING.0.get() as usize | 1) },
+        };
+        // SAFETY: interrupts are masked, the other core was never started, and the range is inside the flash.
+        cortex_m::interrupt::free(|_| unsafe { apply(&rom, &change) });
+        Pico2::feed();
+    }
+}
+
+/// Changes the flash. In RAM, like everything that it touches.
+///
+/// # Safety
+/// Nothing else runs meanwhile.
+#[unsafe(link_section = ".data.apply")]
+#[inline(never)]
+unsafe fn apply(rom: &Rom, change: &Change<'_>) {
+    // SAFETY: in the order of the chip's data sheet; the caller's promise.
+    unsafe {
+        (rom.connect)();
+        (rom.stop_reading)();
+        match *change {
+            Change::Erase { at, len } => (rom.erase)(at, len as usize, BLOCK, ERASE_BLOCK),
+            Change::Write { at, bytes } => (rom.program)(at, bytes.as_ptr(), bytes.len()),
+        }
+        (rom.forget_cached)();
+        (rom.read_fast)();
+    }
+}
+
+impl ErrorType for PicoFlash {
+    type Error = NorFlashErrorKind;
+}
+
+impl ReadNorFlash for PicoFlash {
+    const READ_SIZE: usize = 1;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
+        check_read(self, offset, bytes.len())?;
+        bytes.copy_from_slice(&self.bytes()[offset as usize..][..bytes.len()]);
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        SIZES.storage as usize
+    }
+}
+
+impl NorFlash for PicoFlash {
+    const WRITE_SIZE: usize = 256;
+    const ERASE_SIZE: usize = SIZES.sector as usize;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
+        check_erase(self, from, to)?;
+        let mut next = from;
+        while next < to {
+            // A block where one begins, for its speed; else up to the next one. Between two, interrupts are served.
+            let end = (next + 1).next_multiple_of(BLOCK).min(to);
+            self.change(Change::Erase { at: SIZES.program + next, len: end - next });
+            next = end;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
+        check_write(self, offset, bytes.len())?;
+        self.change(Change::Write { at: SIZES.program + offset, bytes });
+        Ok(())
+    }
+}
+
+impl MappedFlash for PicoFlash {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: flash of this board; it changes in `&mut self` methods only.
+        unsafe { slice::from_raw_parts((MAPPED + SIZES.program as usize) as *const u8, SIZES.storage as usize) }
+    }
+}

@@ -1,0 +1,172 @@
+//! A serial line over USB (CDC). Everything happens in the interrupt, so that the host is answered while an image is made.
+
+use core::cell::{RefCell, UnsafeCell};
+use core::mem::MaybeUninit;
+
+use cortex_m::peripheral::NVIC;
+use critical_section::Mutex;
+use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write};
+use rp235x_hal::pac::{Interrupt, interrupt};
+use rp235x_hal::rom_data::sys_info_api::chip_info;
+use rp235x_hal::usb::UsbBus;
+use usb_device::bus::UsbBusAllocator;
+use usb_device::device::{StringDescriptors, UsbDevice, UsbDeviceBuilder, UsbVidPid};
+use usbd_serial::{SerialPort, USB_CLASS_CDC};
+
+use super::Pico2;
+use crate::Board;
+use crate::ring::Ring;
+
+/// Raspberry Pi's numbers for a serial port; the product's name tells which.
+const VENDOR_AND_PRODUCT: UsbVidPid = UsbVidPid(0x2E8A, 0x000A);
+/// What the host finds the board by.
+const PRODUCT: &str = "nickeldime pico2";
+const PACKET: usize = 64;
+/// How often a full line is looked at before its reader is taken for gone: some seconds.
+const PATIENCE: u32 = 5_000_000;
+
+/// Bytes that the interrupt has taken. When there is no room for a packet the host waits.
+static RECEIVED: Ring<8192> = Ring::new();
+static USB: Mutex<RefCell<Option<Usb>>> = Mutex::new(RefCell::new(None));
+
+struct Usb {
+    device: UsbDevice<'static, UsbBus>,
+    port: SerialPort<'static, UsbBus, [u8; 2 * PACKET], [u8; 1024]>,
+}
+
+impl Usb {
+    /// Looks after the bus, and takes what has arrived.
+    fn serve(&mut self) {
+        self.device.poll(&mut [&mut self.port]);
+        let mut packet = [0; PACKET];
+        while RECEIVED.room() >= PACKET {
+            match self.port.read(&mut packet) {
+                Ok(len) if len > 0 => {
+                    for &byte in &packet[..len] {
+                        // SAFETY: the only writer, with interrupts masked; there is room.
+                        unsafe { RECEIVED.push(byte) };
+                    }
+                }
+                _ => return,
+            }
+        }
+        // The bus would ask again at once; whoever makes room listens again.
+        NVIC::mask(Interrupt::USBCTRL_IRQ);
+    }
+}
+
+#[interrupt]
+fn USBCTRL_IRQ() {
+    with(Usb::serve);
+}
+
+fn with<T>(work: impl FnOnce(&mut Usb) -> T) -> Option<T> {
+    critical_section::with(|cs| USB.borrow_ref_mut(cs).as_mut().map(work))
+}
+
+fn listen() {
+    // SAFETY: its handler is above, and takes what it needs in a critical section.
+    unsafe { NVIC::unmask(Interrupt::USBCTRL_IRQ) };
+}
+
+/// Sleeps until the next interrupt, unless something is there already.
+pub fn sleep() {
+    // An interrupt between the look and the sleep stays pending and ends it.
+    cortex_m::interrupt::free(|_| {
+        if RECEIVED.is_empty() {
+            cortex_m::asm::wfi();
+        }
+    });
+}
+
+/// What the USB stack borrows for ever.
+struct Forever {
+    bus: UnsafeCell<MaybeUninit<UsbBusAllocator<UsbBus>>>,
+    serial_number: UnsafeCell<[u8; 16]>,
+}
+
+// SAFETY: written in `start` only, before anything else sees it.
+unsafe impl Sync for Forever {}
+
+static FOREVER: Forever =
+    Forever { bus: UnsafeCell::new(MaybeUninit::uninit()), serial_number: UnsafeCell::new([b'0'; 16]) };
+
+/// The line.
+pub struct Serial(());
+
+impl Serial {
+    /// Connects to the bus.
+    ///
+    /// # Safety
+    /// Called once.
+    pub unsafe fn start(bus: UsbBus) -> Self {
+        // SAFETY: the caller calls this once: nothing else has a reference to these yet.
+        let (bus, number) = unsafe {
+            ((*FOREVER.bus.get()).write(UsbBusAllocator::new(bus)) as &_, &mut *FOREVER.serial_number.get())
+        };
+        if let Ok(Some(chip)) = chip_info() {
+            let id = u64::from(chip.wafer_id) << 32 | u64::from(chip.device_id);
+            for (place, shift) in number.iter_mut().zip((0..16).rev()) {
+                *place = b"0123456789ABCDEF"[(id >> (4 * shift) & 15) as usize];
+            }
+        }
+        let number: &'static [u8] = number;
+        let strings = StringDescriptors::default()
+            .manufacturer("nickeldime")
+            .product(PRODUCT)
+            .serial_number(core::str::from_utf8(number).unwrap_or_default());
+        let port = SerialPort::new_with_store(bus, [0; 2 * PACKET], [0; 1024]);
+        let builder = UsbDeviceBuilder::new(bus, VENDOR_AND_PRODUCT).device_class(USB_CLASS_CDC);
+        // Neither is too long, which is all that could be wrong with them.
+        let builder = builder.strings(&[strings]).and_then(|builder| builder.max_packet_size_0(64));
+        if let Ok(builder) = builder {
+            let device = builder.build();
+            critical_section::with(|cs| USB.replace(cs, Some(Usb { device, port })));
+        }
+        listen();
+        Self(())
+    }
+}
+
+impl ErrorType for Serial {
+    type Error = ErrorKind;
+}
+
+impl ReadReady for Serial {
+    fn read_ready(&mut self) -> Result<bool, ErrorKind> {
+        Ok(!RECEIVED.is_empty())
+    }
+}
+
+impl Read for Serial {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        let mut taken = 0;
+        for place in buf.iter_mut() {
+            // SAFETY: the only reader.
+            let Some(byte) = (unsafe { RECEIVED.pop() }) else { break };
+            *place = byte;
+            taken += 1;
+        }
+        // It may have stopped listening for want of room.
+        listen();
+        Ok(taken)
+    }
+}
+
+impl Write for Serial {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+        for _ in 0..PATIENCE {
+            // Nobody has the port open: what is said is lost, as on any line.
+            let sent = with(|usb| if usb.port.dtr() { usb.port.write(buf) } else { Ok(buf.len()) });
+            match sent {
+                Some(Ok(len)) => return Ok(len),
+                _ => Pico2::feed(),
+            }
+        }
+        Err(ErrorKind::TimedOut)
+    }
+
+    fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}

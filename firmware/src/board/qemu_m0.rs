@@ -1,0 +1,130 @@
+//! `qemu-m0`: QEMU's `lm3s6965evb` with a Cortex-M0 in the place of its Cortex-M3: no DSP, no divider, 64 kB of RAM.
+//!
+//! Its flash controller is not emulated; 24 kB of its RAM stand in for flash.
+
+use core::convert::Infallible;
+
+use cortex_m::peripheral::{NVIC, SCB};
+use embedded_io::{ErrorType, Read, ReadReady, Write};
+use nickeldime_core::device::NoClock;
+use nickeldime_core::storage::RamFlash;
+
+use super::{Board, Parts};
+use crate::memory;
+use crate::register::Peripheral;
+use crate::sizes::{QEMU_M0 as SIZES, Sizes};
+
+// SAFETY: UART 0 of the LM3S6965; only the type below touches it.
+const UART: Peripheral = unsafe { Peripheral::at(0x4000_C000) };
+const STORAGE: usize = 0x2000_A000;
+
+static MEMORY: memory!(SIZES) = <memory!(SIZES)>::new();
+
+/// The board.
+pub struct QemuM0;
+
+impl Board for QemuM0 {
+    const SIZES: Sizes = SIZES;
+
+    type Serial = Uart;
+    type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
+    type Clock = NoClock;
+
+    unsafe fn take() -> Parts<Self> {
+        // SAFETY: the caller calls this once; 24 kB of RAM are at this address, and the linker knows nothing of them
+        // (qemu_m0.x).
+        let (buffers, flash) = unsafe { (MEMORY.take(), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
+        Parts { serial: Uart::start(), flash, clock: NoClock, buffers }
+    }
+
+    fn idle(serial: &mut Uart) {
+        serial.sleep();
+    }
+
+    fn restart() -> ! {
+        SCB::sys_reset()
+    }
+}
+
+/// A PL011, polled; its receive interrupt only ends the sleep and is never taken.
+pub struct Uart(());
+
+impl Uart {
+    const DATA: usize = 0x00;
+    const FLAGS: usize = 0x18;
+    const LINE: usize = 0x2C;
+    const CTRL: usize = 0x30;
+    const MASK: usize = 0x38;
+
+    const RX_EMPTY: u32 = 1 << 4;
+    const TX_FULL: u32 = 1 << 5;
+    const EIGHT_BITS_FIFO: u32 = 0x70;
+    const ENABLE_BOTH: u32 = 0x301;
+    const RX_INTERRUPT: u32 = 1 << 4;
+
+    fn start() -> Self {
+        // Interrupts stay masked: a pending one wakes the core all the same.
+        cortex_m::interrupt::disable();
+        UART.write(Self::LINE, Self::EIGHT_BITS_FIFO);
+        UART.write(Self::CTRL, Self::ENABLE_BOTH);
+        UART.write(Self::MASK, Self::RX_INTERRUPT);
+        // SAFETY: with interrupts masked an enabled one runs no code; no critical section relies on this mask.
+        unsafe { NVIC::unmask(UartReceive) };
+        Self(())
+    }
+
+    fn has_byte(&self) -> bool {
+        UART.read(Self::FLAGS) & Self::RX_EMPTY == 0
+    }
+
+    fn sleep(&mut self) {
+        NVIC::unpend(UartReceive);
+        if !self.has_byte() {
+            cortex_m::asm::wfi();
+        }
+    }
+}
+
+/// Interrupt 5 of the LM3S6965: UART 0.
+#[derive(Clone, Copy)]
+struct UartReceive;
+
+// SAFETY: number 5 is an interrupt of this chip, and the only one that has this type.
+unsafe impl cortex_m::interrupt::InterruptNumber for UartReceive {
+    fn number(self) -> u16 {
+        5
+    }
+}
+
+impl ErrorType for Uart {
+    type Error = Infallible;
+}
+
+impl ReadReady for Uart {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        Ok(self.has_byte())
+    }
+}
+
+impl Read for Uart {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
+        let Some(place) = buf.first_mut() else { return Ok(0) };
+        while !self.has_byte() {}
+        *place = UART.read(Self::DATA) as u8;
+        Ok(1)
+    }
+}
+
+impl Write for Uart {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
+        for &byte in buf {
+            while UART.read(Self::FLAGS) & Self::TX_FULL != 0 {}
+            UART.write(Self::DATA, u32::from(byte));
+        }
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}

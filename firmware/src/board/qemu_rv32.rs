@@ -1,0 +1,167 @@
+//! `qemu-rv32`: QEMU's `virt` as an RV32IMAC, with an NS16550.
+//!
+//! 16 MB of its RAM stand in for flash.
+
+use core::convert::Infallible;
+use core::ptr;
+
+use embedded_io::{ErrorType, Read, ReadReady, Write};
+use nickeldime_core::device::Clock;
+use nickeldime_core::storage::RamFlash;
+
+use super::{Board, Parts};
+use crate::memory;
+use crate::register::Peripheral;
+use crate::sizes::{QEMU_RV32 as SIZES, Sizes};
+
+/// The UART, whose registers are bytes.
+const UART: usize = 0x1000_0000;
+// SAFETY: the interrupt controller, the timer and the test device of this machine; only this file touches them.
+const PLIC: Peripheral = unsafe { Peripheral::at(0x0C00_0000) };
+// SAFETY: as above.
+const MTIME: Peripheral = unsafe { Peripheral::at(0x0200_BFF8) };
+// SAFETY: as above.
+const TEST: Peripheral = unsafe { Peripheral::at(0x0010_0000) };
+const STORAGE: usize = 0x8100_0000;
+
+static MEMORY: memory!(SIZES) = <memory!(SIZES)>::new();
+
+/// The board.
+pub struct QemuRv32;
+
+impl Board for QemuRv32 {
+    const SIZES: Sizes = SIZES;
+
+    type Serial = Uart;
+    type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
+    type Clock = Time;
+
+    unsafe fn take() -> Parts<Self> {
+        // SAFETY: the caller calls this once; 16 MB of RAM are at this address, and the linker knows nothing of them
+        // (qemu_rv32.x).
+        let (buffers, flash) = unsafe { (MEMORY.take(), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
+        Parts { serial: Uart::start(), flash, clock: Time, buffers }
+    }
+
+    fn idle(serial: &mut Uart) {
+        serial.sleep();
+    }
+
+    fn restart() -> ! {
+        const RESET: u32 = 0x7777;
+        TEST.write(0, RESET);
+        loop {
+            riscv::asm::wfi();
+        }
+    }
+}
+
+/// The NS16550, polled; its receive interrupt only ends the sleep and is never taken.
+pub struct Uart(());
+
+impl Uart {
+    const DATA: usize = 0;
+    const INTERRUPTS: usize = 1;
+    const FIFO: usize = 2;
+    const LINE: usize = 3;
+    const STATE: usize = 5;
+
+    const RX_FULL: u8 = 1 << 0;
+    const TX_EMPTY: u8 = 1 << 5;
+
+    /// The UART's interrupt, and where the controller keeps what belongs to hart 0 in machine mode.
+    const SOURCE: u32 = 10;
+    const PRIORITY: usize = 4 * Self::SOURCE as usize;
+    const ENABLE: usize = 0x2000;
+    const THRESHOLD: usize = 0x20_0000;
+    const CLAIM: usize = 0x20_0004;
+
+    fn start() -> Self {
+        let uart = Self(());
+        const EIGHT_BITS: u8 = 3;
+        uart.write_register(Self::LINE, EIGHT_BITS);
+        uart.write_register(Self::FIFO, 1);
+        uart.write_register(Self::INTERRUPTS, 1);
+        PLIC.write(Self::PRIORITY, 1);
+        PLIC.write(Self::ENABLE, 1 << Self::SOURCE);
+        PLIC.write(Self::THRESHOLD, 0);
+        // SAFETY: `mstatus` keeps all interrupts masked: an enabled one ends a sleep and runs no code.
+        unsafe { riscv::register::mie::set_mext() };
+        uart
+    }
+
+    fn has_byte(&self) -> bool {
+        self.read_register(Self::STATE) & Self::RX_FULL != 0
+    }
+
+    fn sleep(&mut self) {
+        if !self.has_byte() {
+            riscv::asm::wfi();
+        }
+        // The controller passes the next one on when this one is said to be done.
+        match PLIC.read(Self::CLAIM) {
+            0 => {}
+            source => PLIC.write(Self::CLAIM, source),
+        }
+    }
+
+    fn read_register(&self, offset: usize) -> u8 {
+        // SAFETY: a register of the UART, which is on this machine and which only this type touches.
+        unsafe { ptr::read_volatile((UART + offset) as *const u8) }
+    }
+
+    fn write_register(&self, offset: usize, value: u8) {
+        // SAFETY: as above.
+        unsafe { ptr::write_volatile((UART + offset) as *mut u8, value) }
+    }
+}
+
+impl ErrorType for Uart {
+    type Error = Infallible;
+}
+
+impl ReadReady for Uart {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        Ok(self.has_byte())
+    }
+}
+
+impl Read for Uart {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
+        let Some(place) = buf.first_mut() else { return Ok(0) };
+        while !self.has_byte() {}
+        *place = self.read_register(Self::DATA);
+        Ok(1)
+    }
+}
+
+impl Write for Uart {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
+        for &byte in buf {
+            while self.read_register(Self::STATE) & Self::TX_EMPTY == 0 {}
+            self.write_register(Self::DATA, byte);
+        }
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// The machine's time.
+pub struct Time;
+
+impl Clock for Time {
+    const HZ: u32 = 10_000_000;
+
+    fn now(&mut self) -> u64 {
+        loop {
+            let (high, low) = (MTIME.read(4), MTIME.read(0));
+            // The lower half may have wrapped between the two.
+            if MTIME.read(4) == high {
+                return u64::from(high) << 32 | u64::from(low);
+            }
+        }
+    }
+}

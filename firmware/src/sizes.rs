@@ -1,0 +1,115 @@
+//! What each board has room for. The firmware lays its memory out by these numbers, and the host refuses by them, before
+//! anything is sent or trained.
+
+/// A board's numbers; all but the clock in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// The board's name, as in `--board`.
+    pub name: &'static str,
+    /// Flash for the firmware.
+    pub program: u32,
+    /// Flash for packs and the records of them: a whole number of sectors.
+    pub storage: u32,
+    /// What is erased at once.
+    pub sector: u32,
+    /// RAM that the linker divides: everything below but the storage.
+    pub ram: u32,
+    /// RAM for generating.
+    pub workspace: u32,
+    /// RAM that is left for the stack, at least.
+    pub stack: u32,
+    /// The longest request.
+    pub receive: u32,
+    /// The longest reply.
+    pub send: u32,
+    /// The most numbers in a latent.
+    pub latents: u32,
+    /// The core's clock.
+    pub clock_hz: u32,
+}
+
+/// A chunk of 4096 bytes and its envelope.
+const CHUNK_4K: u32 = 4096 + 64;
+/// A row of 1024 pixels in one piece.
+const ROW_1024: u32 = 3 * 1024 + 64;
+
+/// QEMU's `lm3s6965evb` with a Cortex-M0 in it: 256 kB of flash, 64 kB of RAM. Packs lie in the RAM that the linker does not
+/// know.
+pub const QEMU_M0: Sizes = Sizes {
+    name: "qemu-m0",
+    program: 256 << 10,
+    storage: 24 << 10,
+    sector: 1 << 10,
+    ram: 40 << 10,
+    workspace: 12 << 10,
+    stack: 22 << 10,
+    receive: 1024 + 64,
+    send: 512,
+    latents: 64,
+    clock_hz: 50_000_000,
+};
+
+/// QEMU's `mps2-an386`. More RAM than any chip has, so that the emulator runs what real boards refuse.
+pub const QEMU_M4: Sizes = Sizes {
+    name: "qemu-m4",
+    program: 4 << 20,
+    storage: 16 << 20,
+    sector: 4096,
+    ram: 4 << 20,
+    workspace: 3 << 20,
+    stack: 512 << 10,
+    receive: CHUNK_4K,
+    send: ROW_1024,
+    latents: 1024,
+    clock_hz: 25_000_000,
+};
+
+/// QEMU's RISC-V `virt`, as an RV32IMAC.
+pub const QEMU_RV32: Sizes = Sizes { name: "qemu-rv32", program: 4 << 20, clock_hz: 1_000_000_000, ..QEMU_M4 };
+
+/// An STM32F405: 1 MB of flash, of which the firmware has the first five sectors (128 kB) and packs the seven of 128 kB
+/// that follow; 128 kB of RAM in one piece, and 64 kB beside that the linker does not know.
+pub const STM32F405: Sizes = Sizes {
+    name: "stm32f405",
+    program: 128 << 10,
+    storage: 7 * (128 << 10),
+    sector: 128 << 10,
+    ram: 128 << 10,
+    workspace: 92 << 10,
+    stack: 22 << 10,
+    receive: CHUNK_4K,
+    send: 1536,
+    latents: 512,
+    clock_hz: 168_000_000,
+};
+
+/// A Raspberry Pi Pico 2: 4 MB of flash, of which the firmware has the first 256 kB; 512 kB of RAM in one piece.
+pub const PICO2: Sizes = Sizes {
+    name: "pico2",
+    program: 256 << 10,
+    storage: (4 << 20) - (256 << 10),
+    sector: 4096,
+    ram: 512 << 10,
+    workspace: 432 << 10,
+    stack: 32 << 10,
+    receive: CHUNK_4K,
+    send: ROW_1024,
+    latents: 2048,
+    clock_hz: 150_000_000,
+};
+
+/// A Nucleo-H743ZI: 2 MB of flash in two banks, of which the firmware has the first sector (128 kB); 512 kB of RAM for
+/// generating, and 128 kB close to the core for everything else.
+pub const NUCLEO_H743: Sizes = Sizes {
+    name: "nucleo-h743",
+    program: 128 << 10,
+    storage: 15 * (128 << 10),
+    sector: 128 << 10,
+    ram: 640 << 10,
+    workspace: 480 << 10,
+    stack: 32 << 10,
+    receive: CHUNK_4K,
+    send: ROW_1024,
+    latents: 2048,
+    clock_hz: 480_000_000,
+};

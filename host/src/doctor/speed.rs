@@ -1,0 +1,127 @@
+//! The speed of the training iteration, phase by phase, on random networks and images.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use burn::tensor::{Tensor, backend::AutodiffBackend};
+use serde::Serialize;
+
+use crate::{
+    compress::{
+        dime::{MomentWeights, Moments, Target},
+        error::CompressError,
+        pipeline::Players,
+        settings::Settings,
+        trainer::{Kernel, Phase, Trainer},
+    },
+    embed::{
+        Embedder,
+        small::{self, Small},
+    },
+    nets::{
+        arch::{DiscriminatorArch, GeneratorArch},
+        generator::Generator,
+        initial, names,
+    },
+    random::Stream,
+};
+
+/// What is measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Load {
+    /// Name of the dense architecture, see [`GeneratorArch::PRESETS`].
+    pub arch: String,
+    /// Share of the channels that the student lacks.
+    pub ratio: f64,
+    /// Images an iteration.
+    pub batch: usize,
+    /// Iterations to average over; a multiple of 16 has every phase as often as a training.
+    pub iterations: u32,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Speed {
+    /// On what.
+    #[serde(flatten)]
+    pub load: Load,
+    /// Real images a second, all phases together.
+    pub images_per_second: f64,
+    /// Of each phase, an iteration: those that are not in every iteration have their share.
+    pub milliseconds: BTreeMap<Phase, f64>,
+}
+
+/// Trains random networks for a while: NICKEL with both critics, and at 32x32 DiME in the small embedder (its weights random
+/// too).
+///
+/// # Errors
+/// An architecture or settings that cannot be.
+pub fn measure<A: AutodiffBackend>(
+    dense: &GeneratorArch,
+    load: Load,
+    device: &A::Device,
+) -> Result<Speed, CompressError> {
+    let mut trainer = trainer::<A>(dense, &load, device)?;
+    let size = dense.resolution();
+    let real = Stream::new(0, "images", 0).normal([load.batch, 3, size, size], device);
+    let mut milliseconds = BTreeMap::new();
+    let mut rounds = |count: u32, trainer: &mut Trainer<A>| {
+        milliseconds.clear();
+        trainer.step = 0;
+        let start = Instant::now();
+        let mut before = start;
+        for _ in 0..count {
+            trainer.iterate_watched(real.clone(), &mut |phase| {
+                // Work that is still in a queue belongs to the phase that put it there. A device that fails shows in the
+                // next value that is read.
+                let _ = A::sync(device);
+                let now = Instant::now();
+                *milliseconds.entry(phase).or_insert(0.0) += 1000.0 * (now - before).as_secs_f64() / f64::from(count);
+                before = now;
+            });
+        }
+        start.elapsed().as_secs_f64()
+    };
+    // The first iteration has every phase: it warms all of them up.
+    rounds(1, &mut trainer);
+    let seconds = rounds(load.iterations, &mut trainer);
+    let images = load.batch as f64 * f64::from(load.iterations);
+    Ok(Speed { load, images_per_second: images / seconds, milliseconds })
+}
+
+fn trainer<A: AutodiffBackend>(
+    dense: &GeneratorArch,
+    load: &Load,
+    device: &A::Device,
+) -> Result<Trainer<A>, CompressError> {
+    let critic = DiscriminatorArch { mbstd_group: 4, ..DiscriminatorArch::beside(dense, 4) };
+    let settings = Settings { ratio: load.ratio, batch: load.batch, gamma: 0.1, mirror: false, ..Settings::default() };
+    settings.check(critic.mbstd_group)?;
+    let teacher = initial::like_trained(dense, 0);
+    let kernels = if dense.resolution() == small::SIZE { vec![kernel::<A>(load.batch, device)?] } else { Vec::new() };
+    let players = Players {
+        teacher: Some(names::load(Generator::new(dense, device), &teacher.tensors)?),
+        student: initial::generator(&dense.pruned(load.ratio)?, 1),
+        student_critic: initial::discriminator(&critic, 2),
+        teacher_critic: Some(initial::discriminator(&critic, 3)),
+        kernels,
+    };
+    players.meet(&settings, device)
+}
+
+fn kernel<A: AutodiffBackend>(batch: usize, device: &A::Device) -> Result<Kernel<A>, CompressError> {
+    let mut stream = Stream::new(0, "embedder", 0);
+    let mut tensors = small::layout().tensors.into_iter().map(|(name, shape)| {
+        let fan_in: usize = shape.iter().skip(1).product();
+        let deviation = 1.0 / (fan_in as f32).sqrt();
+        (name, ndarray::ArrayD::from_shape_simple_fn(shape, || stream.one_normal() * deviation))
+    });
+    let tensors = tensors.by_ref().collect();
+    let inner = Small::<A::InnerBackend>::new(&tensors, device)?;
+    let images = Tensor::zeros([batch, 3, small::SIZE, small::SIZE], device);
+    let Moments { first, second } = Moments::of(inner.features(images));
+    Ok(Kernel {
+        embedder: Embedder::Small(Small::new(&tensors, device)?),
+        weights: MomentWeights { first: 5.0, second: 5.0 },
+        target: Target::Moments(Moments { first: Tensor::from_inner(first), second: Tensor::from_inner(second) }),
+    })
+}

@@ -1,0 +1,114 @@
+//! Resampling with StyleGAN2's filter `[1, 3, 3, 1] / 8`, one axis at a time.
+
+use std::cell::RefCell;
+
+use rayon::prelude::*;
+
+use super::{GRAIN, Map, Operation, vectorised};
+
+/// The filter on one axis.
+const TAPS: [f32; 4] = [0.125, 0.375, 0.375, 0.125];
+
+/// For every plane: `up - 1` zeros after each sample, zeros around (`before` and `after`, on both axes), the filter times
+/// `gain`, every `down`-th sample.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fir {
+    /// 1 or 2.
+    pub up: usize,
+    /// 1 or 2.
+    pub down: usize,
+    /// Zeros at the top and left.
+    pub before: usize,
+    /// Zeros at the bottom and right.
+    pub after: usize,
+    /// Of both axes together.
+    pub gain: f32,
+    /// Height and width of the maps.
+    pub size: usize,
+}
+
+impl Fir {
+    /// Height and width of the results.
+    fn result(&self) -> usize {
+        (self.size * self.up + self.before + self.after - TAPS.len()) / self.down + 1
+    }
+
+    /// The transposed operation.
+    fn adjoint(&self) -> Self {
+        Self {
+            up: self.down,
+            down: self.up,
+            before: TAPS.len() - 1 - self.before,
+            after: self.size * self.up + self.before + 1 - self.result() * self.down - self.up,
+            gain: self.gain,
+            size: self.result(),
+        }
+    }
+
+    fn run(&self, x: &Map) -> Map {
+        let [n, c, height, width] = x.dims();
+        assert_eq!([height, width], [self.size; 2], "the filter is for maps of another size");
+        let (size, result) = (self.size * self.size, self.result() * self.result());
+        let mut y = Map::zeros([n, c, self.result(), self.result()]);
+        let planes = (GRAIN / result).max(1);
+        let parts = y.values_mut().par_chunks_mut(planes * result).zip(x.values().par_chunks(planes * size));
+        parts.for_each(|(y, x)| {
+            LINE.with_borrow_mut(|line| {
+                line.clear();
+                line.resize(self.size * self.up + self.before + self.after, 0.0);
+                vectorised(|| {
+                    for (y, x) in y.chunks_exact_mut(result).zip(x.chunks_exact(size)) {
+                        plane(self, x, y, line);
+                    }
+                });
+            });
+        });
+        y
+    }
+}
+
+impl Operation<1> for Fir {
+    fn forward(&self, [x]: [Map; 1], _: &mut Vec<Map>) -> Map {
+        self.run(&x)
+    }
+
+    fn backward(&self, _: &[Map], gradient: Map, _: [bool; 1]) -> [Option<Map>; 1] {
+        [Some(self.adjoint().run(&gradient))]
+    }
+}
+
+thread_local! {
+    /// A row with its zeros.
+    static LINE: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Columns first, as the rows are read, then each row.
+#[inline(always)]
+fn plane(fir: &Fir, x: &[f32], y: &mut [f32], line: &mut [f32]) {
+    let Fir { up, down, before, gain, size, .. } = *fir;
+    for (row, out) in y.chunks_exact_mut(fir.result()).enumerate() {
+        line.fill(0.0);
+        for (tap, weight) in TAPS.iter().enumerate() {
+            let at = row * down + tap;
+            let Some(at) = at.checked_sub(before).filter(|at| at % up == 0 && at / up < size) else { continue };
+            let from = &x[at / up * size..][..size];
+            let weight = weight * gain;
+            if up == 1 {
+                line[before..][..size].iter_mut().zip(from).for_each(|(l, x)| *l += weight * x);
+            } else {
+                line[before..].iter_mut().step_by(up).zip(from).for_each(|(l, x)| *l += weight * x);
+            }
+        }
+        let [outer, inner] = [TAPS[0], TAPS[1]];
+        if down == 1 {
+            let taps = line[3..].iter().zip(&line[2..]).zip(&line[1..]).zip(&*line);
+            for (out, (((d, c), b), a)) in out.iter_mut().zip(taps) {
+                *out = outer * (a + d) + inner * (b + c);
+            }
+        } else {
+            for (out, l) in out.iter_mut().zip(line.windows(4).step_by(down)) {
+                *out = outer * (l[0] + l[3]) + inner * (l[1] + l[2]);
+            }
+        }
+    }
+}
