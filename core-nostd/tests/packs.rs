@@ -8,13 +8,16 @@ mod packs;
 use nickeldime_core::pack::layout::{Header, WeightWidth};
 use nickeldime_core::pack::verify::{accumulator_fits, max_modulated};
 use nickeldime_core::pack::{Pack, PackError};
-use packs::{Aligned, BASE, Random, Shape, assemble, change, exercise, fill, random_header, random_pack, rehash, tiny};
+use packs::{
+    Aligned, BASE, Random, Shape, assemble, change, exercise, fill, random_header, random_pack, rehash, rounds, tiny,
+};
 
 #[test]
 fn a_pack_cut_anywhere_is_refused() {
     let pack = random_pack(&tiny(), 1);
     assert!(Pack::open(pack.bytes()).is_ok());
-    for len in 0..pack.bytes().len() {
+    let len = pack.bytes().len();
+    for len in (0..len).step_by(len / rounds(len)) {
         assert!(Pack::open(&pack.bytes()[..len]).is_err(), "{len}");
     }
     assert_eq!(Pack::open(&pack.bytes()[..63]).unwrap_err(), PackError::Truncated);
@@ -26,7 +29,8 @@ fn a_pack_cut_anywhere_is_refused() {
 #[test]
 fn a_pack_with_any_byte_flipped_is_refused() {
     let mut pack = random_pack(&tiny(), 2);
-    for at in 0..pack.bytes().len() {
+    let len = pack.bytes().len();
+    for at in (0..len).step_by(len / rounds(len)) {
         let flip = 1u8 << (at % 8);
         pack.bytes_mut()[at] ^= flip;
         assert!(Pack::open(pack.bytes()).is_err(), "byte {at}");
@@ -122,7 +126,8 @@ fn the_overflow_proof_is_sharp() {
 fn hostile_packs_with_a_right_hash_never_panic_or_overflow() {
     let mut random = Random::new(6);
     let mut opened = 0;
-    for round in 0..1500 {
+    let count = rounds(1500);
+    for round in 0..count {
         let shape = Shape { width: [WeightWidth::I8, WeightWidth::I16][round % 2], ..tiny() };
         let (mut header, mut arrays) = random_header(&shape, round as u32);
         for _ in 0..=random.below(3) {
@@ -137,8 +142,8 @@ fn hostile_packs_with_a_right_hash_never_panic_or_overflow() {
             exercise(&pack, &mut random);
         }
     }
-    println!("{opened} of 1500 opened");
-    assert!(opened > 300, "the mutations are too wild to test the engine: {opened}");
+    println!("{opened} of {count} opened");
+    assert!(5 * opened > count, "the mutations are too wild to test the engine: {opened}");
 }
 
 #[test]
@@ -147,7 +152,8 @@ fn random_header_bytes_with_a_right_hash_never_panic_or_overflow() {
     let original = random_pack(&tiny(), 8);
     let header_len = u32::from_le_bytes(original.bytes()[16..20].try_into().unwrap());
     let mut opened = 0;
-    for _ in 0..4000 {
+    let count = rounds(4000);
+    for _ in 0..count {
         let mut pack = original.clone();
         for _ in 0..=random.below(2) {
             // Lengths in the prefix now and then, the header mostly.
@@ -163,6 +169,6 @@ fn random_header_bytes_with_a_right_hash_never_panic_or_overflow() {
             }
         }
     }
-    println!("{opened} of 4000 opened");
-    assert!(opened > 40, "{opened}");
+    println!("{opened} of {count} opened");
+    assert!(cfg!(miri) || 100 * opened > count, "{opened}");
 }

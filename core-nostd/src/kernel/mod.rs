@@ -22,7 +22,8 @@ pub use dsp as best;
 #[cfg(not(dsp_kernels))]
 pub use portable as best;
 
+pub use best::{dot_i8_wide, dot_i16};
 pub use finish::{Activation, Scale};
 pub use layout::{energy, middle_len, padded, plane_len};
-pub use portable::{dot_i8_wide, dot_i16, upsample_rgb_row};
+pub use portable::upsample_rgb_row;
 pub use rows::{Work, blend_row, conv3x3_row, fir_row, mix_row, modulate_row, random_row, transposed3x3_row};

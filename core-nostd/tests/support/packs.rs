@@ -13,6 +13,11 @@ use nickeldime_core::pack::{FORMAT_VERSION, NoiseKind, Pack, content_hash};
 /// Where the arrays of a test pack begin: behind any header.
 pub const BASE: usize = 4096;
 
+/// So many rounds, and a few under Miri, which takes some thousand times as long.
+pub fn rounds(count: usize) -> usize {
+    if cfg!(miri) { count.div_ceil(400) } else { count }
+}
+
 /// A stream of random words.
 pub struct Random {
     /// Words that come first.

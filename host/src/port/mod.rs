@@ -5,6 +5,8 @@
 //!                      pty  -->  emulator (QEMU runs the firmware)
 //!                      pty  -->  in_process (a thread runs the device code of nickeldime-core)
 //! ```
+//!
+//! `on_target` runs the engine alone on an emulated processor, to count and to compare.
 
 pub mod board;
 pub mod client;
@@ -19,6 +21,8 @@ pub mod wire;
 mod emulator;
 #[cfg(unix)]
 mod in_process;
+#[cfg(unix)]
+pub mod on_target;
 #[cfg(unix)]
 mod pty;
 

@@ -21,6 +21,7 @@ macro_rules! cpu {
 
 mod blend;
 mod correlate;
+mod dot;
 mod expand;
 mod filter;
 mod finish;
@@ -31,6 +32,7 @@ mod spread;
 
 pub use blend::blend_row;
 pub use correlate::correlate;
+pub use dot::{dot_i8_wide, dot_i16};
 pub use expand::expand;
 pub use filter::{filter_along, filter_down};
 pub use finish::{activate_row, requantise_row};

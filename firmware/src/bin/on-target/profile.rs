@@ -39,7 +39,7 @@ pub fn stop() {
 
 /// Prints `address count` of every place seen during one image from a w.
 pub fn run() -> Option<()> {
-    images::one()?;
+    images::profiled()?;
     for (index, count) in COUNTS.iter().enumerate() {
         let count = count.load(Ordering::Relaxed);
         if count > 0 {

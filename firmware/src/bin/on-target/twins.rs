@@ -140,7 +140,12 @@ fn sums(inputs: &mut Inputs, buffers: &mut Buffers<'_>) -> Result<u32, Differenc
     best::mix(rows[2], &taps[..2 * pairs], &mut acc[..width]);
     portable::mix(rows[2], &taps[..2 * pairs], &mut twin[..width]);
     same("mix", &acc[..width], &twin[..width])?;
-    Ok(8)
+    for len in [0, 1, 7, 8, 9, 18 * pairs] {
+        let (w8, w16) = (weights.get(..len).unwrap_or_default(), rows[2].get(..len).unwrap_or_default());
+        same("dot, 8 bits", &[best::dot_i8_wide(w8, rows[0])], &[portable::dot_i8_wide(w8, rows[0])])?;
+        same("dot, 16 bits", &[best::dot_i16(w16, rows[0])], &[portable::dot_i16(w16, rows[0])])?;
+    }
+    Ok(20)
 }
 
 /// The kernels that take values one by one.

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-#[path = "../../tests/support/packs.rs"]
+#[path = "../../core-nostd/tests/support/packs.rs"]
 mod packs;
 
 use libfuzzer_sys::fuzz_target;
