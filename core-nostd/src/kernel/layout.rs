@@ -53,7 +53,8 @@ pub fn energy(weights: &[i8], styles: &[i16], output: usize) -> u64 {
         for (taps, styles) in row.chunks_exact(12).zip(styles.chunks(2)) {
             let mut squares = [0u32; 2];
             for word in taps.chunks_exact(4) {
-                let [a, _, b, _] = if output % 2 == 0 { four(word) } else { four(word.get(1..).unwrap_or_default()) };
+                let [a, _, b, _] =
+                    if output.is_multiple_of(2) { four(word) } else { four(word.get(1..).unwrap_or_default()) };
                 squares = [squares[0] + square(a.into()), squares[1] + square(b.into())];
             }
             for (&s, squares) in styles.iter().zip(squares) {

@@ -38,7 +38,7 @@ pub fn noise_row(seed: u64, layer: u32, y: u32, out: &mut [i32], scaled: impl Fn
     let key = [seed as u32, (seed >> 32) as u32];
     kernel::random_row(key, layer.wrapping_add(1), y << 15, blocks);
     if let [last] = last {
-        *last = word(seed, layer.wrapping_add(1), (y << 16) | 2 * blocks.len() as u32);
+        *last = word(seed, layer.wrapping_add(1), (y << 16) | (2 * blocks.len() as u32));
     }
     out.iter_mut().for_each(|out| *out = scaled(quantile(*out as u32)));
 }

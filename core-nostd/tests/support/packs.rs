@@ -33,7 +33,7 @@ impl Random {
 
     /// Begins with words that somebody else has chosen, a byte each where a byte will do.
     pub fn given(bytes: &[u8]) -> Self {
-        Self { given: bytes.to_vec().into_iter(), ..Self::new(bytes.len() as u32) }
+        Self { given: Vec::from(bytes).into_iter(), ..Self::new(bytes.len() as u32) }
     }
 
     pub fn word(&mut self) -> u32 {

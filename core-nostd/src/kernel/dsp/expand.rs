@@ -8,7 +8,8 @@ use crate::kernel::portable;
 /// As [`portable::expand`].
 pub fn expand(weights: &[i8], odd: bool, taps: &mut [i16]) {
     let words = weights.len() / 4;
-    if weights.len() % 12 != 0 || taps.len() != 2 * words || !aligned(weights) || !aligned(taps) || words == 0 {
+    if !weights.len().is_multiple_of(12) || taps.len() != 2 * words || !aligned(weights) || !aligned(taps) || words == 0
+    {
         return portable::expand(weights, odd, taps);
     }
     let (from, to) = (weights.as_ptr(), taps.as_mut_ptr());
