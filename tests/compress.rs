@@ -60,6 +60,10 @@ fn a_compression_leaves_a_student_its_record_and_its_log() {
     assert!(err.lines().next().unwrap().contains("not one of the paper's"), "{err}");
     // A run's folder is a model: its newest student.
     assert_eq!(json(&["inspect", text(&run_folder)])["channels"]["32"], 5);
+    let (grid, pack) = (folder.path().join("grid.png"), folder.path().join("student.ndm"));
+    assert_eq!(json(&["sample", text(&run_folder), "--seed", "0..3", "-o", text(&grid)])["images"], 4);
+    json(&["pack", text(&run_folder), "-o", text(&pack)]);
+    assert_eq!(json(&["inspect", text(&pack)])["channels"]["32"], 5);
     let record: Value = serde_json::from_slice(&fs::read(run_folder.join("run.json")).unwrap()).unwrap();
     assert_eq!(record["settings"]["ratio"], 0.85);
     assert_eq!(record["settings"]["mirror"], false);
@@ -69,7 +73,7 @@ fn a_compression_leaves_a_student_its_record_and_its_log() {
     for loss in ["path", "r1", "matching", "dime"] {
         assert!(lines[0][loss].as_f64().unwrap() > 0.0, "{loss}");
     }
-    for grid in ["teacher", "000000016"] {
+    for grid in ["teacher", "000000000", "000000016"] {
         assert!(run_folder.join(format!("grids/{grid}.png")).exists(), "{grid}");
     }
 

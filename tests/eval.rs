@@ -209,13 +209,15 @@ fn a_run_is_measured_over_time_and_reported_on_one_page() {
         let args = ["eval", text(run), "--features", &critic, "--samples", "70", "--fid", "--kid", "--log"];
         let newest = json(&args);
         assert_eq!((&newest["images"], &newest["reference_samples"]), (&object!(2000), &object!(75)));
-        let all = json(&[&args[..], &["--snapshots"]].concat());
+        let all = json(&[&args[..], &["--snapshots", "--teacher"]].concat());
         let seen: Vec<_> = all["snapshots"].as_array().unwrap().iter().map(|s| s["images"].clone()).collect();
-        assert_eq!(seen, [1000, 2000]);
+        assert_eq!(seen, [object!(1000), object!(2000), Value::Null]);
+        assert_eq!(all["snapshots"][2]["teacher"], true);
         assert!(run.join("features").is_dir());
         let lines = eval_lines(run).unwrap();
-        assert_eq!(lines.iter().map(|l| l.images).collect::<Vec<_>>(), [1000, 2000, 2000]);
-        // Three times the same student, the same images.
+        assert_eq!(lines.iter().map(|l| l.images).collect::<Vec<_>>(), [0, 1000, 2000, 2000]);
+        assert!(lines.iter().all(|l| l.teacher == (l.images == 0)));
+        // Three times the same student, which is the teacher, and the same images.
         assert!(lines.iter().all(|l| l.metrics == lines[0].metrics && l.extractor == lines[0].extractor));
         assert!(lines[0].metrics.fid.is_some() && lines[0].metrics.precision.is_none());
     }
@@ -231,6 +233,8 @@ fn a_run_is_measured_over_time_and_reported_on_one_page() {
     {
         assert!(html.contains(part), "{part}");
     }
+    let teacher = html.lines().find(|line| line.starts_with("<tr><td>teacher</td>")).unwrap();
+    assert!(teacher.contains(&format!("<td>{:.2}</td>", eval_lines(&runs[0]).unwrap()[0].metrics.fid.unwrap())));
     assert_eq!(html.matches("<img ").count(), 6, "two students and the teacher of each run");
     // It fetches nothing, and runs nothing.
     for part in ["<script", "http:", "https:", "@import", "url(", "<link", "NaN"] {

@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use ndarray::Array2;
 use nickeldime_core::generator::Join;
+use nickeldime_core::pack::NoiseKind;
 
 use crate::{
     backend::Cpu,
@@ -73,6 +74,17 @@ pub enum NoiseMode {
     Const,
     /// The device's random noise, by each image's seed.
     Random,
+}
+
+/// What a pack was made to be shown with.
+impl From<NoiseKind> for NoiseMode {
+    fn from(kind: NoiseKind) -> Self {
+        match kind {
+            NoiseKind::None => Self::None,
+            NoiseKind::Const => Self::Const,
+            NoiseKind::Random => Self::Random,
+        }
+    }
 }
 
 /// Why there are no images.

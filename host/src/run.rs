@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The name of what was asked for.
-const RECORD: &str = "run.json";
+pub(crate) const RECORD: &str = "run.json";
 /// Bytes of the hash in front of a saved state.
 const HASH: usize = 32;
 

@@ -77,6 +77,9 @@ pub struct EvalArgs {
     /// Measure every student that the run has kept (RUN/students), not the newest alone.
     #[arg(long)]
     snapshots: bool,
+    /// Measure the run's teacher too.
+    #[arg(long, requires = "snapshots")]
+    teacher: bool,
     /// Append the result to the run's eval.jsonl, for `report`.
     #[arg(long)]
     log: bool,
@@ -106,7 +109,18 @@ struct Evaluated {
     /// Real images that the run had seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     images: Option<u64>,
+    /// Whether this is the run's teacher.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    teacher: bool,
     seconds: f64,
+}
+
+/// A model of A.
+struct Subject {
+    path: PathBuf,
+    /// Real images that the run had seen, where that is known.
+    seen: Option<u64>,
+    teacher: bool,
 }
 
 /// What `--snapshots` prints.
@@ -141,7 +155,7 @@ pub fn run(args: &EvalArgs, json: bool) -> anyhow::Result<()> {
     let b_features = features.of(&b)?;
 
     let mut results = Vec::new();
-    for (path, seen) in models {
+    for Subject { path, seen, teacher } in models {
         let started = Instant::now();
         let a = Source::open(&path, &drawing(args.seed)?, shown)?;
         let a_features = features.of(&a)?;
@@ -155,6 +169,7 @@ pub fn run(args: &EvalArgs, json: bool) -> anyhow::Result<()> {
             samples: a_features.nrows(),
             reference_samples: b_features.nrows(),
             images: seen,
+            teacher,
             seconds: started.elapsed().as_secs_f64(),
         };
         if args.log {
@@ -197,12 +212,18 @@ impl EvalArgs {
         Ok((record.data.with_context(none)?, self.resize.or(record.resize)))
     }
 
-    /// What is measured, and the images that it had seen where that is known.
-    fn models(&self) -> anyhow::Result<Vec<(PathBuf, Option<u64>)>> {
+    fn models(&self) -> anyhow::Result<Vec<Subject>> {
         if self.snapshots {
             let students = run::snapshots(&self.a)?;
             ensure!(!students.is_empty(), "{}: has kept no students on its way", self.a.display());
-            return Ok(students.into_iter().map(|(seen, path)| (path, Some(seen))).collect());
+            let student = |(seen, path)| Subject { path, seen: Some(seen), teacher: false };
+            let mut models: Vec<Subject> = students.into_iter().map(student).collect();
+            if self.teacher {
+                let none = || format!("{}: has no teacher", self.a.display());
+                let path = run::Record::read(&self.a)?.teacher.with_context(none)?;
+                models.push(Subject { path, seen: None, teacher: true });
+            }
+            return Ok(models);
         }
         let seen = match (self.images, run::is_run(&self.a)) {
             (Some(images), _) => Some(images),
@@ -213,7 +234,7 @@ impl EvalArgs {
             let name = self.a.display();
             ensure!(seen.is_some(), "{name}: its log does not say how many images it has seen; give --images");
         }
-        Ok(vec![(self.a.clone(), seen)])
+        Ok(vec![Subject { path: self.a.clone(), seen, teacher: false }])
     }
 }
 
@@ -251,6 +272,7 @@ impl Evaluated {
     fn append(&self, run: &Path) -> anyhow::Result<()> {
         let line = EvalLine {
             images: self.images.unwrap_or_default(),
+            teacher: self.teacher,
             metrics: self.metrics,
             extractor: self.extractor.name.clone(),
             of_the_paper: self.extractor.of_the_paper,

@@ -10,10 +10,12 @@ mod devices;
 mod doctor;
 mod embedder;
 mod emulate;
+mod erase;
 mod eval;
 mod firmware;
 mod import;
 mod inspect;
+mod live;
 mod model;
 mod moments;
 mod new;
@@ -79,6 +81,10 @@ enum Command {
     Devices(devices::DevicesArgs),
     /// Ship a model pack to a device.
     Send(send::SendArgs),
+    /// Erase a device's storage, its model included.
+    Erase(erase::EraseArgs),
+    /// Walk through a device's latent space in the terminal.
+    Live(live::LiveArgs),
     /// Run a board without a board; prints its port.
     Emulate(emulate::EmulateArgs),
 }
@@ -104,6 +110,8 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args, json),
         Command::Devices(args) => devices::run(&args, json),
         Command::Send(args) => send::run(&args, json),
+        Command::Erase(args) => erase::run(&args, json),
+        Command::Live(args) => live::run(&args, json),
         Command::Emulate(args) => emulate::run(&args, json),
     };
     match result {

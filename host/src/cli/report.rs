@@ -14,8 +14,8 @@ use crate::{
     report::{
         RunData, names,
         page::{self, Figures},
-        run,
     },
+    run::student_of,
 };
 
 /// Arguments of `report`.
@@ -55,7 +55,7 @@ pub fn run(args: &ReportArgs, json: bool) -> anyhow::Result<()> {
         .zip(&names)
         .map(|(folder, name)| {
             let mut data = RunData::read(folder, name.clone())?;
-            data.student = cost(&run::student(folder));
+            data.student = cost(&student_of(folder));
             // A teacher that was asked for must be there; one that a run remembers may have moved.
             data.teacher = match (&args.teacher, &data.record.teacher) {
                 (Some(path), _) => Some(Cost::of(&checkpoint::open(path)?.generator.arch)),

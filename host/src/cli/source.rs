@@ -6,7 +6,7 @@ use anyhow::bail;
 use ndarray::Array4;
 use nickeldime_core::{
     generator::{Latent, Sample},
-    pack::{NoiseKind, Pack},
+    pack::Pack,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -22,6 +22,7 @@ use crate::{
     preview::{NoiseMode, Preview},
     quantise::render,
     report::run,
+    run::student_of,
 };
 
 /// How a model draws.
@@ -64,7 +65,7 @@ impl Source {
     /// images of a folder or zip are taken as `shown` says.
     pub fn open(path: &Path, drawing: &Drawing, shown: Shown) -> anyhow::Result<Self> {
         if run::is_run(path) {
-            return Self::of_model(&run::student(path), drawing);
+            return Self::of_model(&student_of(path), drawing);
         }
         if path.is_dir() || begins_like_a_zip(path) {
             let Shown { mirror, resize } = shown;
@@ -87,11 +88,7 @@ impl Source {
                 (SourceKind::Model, noise, hash()?, Box::new(DrawnImages { preview, seeds: seeds.clone(), psi, noise }))
             }
             Model::Pack(bytes) => {
-                let noise = noise.unwrap_or(match Pack::open(&bytes)?.noise_default() {
-                    NoiseKind::None => NoiseMode::None,
-                    NoiseKind::Const => NoiseMode::Const,
-                    NoiseKind::Random => NoiseMode::Random,
-                });
+                let noise = noise.unwrap_or(Pack::open(&bytes)?.noise_default().into());
                 (SourceKind::Pack, noise, hash()?, Box::new(PackImages { bytes, seeds: seeds.clone(), psi, noise }))
             }
         };

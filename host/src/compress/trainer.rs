@@ -91,12 +91,13 @@ impl Losses {
                 note += &format!(" {name} {value:.2}");
             }
         }
-        let mut logits = |name: &str, logits: Logits| {
-            note += &format!(" {name} {:+.2}/{:+.2}", logits.real, logits.fake);
+        // A critic's loss, and its mean logits on real and fake images.
+        let mut critic = |name: &str, loss: f32, logits: Logits| {
+            note += &format!(" {name} {loss:.2} {:+.2}/{:+.2}", logits.real, logits.fake);
         };
-        logits("D_S", self.student_logits);
+        critic("D_S", self.student_critic, self.student_logits);
         if let Some(teacher) = self.teacher_logits {
-            logits("D_T", teacher);
+            critic("D_T", self.teacher_critic, teacher);
         }
         note
     }

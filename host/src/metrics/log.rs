@@ -13,8 +13,11 @@ use super::Metrics;
 /// One line: one evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvalLine {
-    /// Real images that the run had seen.
+    /// Real images that the run had seen; 0 for its teacher.
     pub images: u64,
+    /// Whether its teacher was measured, and not a student.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub teacher: bool,
     /// What was measured.
     #[serde(flatten)]
     pub metrics: Metrics,

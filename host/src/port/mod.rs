@@ -11,14 +11,19 @@
 pub mod board;
 pub mod client;
 pub mod error;
+pub mod faults;
 pub mod firmware;
+pub mod holder;
 pub mod images;
 pub mod info;
 mod rows;
+pub mod simulated;
 pub mod wire;
 
 #[cfg(unix)]
 mod emulator;
+#[cfg(unix)]
+pub mod faulty_port;
 #[cfg(unix)]
 mod in_process;
 #[cfg(unix)]

@@ -102,13 +102,16 @@ pub fn metric(runs: &[RunData], metric: &str, get: fn(&EvalLine) -> Option<f64>,
                     shown.then(|| Line { name: run.name.clone(), colour, dash, shape })
                 })
                 .collect();
+            // The same teacher and extractor give the same value in every run.
+            let teacher = runs.iter().flat_map(|run| &run.teacher_evals).find(|line| line.extractor == extractor);
+            let goal = teacher.and_then(get).filter(|y| y.is_finite()).map(|y| (y, "teacher".to_string()));
             let figure = || Figure {
                 name: format!("{}-{}", slug(metric), slug(&extractor)),
                 plot: Plot {
                     title: format!("{metric} in {extractor}"),
                     y_label: if log { format!("{metric}, logarithmic") } else { metric.into() },
                     log,
-                    goal: None,
+                    goal: goal.clone(),
                     also: if log { Vec::new() } else { vec![0.0] },
                     lines: lines.clone(),
                 },

@@ -29,8 +29,10 @@ pub struct RunData {
     pub record: Record,
     /// Its iterations.
     pub log: Vec<LogLine>,
-    /// Its evaluations.
+    /// Evaluations of its students.
     pub evals: Vec<EvalLine>,
+    /// Evaluations of its teacher.
+    pub teacher_evals: Vec<EvalLine>,
     /// Its grids, by images seen.
     pub grids: Vec<(u64, PathBuf)>,
     /// The teacher's, at the same latents.
@@ -48,13 +50,15 @@ impl RunData {
     /// No run in the folder, or a damaged file in it.
     pub fn read(folder: &Path, name: String) -> Result<Self, RunError> {
         let record = Record::read(folder)?;
+        let (teacher_evals, evals) = run::eval_lines(folder)?.into_iter().partition(|line| line.teacher);
         let teacher_grid = Some(run::teacher_grid(folder)).filter(|path| path.is_file());
         Ok(Self {
             name,
             folder: folder.into(),
             record,
             log: run::log_lines(folder)?,
-            evals: run::eval_lines(folder)?,
+            evals,
+            teacher_evals,
             grids: run::grids(folder)?,
             teacher_grid,
             student: None,

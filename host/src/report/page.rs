@@ -170,12 +170,13 @@ fn table(runs: &[RunData]) -> String {
     }
     out += "</tr>\n";
     let mut teachers: Vec<&Cost> = Vec::new();
-    for teacher in runs.iter().filter_map(|run| run.teacher.as_ref()) {
-        if !teachers.contains(&teacher) {
-            teachers.push(teacher);
-            let cells = [String::new(), String::new(), String::new(), params(teacher), macs(teacher), "0 %".into()];
-            row(&mut out, "teacher", cells.into_iter().chain(std::iter::repeat_n(String::new(), 7)));
-        }
+    for run in runs {
+        let Some(teacher) = run.teacher.as_ref().filter(|teacher| !teachers.contains(teacher)) else { continue };
+        teachers.push(teacher);
+        let nothing = String::new;
+        let cells = [nothing(), nothing(), nothing(), params(teacher), macs(teacher), "0 %".into(), nothing()];
+        let measured = metrics(run.teacher_evals.last()).into_iter().chain([nothing(), nothing()]);
+        row(&mut out, "teacher", cells.into_iter().chain(measured));
     }
     for run in runs {
         row(&mut out, &run.name, cells(run));
@@ -196,12 +197,9 @@ fn row(out: &mut String, name: &str, cells: impl Iterator<Item = String>) {
     *out += "</tr>\n";
 }
 
-fn cells(run: &RunData) -> impl Iterator<Item = String> {
+fn cells(run: &RunData) -> impl Iterator<Item = String> + use<> {
     let last = run.evals.last();
     let seen = run.log.last().map(|l| l.images).or(last.map(|l| l.images));
-    let metric = |get: fn(&EvalLine) -> Option<f64>, digits: usize| {
-        last.and_then(get).map(|x| format!("{x:.digits$}")).unwrap_or_default()
-    };
     let rate = run.student.as_ref().zip(run.teacher.as_ref());
     let rate = rate.map(|(student, teacher)| format!("{:.2} %", compression_rate(&teacher.macs, &student.macs)));
     let logit = |get| figures::distance_from_equilibrium(&run.log, get).map(|x| format!("{x:.2}")).unwrap_or_default();
@@ -213,14 +211,23 @@ fn cells(run: &RunData) -> impl Iterator<Item = String> {
         run.student.as_ref().map(macs).unwrap_or_default(),
         rate.unwrap_or_default(),
         last.map(|l| kimg(l.images)).unwrap_or_default(),
+    ]
+    .into_iter()
+    .chain(metrics(last))
+    .chain([logit(|l| l.student_logits), logit(|l| l.teacher_logits)])
+}
+
+/// The cells of an evaluation.
+fn metrics(line: Option<&EvalLine>) -> [String; 4] {
+    let metric = |get: fn(&EvalLine) -> Option<f64>, digits: usize| {
+        line.and_then(get).map(|x| format!("{x:.digits$}")).unwrap_or_default()
+    };
+    [
         metric(|l| l.metrics.fid, 2),
         metric(|l| l.metrics.kid, 4),
         metric(|l| l.metrics.precision, 3),
         metric(|l| l.metrics.recall, 3),
-        logit(|l| l.student_logits),
-        logit(|l| l.teacher_logits),
     ]
-    .into_iter()
 }
 
 /// Images seen, in thousands.
@@ -304,7 +311,7 @@ fn grids(runs: &[RunData]) -> Result<String, String> {
         if out.is_empty() {
             out += "<h2>The same latents over time</h2>\n";
         }
-        let _ = writeln!(out, "<h3>{}</h3>\n<div class=\"strip\">", escape(&run.name));
+        let _ = writeln!(out, "<h3>{}</h3>\n<div class=\"grids\">", escape(&run.name));
         if let Some(teacher) = &run.teacher_grid {
             figure(&mut out, " class=\"teacher\"", "teacher", teacher)?;
         }

@@ -1,7 +1,7 @@
 //! A run's folder, as far as metrics and reports read it.
 //!
 //! ```text
-//! run.json or settings.json   what was asked for
+//! run.json                    what was asked for
 //! log.jsonl                   one line an iteration: losses and mean logits
 //! eval.jsonl                  one line an evaluation
 //! student.safetensors         the newest student
@@ -21,6 +21,7 @@ use serde_json::Value;
 use crate::{
     embed::spec::EmbedSpec,
     metrics::log::{self, EvalLine},
+    run::{RECORD, student_of},
 };
 
 /// A run's folder could not be read.
@@ -46,21 +47,13 @@ pub enum RunError {
         problem: String,
     },
     /// There is no run in the folder.
-    #[error("{}: not a run: it has neither run.json nor settings.json", .0.display())]
+    #[error("{}: not a run: it has no run.json", .0.display())]
     NoRun(PathBuf),
 }
 
-/// Where a run's record may be, in the order in which they are looked for.
-const RECORDS: [&str; 2] = ["run.json", "settings.json"];
-
 /// Whether a path is a run's folder.
 pub fn is_run(path: &Path) -> bool {
-    RECORDS.iter().any(|name| path.join(name).is_file()) || student(path).is_file()
-}
-
-/// The newest student of a run.
-pub fn student(run: &Path) -> PathBuf {
-    run.join("student.safetensors")
+    path.join(RECORD).is_file() || student_of(path).is_file()
 }
 
 /// The students that a run has kept, by images seen.
@@ -146,14 +139,19 @@ impl Embedding {
 }
 
 impl Record {
-    /// Reads `run.json` or `settings.json`.
+    /// Reads `run.json`.
     ///
     /// # Errors
-    /// Neither there, or not JSON.
+    /// Not there, or not JSON.
     pub fn read(run: &Path) -> Result<Self, RunError> {
-        let found = RECORDS.iter().map(|name| run.join(name)).find(|path| path.is_file());
-        let file = found.ok_or_else(|| RunError::NoRun(run.into()))?;
-        let text = fs::read(&file).map_err(|cause| RunError::Io { file: file.clone(), cause })?;
+        let file = run.join(RECORD);
+        let text = match fs::read(&file) {
+            Ok(text) => text,
+            Err(cause) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&cause.kind()) => {
+                return Err(RunError::NoRun(run.into()));
+            }
+            Err(cause) => return Err(RunError::Io { file, cause }),
+        };
         let value: Value = serde_json::from_slice(&text).map_err(|e| {
             let problem = e.to_string();
             RunError::Damaged { file, line: e.line(), problem }
@@ -162,12 +160,10 @@ impl Record {
     }
 
     fn from_value(record: &Value) -> Self {
-        // Settings lie in the record, or are it.
-        let setting = |name: &str| record.get("settings").and_then(|s| s.get(name)).or_else(|| record.get(name));
-        let path = |name: &str| setting(name).and_then(Value::as_str).map(PathBuf::from);
-        let given = ["embeds", "embeddings", "embed"].iter().find_map(|name| setting(name));
-        let mut embeddings: Option<Vec<Embedding>> = given.and_then(|e| Vec::deserialize(e).ok());
-        if setting("own-embedder") == Some(&Value::Bool(true)) {
+        let setting = |name: &str| record.get("settings").and_then(|settings| settings.get(name));
+        let path = |name: &str| record.get(name).and_then(Value::as_str).map(PathBuf::from);
+        let mut embeddings: Option<Vec<Embedding>> = record.get("embeds").and_then(|e| Vec::deserialize(e).ok());
+        if record.get("own-embedder") == Some(&Value::Bool(true)) {
             embeddings.get_or_insert_default().push(Embedding::own());
         }
         Self {
@@ -177,7 +173,7 @@ impl Record {
             seed: setting("seed").and_then(Value::as_u64),
             teacher: path("teacher"),
             data: path("data"),
-            resize: setting("resize").and_then(Value::as_u64).and_then(|size| size.try_into().ok()),
+            resize: record.get("resize").and_then(Value::as_u64).and_then(|size| size.try_into().ok()),
             embeddings,
         }
     }
@@ -286,9 +282,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_of_both_layouts_are_read() {
-        let flat = serde_json::json!({ "ratio": 0.85, "batch": 16, "seed": 3 });
-        let record = Record::from_value(&flat);
+    fn what_a_record_does_not_say_is_none() {
+        let little = serde_json::json!({ "settings": { "ratio": 0.85, "batch": 16, "seed": 3 } });
+        let record = Record::from_value(&little);
         assert_eq!((record.ratio, record.batch, record.embeddings), (Some(0.85), Some(16), None));
         let nested = serde_json::json!({
             "teacher": "t.pkl", "data": "d.zip", "embeds": [{ "kind": "small", "path": "e", "weight": 5.0 }],

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{GRAIN, Map, Operation, vectorised};
+use super::{GRAIN, Map, Operation};
 
 /// `clamp(slope(x + bias [+ noise]) * gain)`, with slope 0.2 below 0. Inputs: x `[n, c, h, w]`, bias `[1, c, 1, 1]`, and with
 /// `N` 3 noise `[n or 1, 1, h, w]`.
@@ -49,7 +49,7 @@ impl<const N: usize> Operation<N> for BiasAct<N> {
                 let plane = part * planes + i;
                 // One map for all samples, or one for each.
                 let noise = noise.map(|noise| &noise[plane / c * pixels % noise.len()..][..pixels]);
-                vectorised(|| activate(x, bias[plane % c], noise, self.gain, self.limit));
+                activate(x, bias[plane % c], noise, self.gain, self.limit);
             }
         });
         kept.push(x.clone());
@@ -77,7 +77,7 @@ impl<const N: usize> Operation<N> for BiasAct<N> {
 impl Gate {
     fn through(self, mut t: Map, y: &Map) -> Map {
         let parts = t.values_mut().par_chunks_mut(GRAIN).zip(y.values().par_chunks(GRAIN));
-        parts.for_each(|(t, y)| vectorised(|| slope(t, y, self.gain, self.limit)));
+        parts.for_each(|(t, y)| slope(t, y, self.gain, self.limit));
         t
     }
 }
@@ -94,42 +94,42 @@ impl Operation<2> for Gate {
     }
 }
 
-#[inline(always)]
-fn activate(x: &mut [f32], bias: f32, noise: Option<&[f32]>, gain: f32, limit: f32) {
-    let act = |x: f32| (if x < 0.0 { SLOPE * x } else { x } * gain).clamp(-limit, limit);
-    match noise {
-        Some(noise) => x.iter_mut().zip(noise).for_each(|(x, noise)| *x = act(*x + bias + noise)),
-        None => x.iter_mut().for_each(|x| *x = act(*x + bias)),
+vectorised! {
+    fn activate(x: &mut [f32], bias: f32, noise: Option<&[f32]>, gain: f32, limit: f32) {
+        let act = |x: f32| (if x < 0.0 { SLOPE * x } else { x } * gain).clamp(-limit, limit);
+        match noise {
+            Some(noise) => x.iter_mut().zip(noise).for_each(|(x, noise)| *x = act(*x + bias + noise)),
+            None => x.iter_mut().for_each(|x| *x = act(*x + bias)),
+        }
     }
 }
 
-#[inline(always)]
-fn slope(t: &mut [f32], y: &[f32], gain: f32, limit: f32) {
-    for (t, y) in t.iter_mut().zip(y) {
-        let slope = if *y < 0.0 { SLOPE * gain } else { gain };
-        *t *= if y.abs() < limit { slope } else { 0.0 };
+vectorised! {
+    fn slope(t: &mut [f32], y: &[f32], gain: f32, limit: f32) {
+        for (t, y) in t.iter_mut().zip(y) {
+            let slope = if *y < 0.0 { SLOPE * gain } else { gain };
+            *t *= if y.abs() < limit { slope } else { 0.0 };
+        }
     }
 }
 
-/// Sums over samples and pixels, for each of `c` channels.
+/// Sums over samples and pixels, for each of `c` channels. In double precision: behind the minibatch deviation they
+/// are small differences of large numbers.
 fn sums(values: &[f32], c: usize, pixels: usize) -> Vec<f32> {
-    let planes: Vec<f32> = values
-        .par_chunks(pixels)
-        .with_min_len((GRAIN / pixels).max(1))
-        .map(|plane| vectorised(|| total(plane)))
-        .collect();
-    (0..c).map(|channel| planes.iter().skip(channel).step_by(c).sum()).collect()
+    let planes: Vec<f64> = values.par_chunks(pixels).with_min_len((GRAIN / pixels).max(1)).map(total).collect();
+    (0..c).map(|channel| planes.iter().skip(channel).step_by(c).sum::<f64>() as f32).collect()
 }
 
-/// The sum in 16 interleaved parts.
-#[inline(always)]
-fn total(values: &[f32]) -> f32 {
-    let (blocks, rest) = values.as_chunks::<16>();
-    let mut sums = [0.0f32; 16];
-    for block in blocks {
-        sums.iter_mut().zip(block).for_each(|(sum, value)| *sum += value);
+vectorised! {
+    /// The sum in 16 interleaved parts.
+    fn total(values: &[f32]) -> f64 {
+        let (blocks, rest) = values.as_chunks::<16>();
+        let mut sums = [0.0f64; 16];
+        for block in blocks {
+            sums.iter_mut().zip(block).for_each(|(sum, value)| *sum += f64::from(*value));
+        }
+        sums.iter().sum::<f64>() + rest.iter().map(|value| f64::from(*value)).sum::<f64>()
     }
-    sums.iter().chain(rest).sum()
 }
 
 /// Sums over channels, into `count` numbers: over samples too where those are one map for all.

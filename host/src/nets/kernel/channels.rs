@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{GRAIN, Map, Operation, vectorised};
+use super::{GRAIN, Map, Operation};
 
 /// x `[n, c, h, w]` times s `[n, c, 1, 1]`.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,7 @@ impl Operation<2> for ScaleChannels {
             let pixels = h * w;
             let least = (GRAIN / pixels).max(1);
             let planes = gradient.values().par_chunks(pixels).zip(kept[0].values().par_chunks(pixels));
-            Map::new(planes.with_min_len(least).map(|(g, x)| vectorised(|| dot(g, x))).collect(), kept[1].dims())
+            Map::new(planes.with_min_len(least).map(|(g, x)| dot(g, x)).collect(), kept[1].dims())
         });
         [x.then(|| scaled(gradient, &kept[1])), scales]
     }
@@ -33,19 +33,26 @@ fn scaled(mut x: Map, s: &Map) -> Map {
     let parts = x.values_mut().par_chunks_mut(planes * pixels).zip(s.values().par_chunks(planes));
     parts.for_each(|(x, s)| {
         for (x, s) in x.chunks_exact_mut(pixels).zip(s) {
-            x.iter_mut().for_each(|x| *x *= s);
+            scale(x, *s);
         }
     });
     x
 }
 
-/// The scalar product in 16 interleaved parts.
-#[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
-    let mut sums = [0.0f32; 16];
-    for (a, b) in a.iter().zip(b) {
-        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
+vectorised! {
+    fn scale(x: &mut [f32], factor: f32) {
+        x.iter_mut().for_each(|x| *x *= factor);
     }
-    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+}
+
+vectorised! {
+    /// The scalar product in 16 interleaved parts.
+    fn dot(a: &[f32], b: &[f32]) -> f32 {
+        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+        let mut sums = [0.0f32; 16];
+        for (a, b) in a.iter().zip(b) {
+            sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (a, b))| *sum += a * b);
+        }
+        sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+    }
 }

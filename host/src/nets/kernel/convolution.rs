@@ -9,7 +9,7 @@
 //! and the correlation, the transposed convolution and the gradients of both are its derivatives: [`small`], [`large`] and
 //! [`weights`]. Samples are shared out among threads; sums over samples go in an order of their own.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, ops::Range};
 
 use rayon::prelude::*;
 
@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Numbers of a gathered matrix that stay in a core's cache.
-const CACHED: usize = 1 << 16;
+const CACHED: usize = 1 << 17;
 /// Partial sums over samples, and so the most threads that a weight gradient uses.
 const PARTS: usize = 8;
 
@@ -45,7 +45,7 @@ impl Window {
     }
 
     /// The positions `p` of `0..count` whose `s p + offset - pad` lies in `0..large`.
-    fn inside(self, offset: usize, count: usize, large: usize) -> std::ops::Range<usize> {
+    fn inside(self, offset: usize, count: usize, large: usize) -> Range<usize> {
         let first = self.padding.saturating_sub(offset).div_ceil(self.stride);
         let end = (large + self.padding).saturating_sub(offset).div_ceil(self.stride).min(count);
         first.min(end)..end
@@ -96,6 +96,14 @@ thread_local! {
     static WINDOWS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The first `count` numbers of a scratch buffer, whatever they are.
+fn at_least(scratch: &mut Vec<f32>, count: usize) -> &mut [f32] {
+    if scratch.len() < count {
+        scratch.resize(count, 0.0);
+    }
+    &mut scratch[..count]
+}
+
 fn small(window: Window, x: &Map, w: &Map) -> Map {
     let ([n, inputs, h, width], [outputs, ..]) = (x.dims(), w.dims());
     let (rows, columns) = (window.small(h), window.small(width));
@@ -137,7 +145,7 @@ fn large(window: Window, y: &Map, w: &Map, [h, width]: [usize; 2]) -> Map {
             for first in (0..rows).step_by(tall) {
                 let last = (first + tall).min(rows);
                 let count = (last - first) * columns;
-                tile.resize(depth * count, 0.0);
+                let tile = at_least(tile, depth * count);
                 let part = Matrix::new(&y[first * columns..], outputs, count, pixels);
                 multiply(tile, count, weights, part, false);
                 scatter.add_back(tile, first..last, x);
@@ -197,6 +205,47 @@ fn turned(w: &Map) -> Vec<f32> {
     turned
 }
 
+/// Rows of a map moved left by `offset - padding`, zeros where nothing comes in.
+fn shifted(from: &[f32], to: &mut [f32], width: usize, offset: usize, padding: usize) {
+    let (left, right) = (offset.saturating_sub(padding), padding.saturating_sub(offset));
+    let kept = to.len().saturating_sub(left + right);
+    to[right..][..kept].copy_from_slice(&from[left..][..kept]);
+    for row in to.chunks_exact_mut(width) {
+        row[..right.min(width)].fill(0.0);
+        row[width.saturating_sub(left)..].fill(0.0);
+    }
+}
+
+vectorised! {
+    /// Every `stride`-th number.
+    fn spaced(from: &[f32], stride: usize, to: &mut [f32]) {
+        match stride {
+            1 => to.copy_from_slice(&from[..to.len()]),
+            2 => {
+                let Some((last, to)) = to.split_last_mut() else { return };
+                let pairs = from.as_chunks::<2>().0;
+                *last = from[2 * to.len()];
+                to.iter_mut().zip(pairs).for_each(|(to, pair)| *to = pair[0]);
+            }
+            _ => to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, from)| *to = *from),
+        }
+    }
+}
+
+vectorised! {
+    /// Adds to every `stride`-th number.
+    fn add_spaced(from: &[f32], stride: usize, to: &mut [f32]) {
+        match stride {
+            2 => {
+                let Some((last, from)) = from.split_last() else { return };
+                to[2 * from.len()] += last;
+                to.as_chunks_mut::<2>().0.iter_mut().zip(from).for_each(|(pair, from)| pair[0] += from);
+            }
+            _ => to.iter_mut().step_by(stride).zip(from).for_each(|(to, from)| *to += from),
+        }
+    }
+}
+
 /// Between a map and the windows on it.
 struct Gather {
     window: Window,
@@ -214,14 +263,14 @@ impl Gather {
         WINDOWS.with_borrow_mut(|tile| {
             for first in (0..rows).step_by(tall) {
                 let last = (first + tall).min(rows);
-                tile.resize(depth * (last - first) * self.columns, 0.0);
+                let tile = at_least(tile, depth * (last - first) * self.columns);
                 self.gather(x, first..last, rows, tile);
                 each(first * self.columns, tile);
             }
         });
     }
 
-    fn gather(&self, x: &[f32], chosen: std::ops::Range<usize>, rows: usize, tile: &mut [f32]) {
+    fn gather(&self, x: &[f32], chosen: Range<usize>, rows: usize, tile: &mut [f32]) {
         let Window { size, stride, padding } = self.window;
         let [height, width] = self.map;
         let count = chosen.len() * self.columns;
@@ -229,29 +278,34 @@ impl Gather {
         for plane in x.chunks_exact(height * width) {
             for a in 0..size {
                 let filled = self.window.inside(a, rows, height);
+                let (first, last) = (filled.start.max(chosen.start), filled.end.min(chosen.end));
                 for (b, line) in (0..size).zip(&mut lines) {
+                    if first >= last {
+                        line.fill(0.0);
+                        continue;
+                    }
+                    let (before, line) = line.split_at_mut((first - chosen.start) * self.columns);
+                    let (line, after) = line.split_at_mut((last - first) * self.columns);
+                    before.fill(0.0);
+                    after.fill(0.0);
+                    let from = (stride * first + a - padding) * width;
+                    if stride == 1 && self.columns == width {
+                        shifted(&plane[from..][..line.len()], line, width, b, padding);
+                        continue;
+                    }
                     let inside = self.window.inside(b, self.columns, width);
-                    for (p, line) in chosen.clone().zip(line.chunks_exact_mut(self.columns)) {
-                        if !filled.contains(&p) || inside.is_empty() {
-                            line.fill(0.0);
-                            continue;
-                        }
-                        let from = (stride * p + a - padding) * width + stride * inside.start + b - padding;
+                    let skip = stride * inside.start + b - padding;
+                    for (row, line) in line.chunks_exact_mut(self.columns).enumerate() {
                         line[..inside.start].fill(0.0);
                         line[inside.end..].fill(0.0);
-                        let line = &mut line[inside.clone()];
-                        if stride == 1 {
-                            line.copy_from_slice(&plane[from..from + line.len()]);
-                        } else {
-                            line.iter_mut().zip(plane[from..].iter().step_by(stride)).for_each(|(l, x)| *l = *x);
-                        }
+                        spaced(&plane[from + row * stride * width + skip..], stride, &mut line[inside.clone()]);
                     }
                 }
             }
         }
     }
 
-    fn add_back(&self, tile: &[f32], chosen: std::ops::Range<usize>, x: &mut [f32]) {
+    fn add_back(&self, tile: &[f32], chosen: Range<usize>, x: &mut [f32]) {
         let Window { size, stride, padding } = self.window;
         let [height, width] = self.map;
         let count = chosen.len() * self.columns;
@@ -266,8 +320,7 @@ impl Gather {
                             continue;
                         }
                         let from = (row - padding) * width + stride * inside.start + b - padding;
-                        let line = &line[inside.clone()];
-                        plane[from..].iter_mut().step_by(stride).zip(line).for_each(|(x, l)| *x += l);
+                        add_spaced(&line[inside.clone()], stride, &mut plane[from..]);
                     }
                 }
             }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use rayon::prelude::*;
 
-use super::{GRAIN, Map, Operation, vectorised};
+use super::{GRAIN, Map, Operation};
 
 /// The filter on one axis.
 const TAPS: [f32; 4] = [0.125, 0.375, 0.375, 0.125];
@@ -56,11 +56,9 @@ impl Fir {
             LINE.with_borrow_mut(|line| {
                 line.clear();
                 line.resize(self.size * self.up + self.before + self.after, 0.0);
-                vectorised(|| {
-                    for (y, x) in y.chunks_exact_mut(result).zip(x.chunks_exact(size)) {
-                        plane(self, x, y, line);
-                    }
-                });
+                for (y, x) in y.chunks_exact_mut(result).zip(x.chunks_exact(size)) {
+                    plane(self, x, y, line);
+                }
             });
         });
         y
@@ -82,32 +80,47 @@ thread_local! {
     static LINE: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Columns first, as the rows are read, then each row.
-#[inline(always)]
-fn plane(fir: &Fir, x: &[f32], y: &mut [f32], line: &mut [f32]) {
-    let Fir { up, down, before, gain, size, .. } = *fir;
-    for (row, out) in y.chunks_exact_mut(fir.result()).enumerate() {
-        line.fill(0.0);
-        for (tap, weight) in TAPS.iter().enumerate() {
-            let at = row * down + tap;
-            let Some(at) = at.checked_sub(before).filter(|at| at % up == 0 && at / up < size) else { continue };
-            let from = &x[at / up * size..][..size];
-            let weight = weight * gain;
-            if up == 1 {
-                line[before..][..size].iter_mut().zip(from).for_each(|(l, x)| *l += weight * x);
+vectorised! {
+    /// Columns first, as the rows are read, then each row.
+    fn plane(fir: &Fir, x: &[f32], y: &mut [f32], line: &mut [f32]) {
+        let Fir { up, down, before, gain, size, .. } = *fir;
+        for (row, out) in y.chunks_exact_mut(fir.result()).enumerate() {
+            let source = |tap: usize| {
+                let at = (row * down + tap).checked_sub(before).filter(|at| at % up == 0)? / up;
+                x.get(at * size..(at + 1) * size)
+            };
+            let line_inside = &mut line[before..];
+            match [0, 1, 2, 3].map(source) {
+                [Some(a), Some(b), Some(c), Some(d)] => {
+                    let [outer, inner] = [TAPS[0] * gain, TAPS[1] * gain];
+                    let rows = a.iter().zip(b).zip(c).zip(d);
+                    for (l, (((a, b), c), d)) in line_inside.iter_mut().zip(rows) {
+                        *l = outer * (a + d) + inner * (b + c);
+                    }
+                }
+                some => {
+                    line_inside[..(size - 1) * up + 1].fill(0.0);
+                    for (tap, from) in some.into_iter().enumerate() {
+                        let Some(from) = from else { continue };
+                        let weight = TAPS[tap] * gain;
+                        if up == 1 {
+                            line_inside.iter_mut().zip(from).for_each(|(l, x)| *l += weight * x);
+                        } else {
+                            line_inside.iter_mut().step_by(2).zip(from).for_each(|(l, x)| *l += weight * x);
+                        }
+                    }
+                }
+            }
+            let [outer, inner] = [TAPS[0], TAPS[1]];
+            if down == 1 {
+                let taps = line[3..].iter().zip(&line[2..]).zip(&line[1..]).zip(&*line);
+                for (out, (((d, c), b), a)) in out.iter_mut().zip(taps) {
+                    *out = outer * (a + d) + inner * (b + c);
+                }
             } else {
-                line[before..].iter_mut().step_by(up).zip(from).for_each(|(l, x)| *l += weight * x);
-            }
-        }
-        let [outer, inner] = [TAPS[0], TAPS[1]];
-        if down == 1 {
-            let taps = line[3..].iter().zip(&line[2..]).zip(&line[1..]).zip(&*line);
-            for (out, (((d, c), b), a)) in out.iter_mut().zip(taps) {
-                *out = outer * (a + d) + inner * (b + c);
-            }
-        } else {
-            for (out, l) in out.iter_mut().zip(line.windows(4).step_by(down)) {
-                *out = outer * (l[0] + l[3]) + inner * (l[1] + l[2]);
+                for (out, l) in out.iter_mut().zip(line.windows(4).step_by(2)) {
+                    *out = outer * (l[0] + l[3]) + inner * (l[1] + l[2]);
+                }
             }
         }
     }

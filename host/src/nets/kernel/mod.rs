@@ -4,6 +4,9 @@
 //! else (a GPU, nested autodiff) it runs the composition of burn's operations that it is given, which is also what
 //! tests hold the loops against. All are bit-reproducible: sums have a fixed order, whatever the number of threads.
 
+#[macro_use]
+mod vectors;
+
 mod activation;
 mod channels;
 mod convolution;
@@ -26,12 +29,6 @@ use burn_autodiff::{
 use burn_flex::{FlexTensor, Layout};
 
 use crate::backend::{Cpu, CpuTraining};
-
-/// Runs a loop compiled for the widest vectors of this machine. The loop must be `#[inline(always)]`. Neither the order
-/// of operations nor the result depends on the machine.
-fn vectorised<R>(run: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(run)
-}
 
 /// Numbers below which an operation is not worth a second thread.
 const GRAIN: usize = 1 << 14;

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Makes the runs, the table and the figures of docs/RESULTS.md, "The method and its parts", again: CPU only.
+# What is finished is not done again, what was stopped goes on.
+#
+#   docs/experiments.sh [FOLDER]      NICKELDIME=a command that is built already
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${1:-out/experiments}
+if [ -z "${NICKELDIME:-}" ]; then
+    cargo build --release -p nickeldime
+    NICKELDIME=target/release/nickeldime
+fi
+digits=fixtures/digits32
+embed=(--embed "small=$digits/embedder.safetensors:5")
+mkdir -p "$out"
+
+# Distances are measured in another network than the one that DiME uses.
+judge=$out/judge.safetensors
+[ -f "$judge" ] || "$NICKELDIME" embedder train --data $digits/digits32.zip --seed 1 -o "$judge"
+moments=$out/moments.safetensors
+[ -f "$moments" ] || "$NICKELDIME" moments --teacher $digits/teacher-digits32.pkl "${embed[@]}" --samples 50000 -o "$moments"
+
+measure() { "$NICKELDIME" eval "$@" --features "small=$judge" --samples 2000; }
+
+run() { # NAME METHOD SEED KIMG
+    local run=$out/$1 dime=()
+    [ -f "$run/eval.jsonl" ] && return
+    if [ -f "$run/run.json" ]; then
+        "$NICKELDIME" compress --resume -o "$run"
+    else
+        [[ $2 == *dime ]] && dime=("${embed[@]}" --moments "$moments")
+        "$NICKELDIME" compress --teacher $digits/teacher-digits32.pkl --data $digits/digits32.zip --mirror false \
+            --ratio 0.85 --batch 16 --lr 0.0025 --gamma 0.1 --snapshot-kimg 1 \
+            --method "$2" --seed "$3" --kimg "$4" "${dime[@]}" -o "$run"
+    fi
+    measure "$run" --snapshots --teacher --log
+}
+
+# Nothing in a run depends on its end: the first 6 kimg of 14 are a run of 6.
+run nickel-dime nickel-dime 0 14
+run gan gan 0 14
+run dime dime 0 6
+run nickel nickel 0 6
+run l1 l1 0 6
+for seed in 1 2; do
+    run nickel-dime-$seed nickel-dime $seed 14
+    run gan-$seed gan $seed 14
+done
+
+methods=("$out"/gan "$out"/l1 "$out"/dime "$out"/nickel "$out"/nickel-dime)
+"$NICKELDIME" report "${methods[@]}" -o "$out/report.html" --png >&2
+"$NICKELDIME" report "$out"/{gan,nickel-dime}{,-1,-2} -o "$out/seeds.html" --png >&2
+
+# FID against images seen, and everything at the end of each run.
+names=(gan gan-1 gan-2 l1 dime nickel nickel-dime nickel-dime-1 nickel-dime-2)
+label() { [[ $1 == *-[12] ]] && echo "${1%-*}, ${1##*-}" || echo "$1, 0"; }
+values() { grep -o "\"$1\":[0-9.e-]*" | cut -d: -f2 | xargs -r printf "%.$2f\n"; }
+students() { grep -v '"teacher":true' "$out/$1/eval.jsonl"; }
+end() { echo "| $1 | $(for of in fid:1 kid:3 precision:2 recall:2; do values "${of%:*}" "${of#*:}" <<< "$2"; done | paste -sd'|' | sed 's/|/ | /g') |"; }
+
+echo "| method, seed | 0 kimg | 1 | 2 | 3 | 4 | 5 | 6 | 8 | 10 | 12 | 14 |"
+echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+for name in "${names[@]}"; do
+    mapfile -t fids < <(students "$name" | values fid 0)
+    row="| $(label "$name") |"
+    for kimg in 0 1 2 3 4 5 6 8 10 12 14; do row+=" ${fids[kimg]:-} |"; done
+    echo "$row"
+done
+echo
+echo "| run, at its end | FID | KID | precision | recall |"
+echo "| --- | --- | --- | --- | --- |"
+end teacher "$(grep '"teacher":true' "$out/gan/eval.jsonl")"
+for name in "${names[@]}"; do
+    end "$(label "$name")" "$(students "$name" | tail -n 1)"
+done
