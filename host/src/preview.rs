@@ -14,7 +14,7 @@ use crate::{
         names::{self, LoadError},
         tap::Tap,
     },
-    quantise::Ranges,
+    quantise::{Calibration, Kind, Maps},
     random::{latents, noise_maps},
 };
 
@@ -152,16 +152,24 @@ impl Preview {
         Ok(images)
     }
 
-    /// The ranges of all activations over the images of `seeds`, for the quantiser: noise as asked, no truncation.
-    pub fn ranges(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Ranges {
-        let mut ranges = Ranges::new();
+    /// What the activations are like over the images of `seeds`, for the quantiser: noise as asked, no truncation.
+    pub fn calibrate(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration {
+        let mut calibration = Calibration::new();
         for (i, seeds) in seeds.chunks(BATCH).enumerate() {
             let ws = self.generator.ws(latents(seeds, self.arch.z_dim, &Default::default()));
             let noise = self.noise(noise, seeds);
-            self.generator.synthesise_tapped(ws.into(), &noise, &mut Observe(&mut ranges));
+            let mut observe = Observe { calibration: &mut calibration, maps: self.constant(seeds.len()), styles: None };
+            self.generator.synthesise_tapped(ws.into(), &noise, &mut observe);
             progress(i * BATCH + seeds.len());
         }
-        ranges
+        calibration
+    }
+
+    /// The learned constant, once for every image of a batch.
+    fn constant(&self, batch: usize) -> Maps {
+        let constant = self.generator.synthesis.blocks.first().and_then(|block| block.constant.as_ref());
+        let values: Vec<f32> = constant.map_or(Vec::new(), |constant| constant.val().into_data().iter().collect());
+        Maps { channels: values.len() / 16, size: 4, values: values.repeat(batch) }
     }
 
     fn ws(&self, given: &Latents, start: usize, end: usize, psi: f32) -> Result<Tensor<Cpu, 3>, PreviewError> {
@@ -219,12 +227,45 @@ fn joined(first: Tensor<Cpu, 3>, second: Tensor<Cpu, 3>, join: Join) -> Tensor<C
     }
 }
 
-/// Feeds a quantiser's ranges.
-struct Observe<'a>(&'a mut Ranges);
+/// Feeds a quantiser's calibration.
+struct Observe<'a> {
+    calibration: &'a mut Calibration,
+    /// The newest feature maps: what the next convolution is given.
+    maps: Maps,
+    /// A convolution's styles, until its demodulation is known.
+    styles: Option<Vec<f32>>,
+}
 
 impl<B: Backend> Tap<B> for Observe<'_> {
     fn see<const D: usize>(&mut self, name: &str, tensor: &Tensor<B, D>) {
         let values: Vec<f32> = tensor.to_data().iter().collect();
-        self.0.observe(name, &values);
+        match name.rsplit_once('.') {
+            Some((layer, "styles")) if layer.ends_with("torgb") => {
+                self.calibration.observe_inputs(layer, Kind::Rgb, &self.maps, &values);
+            }
+            Some((_, "styles")) => self.styles = Some(values),
+            Some((layer, "dcoefs")) => {
+                let Some(mut styles) = self.styles.take() else { return };
+                // The outputs' own factors, as one for each image.
+                let batch = styles.len() / self.maps.channels;
+                let outputs = values.len() / batch;
+                for (styles, factors) in styles.chunks_mut(self.maps.channels).zip(values.chunks(outputs)) {
+                    let mean = (factors.iter().map(|d| d * d).sum::<f32>() / outputs as f32).sqrt();
+                    styles.iter_mut().for_each(|style| *style *= mean);
+                }
+                let kind = if layer.ends_with("conv0") { Kind::Doubling } else { Kind::Plain };
+                self.calibration.observe_inputs(layer, kind, &self.maps, &styles);
+            }
+            Some((layer, last)) => {
+                self.calibration.observe(name, &values);
+                if last == "out"
+                    && !layer.ends_with("torgb")
+                    && let [_, channels, size, _] = tensor.dims()[..]
+                {
+                    self.maps = Maps { values, channels, size };
+                }
+            }
+            None => {}
+        }
     }
 }

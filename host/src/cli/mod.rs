@@ -3,6 +3,7 @@
 //! Results go to standard output (one JSON object with `--json`), progress and errors to standard error. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
+mod bench;
 mod compress;
 mod demo;
 mod devices;
@@ -70,6 +71,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Draw images from a checkpoint, a pack, or a device.
     Sample(sample::SampleArgs),
+    /// What an image costs: instructions and RAM on the emulated processor, or time here.
+    Bench(bench::BenchArgs),
     /// Build the firmware of a board.
     Firmware(firmware::FirmwareArgs),
     /// Is a backend right, and how fast is it here?
@@ -102,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args, json),
         Command::Report(args) => report::run(&args, json),
         Command::Sample(args) => sample::run(&args, json),
+        Command::Bench(args) => bench::run(&args, json),
         Command::Firmware(args) => firmware::run(&args, json),
         Command::Doctor(args) => doctor::run(&args, json),
         Command::Devices(args) => devices::run(&args, json),

@@ -5,6 +5,8 @@
 //!                      pty  -->  emulator (QEMU runs the firmware)
 //!                      pty  -->  in_process (a thread runs the device code of nickeldime-core)
 //! ```
+//!
+//! `on_target` runs the engine alone on an emulated processor, to count and to compare.
 
 pub mod board;
 pub mod client;
@@ -23,6 +25,8 @@ mod emulator;
 pub mod faulty_port;
 #[cfg(unix)]
 mod in_process;
+#[cfg(unix)]
+pub mod on_target;
 #[cfg(unix)]
 mod pty;
 
