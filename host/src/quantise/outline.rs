@@ -141,8 +141,8 @@ mod tests {
         for (channels, options) in [(vec![5, 4, 4, 3], &noise), (vec![17, 9, 6], &eight)] {
             let arch = GeneratorArch { z_dim: 24, w_dim: 24, mapping_layers: 3, channels, conv_clamp: Some(256.0) };
             let weights = initial::like_trained(&arch, 1);
-            let ranges = Preview::new(&weights).unwrap().ranges(&[0, 1], NoiseMode::Const, &mut |_| {});
-            let written = write_pack(&weights, &ranges, options).unwrap();
+            let calibration = Preview::new(&weights).unwrap().calibrate(&[0, 1], NoiseMode::Const, &mut |_| {});
+            let written = write_pack(&weights, &calibration, options).unwrap();
             let outline = Outline::of(&arch, options).unwrap();
             let off = written.bytes.len().abs_diff(outline.bytes);
             assert!(off <= 64, "{} bytes, expected {}", written.bytes.len(), outline.bytes);
