@@ -10,7 +10,9 @@ pub trait Screen {
 }
 
 /// No display.
-impl Screen for () {
+pub struct NoScreen;
+
+impl Screen for NoScreen {
     const PRESENT: bool = false;
 
     fn row(&mut self, _: usize, _: &[u8]) {}

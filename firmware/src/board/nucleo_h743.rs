@@ -21,6 +21,7 @@ use stm32h7xx_hal as hal;
 
 use super::{Board, Parts};
 use crate::ring::Ring;
+use crate::screen::NoScreen;
 use crate::sizes::{NUCLEO_H743 as SIZES, Sizes};
 use crate::systick::Millis;
 
@@ -39,7 +40,7 @@ impl Board for NucleoH743 {
     type Serial = Usart;
     type Flash = TwoBanks;
     type Clock = Millis;
-    type Screen = ();
+    type Screen = NoScreen;
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once, and nothing else takes the peripherals.
@@ -73,7 +74,7 @@ impl Board for NucleoH743 {
         let flash = TwoBanks { banks: [first, second], scb: core.SCB, cpuid: core.CPUID };
         // SAFETY: the caller calls this once.
         let buffers = unsafe { MEMORY.take(&SIZES) };
-        Parts { serial: Usart(()), flash, clock: Millis::start(core.SYST, SIZES.clock_hz), screen: (), buffers }
+        Parts { serial: Usart(()), flash, clock: Millis::start(core.SYST, SIZES.clock_hz), screen: NoScreen, buffers }
     }
 
     fn idle(_: &mut Usart) {

@@ -18,6 +18,8 @@ use nickeldime_core::device::Clock;
 use rp235x_hal as hal;
 
 use super::{Board, Parts};
+#[cfg(not(feature = "display"))]
+use crate::screen::NoScreen;
 use crate::sizes::{PICO2 as SIZES, Sizes};
 
 /// What the boot ROM wants to see before it starts a program.
@@ -43,7 +45,7 @@ impl Board for Pico2 {
     #[cfg(feature = "display")]
     type Screen = display::Display;
     #[cfg(not(feature = "display"))]
-    type Screen = ();
+    type Screen = NoScreen;
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once, and nothing else takes the peripherals.
@@ -83,7 +85,7 @@ impl Board for Pico2 {
             unsafe { display::start(chip.SPI0, wires, &mut chip.RESETS, clocks.peripheral_clock.freq(), timer) }
         };
         #[cfg(not(feature = "display"))]
-        let screen = ();
+        let screen = NoScreen;
         // SAFETY: the caller calls this once.
         let (flash, buffers) = unsafe { (flash::PicoFlash::new(), MEMORY.take(&SIZES)) };
         // SAFETY: as above.
