@@ -47,7 +47,10 @@ step "lints"
 cargo clippy "${host[@]}" --all-targets -- -D warnings
 for board in "${boards[@]}"; do
     read -r features target <<<"$board"
-    cargo clippy -p nickeldime-firmware --profile firmware --target "$target" --features "$features" -- -D warnings
+    # The profile that the tests build it with.
+    profile=firmware
+    [[ $features != pico2* ]] || profile=firmware-smallest
+    cargo clippy -p nickeldime-firmware --profile "$profile" --target "$target" --features "$features" -- -D warnings
 done
 
 step "documentation"

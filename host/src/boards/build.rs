@@ -1,6 +1,8 @@
 //! Builds a board's firmware from the checkout that this program was built from.
 
 use std::env;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -37,13 +39,15 @@ pub fn build(board: Board, features: &[&str]) -> Result<Firmware, BoardError> {
 pub(crate) fn build_program(board: Board, program: &str, features: &[&str]) -> Result<Firmware, BoardError> {
     let checkout = checkout()?;
     check_target(board.target)?;
-    let features = [&[board.name()], features].concat().join(",");
+    let features = [&[board.name()], features].concat();
+    // Cargo gives the programs of all features one name; locked until this one has its own.
+    let _lock = File::open(checkout.join("firmware")).and_then(|folder| folder.lock().map(|()| folder));
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
     command
         .args(["build", "--quiet", "--package", "nickeldime-firmware", "--bin", program])
         .args(["--profile", board.profile])
-        .args(["--target", board.target, "--features", &features])
+        .args(["--target", board.target, "--features", &features.join(",")])
         .args(["--message-format", "json-render-diagnostics", "--manifest-path"])
         .arg(checkout.join("Cargo.toml"))
         // A relative CARGO_TARGET_DIR is the checkout's, wherever this program runs.
@@ -61,8 +65,12 @@ pub(crate) fn build_program(board: Board, program: &str, features: &[&str]) -> R
         return Err(BoardError::Build { output: last_lines(&said, 40) });
     }
     let messages = String::from_utf8_lossy(&output.stdout);
-    let path = executable(&messages)
+    let built = executable(&messages)
         .ok_or_else(|| BoardError::Build { output: "cargo did not say where it put the firmware".to_owned() })?;
+    let path = built.with_file_name(format!("{program}-{}", features.join("-")));
+    let bytes = fs::read(&built).map_err(|cause| BoardError::File { path: built, cause })?;
+    crate::files::replace(&path, |out| out.write_all(&bytes))
+        .map_err(|cause| BoardError::Write { path: path.clone(), cause })?;
     let program = Program::read(&path)?;
     Ok(Firmware { path, program })
 }

@@ -99,10 +99,7 @@ impl OnTarget {
     pub fn build(kernels: Kernels) -> Result<Self, BoardError> {
         let emulator = emulator::check(&QEMU_M4)?;
         let features: &[&str] = if kernels == Kernels::Portable { &["portable-kernels"] } else { &[] };
-        let built = build::build_program(QEMU_M4, "on-target", features)?.path;
-        // The next build, with other features, takes its place.
-        let program = built.with_file_name(format!("on-target-{kernels:?}").to_lowercase());
-        fs::copy(&built, &program).map_err(|cause| BoardError::File { path: program.clone(), cause })?;
+        let program = build::build_program(QEMU_M4, "on-target", features)?.path;
         Ok(Self { program, emulator })
     }
 
