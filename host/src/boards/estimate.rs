@@ -1,4 +1,5 @@
-//! How many instructions an image takes: a linear model of what it is made of, fitted to counts on the emulated cores.
+//! About how many instructions an image takes: a linear model of what it is made of, by counts of the kernels with DSP
+//! instructions on the emulated Cortex-M4.
 
 use crate::nets::arch::GeneratorArch;
 use crate::nets::cost::{Cost, LayerKind};
