@@ -339,6 +339,11 @@ fn a_teacher_can_be_trained_from_nothing() {
     let trained = json(&["inspect", text(&output)]);
     assert_eq!((trained["resolution"].as_u64(), trained["discriminator"].as_bool()), (Some(32), Some(true)));
     assert!(error(&["compress", "--resume", "-o", text(&output)]).contains("nickeldime train"));
+    // What only a compression has, it has not.
+    assert_eq!(run(&[&args[..], &["--ratio", "0.5"]].concat()).0, 2);
+    let page = folder.path().join("page.html");
+    json(&["report", text(&output), "-o", text(&page)]);
+    assert!(fs::read_to_string(&page).unwrap().contains("<td class=\"t\">from scratch</td><td>\u{2013}</td>"));
 
     // It is a teacher.
     let (student, teacher) = (folder.path().join("student"), output.join("student.safetensors"));
