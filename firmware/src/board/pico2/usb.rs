@@ -11,7 +11,7 @@ use rp235x_hal::rom_data::sys_info_api::chip_info;
 use rp235x_hal::usb::UsbBus;
 use usb_device::bus::UsbBusAllocator;
 use usb_device::device::{StringDescriptors, UsbDevice, UsbDeviceBuilder, UsbVidPid};
-use usbd_serial::{SerialPort, USB_CLASS_CDC};
+use usbd_serial::{CdcAcmClass, USB_CLASS_CDC};
 
 use super::Pico2;
 use crate::Board;
@@ -22,6 +22,8 @@ const VENDOR_AND_PRODUCT: UsbVidPid = UsbVidPid(0x2E8A, 0x000A);
 /// What the host finds the board by.
 const PRODUCT: &str = "nickeldime pico2";
 const PACKET: usize = 64;
+/// Of what is sent: a full packet at the end would keep the host waiting for the next.
+const SHORT: usize = PACKET - 1;
 /// How often a full line is looked at before its reader is taken for gone: some seconds.
 const PATIENCE: u32 = 5_000_000;
 
@@ -49,7 +51,7 @@ impl Slot {
 
 struct Usb {
     device: UsbDevice<'static, UsbBus>,
-    port: SerialPort<'static, UsbBus, [u8; 2 * PACKET], [u8; 1024]>,
+    port: CdcAcmClass<'static, UsbBus>,
 }
 
 impl Usb {
@@ -58,7 +60,7 @@ impl Usb {
         self.device.poll(&mut [&mut self.port]);
         let mut packet = [0; PACKET];
         while RECEIVED.room() >= PACKET {
-            match self.port.read(&mut packet) {
+            match self.port.read_packet(&mut packet) {
                 Ok(len) if len > 0 => {
                     for &byte in &packet[..len] {
                         // SAFETY: the only writer, with interrupts masked; there is room.
@@ -134,7 +136,7 @@ impl Serial {
             .manufacturer("nickeldime")
             .product(PRODUCT)
             .serial_number(core::str::from_utf8(number).unwrap_or_default());
-        let port = SerialPort::new_with_store(bus, [0; 2 * PACKET], [0; 1024]);
+        let port = CdcAcmClass::new(bus, PACKET as u16);
         let builder = UsbDeviceBuilder::new(bus, VENDOR_AND_PRODUCT).device_class(USB_CLASS_CDC);
         // Neither is too long, which is all that could be wrong with them.
         let builder = builder.strings(&[strings]).and_then(|builder| builder.max_packet_size_0(64));
@@ -176,7 +178,8 @@ impl Write for Serial {
     fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
         for _ in 0..PATIENCE {
             // Nobody has the port open: what is said is lost, as on any line.
-            let sent = with(|usb| if usb.port.dtr() { usb.port.write(buf) } else { Ok(buf.len()) });
+            let packet = &buf[..buf.len().min(SHORT)];
+            let sent = with(|usb| if usb.port.dtr() { usb.port.write_packet(packet) } else { Ok(buf.len()) });
             match sent {
                 Some(Ok(len)) => return Ok(len),
                 _ => Pico2::feed(),
