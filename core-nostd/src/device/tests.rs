@@ -132,7 +132,7 @@ fn row_of(pack: &[u8], sample: &Sample<'_>, y: usize) -> [u8; ROW] {
     row
 }
 
-const IDENTITY: Identity = Identity { board: "test", firmware: "0" };
+const IDENTITY: Identity = Identity { board: "test", firmware: "0", restart: None };
 
 struct Bench {
     wires: Loop,

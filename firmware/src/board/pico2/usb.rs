@@ -27,7 +27,25 @@ const PATIENCE: u32 = 5_000_000;
 
 /// Bytes that the interrupt has taken. When there is no room for a packet the host waits.
 static RECEIVED: Ring<8192> = Ring::new();
-static USB: Mutex<RefCell<Option<Usb>>> = Mutex::new(RefCell::new(None));
+static USB: Mutex<RefCell<Slot>> = Mutex::new(RefCell::new(Slot { full: false, usb: MaybeUninit::uninit() }));
+
+/// An `Option` whose emptiness is all zeros: as another one it would lie in the program, 2 kB.
+struct Slot {
+    full: bool,
+    usb: MaybeUninit<Usb>,
+}
+
+impl Slot {
+    fn put(&mut self, usb: Usb) {
+        self.usb.write(usb);
+        self.full = true;
+    }
+
+    fn get(&mut self) -> Option<&mut Usb> {
+        // SAFETY: `put` has written it.
+        self.full.then(|| unsafe { self.usb.assume_init_mut() })
+    }
+}
 
 struct Usb {
     device: UsbDevice<'static, UsbBus>,
@@ -61,7 +79,7 @@ fn USBCTRL_IRQ() {
 }
 
 fn with<T>(work: impl FnOnce(&mut Usb) -> T) -> Option<T> {
-    critical_section::with(|cs| USB.borrow_ref_mut(cs).as_mut().map(work))
+    critical_section::with(|cs| USB.borrow_ref_mut(cs).get().map(work))
 }
 
 fn listen() {
@@ -89,7 +107,7 @@ struct Forever {
 unsafe impl Sync for Forever {}
 
 static FOREVER: Forever =
-    Forever { bus: UnsafeCell::new(MaybeUninit::uninit()), serial_number: UnsafeCell::new([b'0'; 16]) };
+    Forever { bus: UnsafeCell::new(MaybeUninit::uninit()), serial_number: UnsafeCell::new([0; 16]) };
 
 /// The line.
 pub struct Serial(());
@@ -104,11 +122,12 @@ impl Serial {
         let (bus, number) = unsafe {
             ((*FOREVER.bus.get()).write(UsbBusAllocator::new(bus)) as &_, &mut *FOREVER.serial_number.get())
         };
-        if let Ok(Some(chip)) = chip_info() {
-            let id = u64::from(chip.wafer_id) << 32 | u64::from(chip.device_id);
-            for (place, shift) in number.iter_mut().zip((0..16).rev()) {
-                *place = b"0123456789ABCDEF"[(id >> (4 * shift) & 15) as usize];
-            }
+        let id = match chip_info() {
+            Ok(Some(chip)) => u64::from(chip.wafer_id) << 32 | u64::from(chip.device_id),
+            _ => 0,
+        };
+        for (place, shift) in number.iter_mut().zip((0..16).rev()) {
+            *place = b"0123456789ABCDEF"[(id >> (4 * shift) & 15) as usize];
         }
         let number: &'static [u8] = number;
         let strings = StringDescriptors::default()
@@ -121,7 +140,7 @@ impl Serial {
         let builder = builder.strings(&[strings]).and_then(|builder| builder.max_packet_size_0(64));
         if let Ok(builder) = builder {
             let device = builder.build();
-            critical_section::with(|cs| USB.replace(cs, Some(Usb { device, port })));
+            critical_section::with(|cs| USB.borrow_ref_mut(cs).put(Usb { device, port }));
         }
         listen();
         Self(())
