@@ -43,22 +43,33 @@ run dime dime 0 6
 run nickel nickel 0 6
 run l1 l1 0 6
 for seed in 1 2; do
-    run nickel-dime-$seed nickel-dime $seed 6
-    run gan-$seed gan $seed 6
+    run nickel-dime-$seed nickel-dime $seed 14
+    run gan-$seed gan $seed 14
 done
 
 methods=("$out"/gan "$out"/l1 "$out"/dime "$out"/nickel "$out"/nickel-dime)
-"$NICKELDIME" report "${methods[@]}" -o "$out/report.html" --png
-"$NICKELDIME" report "$out"/{gan,nickel-dime}{,-1,-2} -o "$out/seeds.html" --png
+"$NICKELDIME" report "${methods[@]}" -o "$out/report.html" --png >&2
+"$NICKELDIME" report "$out"/{gan,nickel-dime}{,-1,-2} -o "$out/seeds.html" --png >&2
 
-# The Frechet distances, run by run.
-[ -f "$out/teacher.json" ] || measure $digits/teacher-digits32.pkl $digits/digits32.zip --json > "$out/teacher.json"
-fid() { grep -o '"fid":[0-9.]*' | cut -d: -f2 | xargs -r printf '%.0f\n'; }
-echo "| method, seed | 0 kimg | 1 | 2 | 3 | 4 | 5 | 6 | 14 |"
-echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-echo "| teacher | $(fid < "$out/teacher.json") | | | | | | | |"
-for name in gan gan-1 gan-2 l1 dime nickel nickel-dime nickel-dime-1 nickel-dime-2; do
-    [[ $name == *-[12] ]] && label="${name%-*}, ${name##*-}" || label="$name, 0"
-    mapfile -t fids < <(fid < "$out/$name/eval.jsonl")
-    echo "| $label | ${fids[0]} | ${fids[1]} | ${fids[2]} | ${fids[3]} | ${fids[4]} | ${fids[5]} | ${fids[6]} | ${fids[14]:-} |"
+# FID against images seen, and everything at the end of each run.
+names=(gan gan-1 gan-2 l1 dime nickel nickel-dime nickel-dime-1 nickel-dime-2)
+label() { [[ $1 == *-[12] ]] && echo "${1%-*}, ${1##*-}" || echo "$1, 0"; }
+values() { grep -o "\"$1\":[0-9.e-]*" | cut -d: -f2 | xargs -r printf "%.$2f\n"; }
+students() { grep -v '"teacher":true' "$out/$1/eval.jsonl"; }
+end() { echo "| $1 | $(for of in fid:1 kid:3 precision:2 recall:2; do values "${of%:*}" "${of#*:}" <<< "$2"; done | paste -sd'|' | sed 's/|/ | /g') |"; }
+
+echo "| method, seed | 0 kimg | 1 | 2 | 3 | 4 | 5 | 6 | 8 | 10 | 12 | 14 |"
+echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+for name in "${names[@]}"; do
+    mapfile -t fids < <(students "$name" | values fid 0)
+    row="| $(label "$name") |"
+    for kimg in 0 1 2 3 4 5 6 8 10 12 14; do row+=" ${fids[kimg]:-} |"; done
+    echo "$row"
+done
+echo
+echo "| run, at its end | FID | KID | precision | recall |"
+echo "| --- | --- | --- | --- | --- |"
+end teacher "$(grep '"teacher":true' "$out/gan/eval.jsonl")"
+for name in "${names[@]}"; do
+    end "$(label "$name")" "$(students "$name" | tail -n 1)"
 done

@@ -1,7 +1,7 @@
 //! Matrix-vector layers that read their weights in place: the mapping network, the styles, and toRGB at a pixel.
 
-use crate::kernel;
-use crate::number::{saturate_i32, shift_round};
+use crate::kernel::{self, Scale};
+use crate::number::{MAX_I16, Requant, saturate_i32, shift_round};
 use crate::pack::layout::{Dense, WeightWidth};
 use crate::pack::{array, i8_array};
 
@@ -52,10 +52,15 @@ impl<'a> DenseView<'a> {
             Weights::I8(w) => kernel::dot_i8_wide(w.get(range).unwrap_or_default(), x.mantissas),
             Weights::I16(w) => kernel::dot_i16(w.get(range).unwrap_or_default(), x.mantissas),
         };
+        self.scaled(o, sum, x.exponent)
+    }
+
+    /// A row's sum, scaled, plus the bias.
+    fn scaled(&self, o: usize, sum: i64, exponent: i32) -> i32 {
         let scale = self.scales.get(o).copied().unwrap_or_default() as i64;
         let bias = self.biases.get(o).copied().unwrap_or_default() as i64;
         // 41 and 21 bits.
-        let scaled = saturate_i32(shift_round(sum * scale, self.shift - x.exponent));
+        let scaled = saturate_i32(shift_round(sum * scale, self.shift - exponent));
         saturate_i32(scaled as i64 + bias)
     }
 
@@ -63,6 +68,44 @@ impl<'a> DenseView<'a> {
     pub fn apply(&self, x: BlockFloat<'_>, y: &mut [i32]) {
         for (o, y) in y.iter_mut().enumerate() {
             *y = self.row(o, x);
+        }
+    }
+
+    /// Output `o` at mantissas that do not lie in one piece.
+    pub fn value(&self, o: usize, mantissas: impl Iterator<Item = i16>, exponent: i32) -> i32 {
+        let at = o * self.inputs;
+        let products = mantissas.zip(0..self.inputs).map(|(x, i)| {
+            let w = match self.weights {
+                Weights::I8(w) => w.get(at + i).map_or(0, |&w| w as i32),
+                Weights::I16(w) => w.get(at + i).map_or(0, |&w| w as i32),
+            };
+            (w * x as i32) as i64
+        });
+        self.scaled(o, products.sum(), exponent)
+    }
+
+    /// Row `o` for 32-bit accumulators: the weights into `taps`, a scale and a bias that make of a sum what [`Self::apply`]
+    /// makes of it, before its saturation. None where the sum or the scale could need more than 32 bits.
+    pub fn narrow(&self, o: usize, exponent: i32, taps: &mut [i16]) -> Option<(Scale, i32)> {
+        let Weights::I8(weights) = self.weights else { return None };
+        let weights = weights.get(o * self.inputs..(o + 1) * self.inputs)?;
+        let mut largest = 0u32;
+        taps.fill(0);
+        for (to, &w) in taps.iter_mut().zip(weights) {
+            *to = w.into();
+            largest += u32::from(w.unsigned_abs());
+        }
+        // 2048 * 128 * 2^15 does not fit in 32 bits, but twice as much in 64.
+        if u64::from(largest) * MAX_I16 as u64 > i32::MAX as u64 {
+            return None;
+        }
+        // The multiplier below 2^21 becomes as large as the shift allows.
+        let shift = u32::try_from(self.shift.checked_sub(exponent)?).ok().filter(|shift| (1..=62).contains(shift))?;
+        let up = (Requant::MAX_SHIFT as u32 - shift).min(10);
+        let multiplier = (*self.scales.get(o)? as i32) << up;
+        match Scale::new(Requant { multiplier, shift: (shift + up) as u8 }) {
+            scale @ Scale::Upper { doublings: 0, .. } => Some((scale, *self.biases.get(o)?)),
+            _ => None,
         }
     }
 }

@@ -3,8 +3,9 @@
 //!
 //! ```text
 //!             +-- Hello, Status, Cancel ----- anywhere
-//!   Idle -----+-- UploadBegin -> Uploading -- UploadChunk ... UploadCommit --> Idle, new model
+//!   Idle -----+-- UploadBegin -> Uploading -- UploadRun, UploadChunk ... UploadCommit --> Idle, new model
 //!             |                  (the old model still samples)
+//!             +-- Erase --------------------------------------------------------------> Idle, no model
 //!             +-- Sample ------> Sampling --- last row, Cancel or Hello -----> Idle
 //! ```
 //!
@@ -26,8 +27,10 @@ mod engine;
 
 pub use engine::{Engine, Facts, Integers};
 
-/// What an upload chunk costs beside its data, at most: direction, id, variant, offset and length.
-const CHUNK_ENVELOPE: usize = 1 + 5 + 1 + 5 + 5;
+/// What an upload chunk costs beside its data, at most: direction, id, variant, tag, offset and length.
+const CHUNK_ENVELOPE: usize = 1 + 5 + 1 + 3 + 5 + 5;
+/// Sums in one answer to a survey: what the shortest send buffer has room for.
+const SUMS: usize = 48;
 /// What a sample costs beside its latent, at most: direction, id, variant, kind and length of the latent, psi, noise. (Two
 /// seeds are 24 bytes: less than the least that a receive buffer has room for.)
 const SAMPLE_ENVELOPE: usize = 1 + 5 + 1 + 1 + 5 + 3 + 11;
@@ -67,7 +70,7 @@ pub struct Identity {
 /// The RAM that a board gives to its device.
 #[derive(Debug)]
 pub struct Buffers<'b> {
-    /// One request: a chunk of an upload or a latent, and 32 bytes.
+    /// One request: a chunk of an upload or a latent, and 32 bytes. Longest when it holds a sector of the flash.
     pub receive: &'b mut [u8],
     /// One reply: a piece of a row and 32 bytes; at least 256, for a hello.
     pub send: &'b mut [u8],
@@ -75,6 +78,10 @@ pub struct Buffers<'b> {
     pub latents: &'b mut [i32],
     /// What the generator works in.
     pub workspace: &'b mut [i32],
+    /// How many bytes the serial port keeps while the device does something else (a flash sector takes its time): a ring
+    /// that an interrupt or DMA fills, or a line whose sender waits, as USB's does. So much may a host have on its way.
+    /// 0 for a port that loses what is not taken at once: one request at a time.
+    pub window: usize,
 }
 
 /// Whether a poll found something to do; a board that may sleep sleeps when it did not.
@@ -95,6 +102,7 @@ pub struct Device<'b, S, F, C = NoClock, E = Integers> {
     engine: E,
     latents: &'b mut [i32],
     workspace: &'b mut [i32],
+    window: usize,
     model: Option<Facts>,
 }
 
@@ -102,6 +110,7 @@ pub struct Device<'b, S, F, C = NoClock, E = Integers> {
 enum Step {
     Say(Answer<'static>),
     SayHello,
+    Survey { from: u32 },
     Sample(Plan),
 }
 
@@ -143,11 +152,13 @@ where
             engine,
             latents: buffers.latents,
             workspace: buffers.workspace,
+            window: buffers.window,
             model,
         }
     }
 
-    /// Answers what has arrived. Returns when nothing whole is left.
+    /// Answers what has arrived. Returns when nothing whole is left; a whole one missing, it may have prepared the flash for
+    /// what comes next.
     pub fn poll(&mut self) -> Activity {
         let mut activity = Activity::Idle;
         while self.line.receive() {
@@ -165,8 +176,13 @@ where
                     self.line.send(id, answer);
                 }
                 Step::SayHello => self.say_hello(id),
+                Step::Survey { from } => self.survey(id, from),
                 Step::Sample(plan) => self.sample(id, plan),
             }
+        }
+        // While the next chunk arrives, which must not be lost over it.
+        if activity == Activity::Idle && self.window > self.line.receive_room() && self.storage.erase_ahead() {
+            activity = Activity::Busy;
         }
         activity
     }
@@ -176,9 +192,27 @@ where
         self.line.serial()
     }
 
-    /// The flash as it is now: what a power cut would leave.
-    pub fn into_flash(self) -> F {
-        self.storage.release()
+    /// The flash, to look at.
+    pub fn flash(&self) -> &F {
+        self.storage.flash()
+    }
+
+    /// The flash, for a board that has to look after it. It keeps the bytes that it has.
+    pub fn flash_mut(&mut self) -> &mut F {
+        self.storage.flash_mut()
+    }
+
+    /// Hash of the loaded model's pack.
+    pub fn loaded(&self) -> Option<Sha256Hash> {
+        self.model.as_ref().and(self.storage.active_sha256())
+    }
+
+    /// What [`new`](Self::new) took, but for the identity and the engine; the flash as it is now. Together they are what a
+    /// reset starts from.
+    pub fn into_parts(self) -> (S, F, C, Buffers<'b>) {
+        let (serial, receive, send) = self.line.into_parts();
+        let (latents, workspace, window) = (self.latents, self.workspace, self.window);
+        (serial, self.storage.release(), self.clock, Buffers { receive, send, latents, workspace, window })
     }
 
     /// Reads the request at hand and does all of it that needs the receive buffer.
@@ -195,14 +229,31 @@ where
                     None => Phase::Idle,
                 },
                 dropped: self.line.dropped(),
-                model: self.model.as_ref().and(self.storage.active_sha256()),
+                model: self.loaded(),
             })),
             Ask::UploadBegin { sha256, .. } if self.has(&sha256) => Ok(Answer::Committed { sha256 }),
             Ask::UploadBegin { len, sha256 } => match self.storage.begin(len, sha256) {
-                Ok(offset) => Ok(Answer::Ready { offset, chunk, granule: Storage::<F>::WORD }),
+                Ok(offset) => Ok(Answer::Ready {
+                    offset,
+                    chunk,
+                    granule: Storage::<F>::WORD,
+                    window: self.window(),
+                    unit: Storage::<F>::UNIT,
+                    sector: Storage::<F>::SECTOR,
+                }),
                 Err(error) => Err(refusal(error, len, &self.storage)),
             },
-            Ask::UploadChunk { offset, data } => match self.storage.write(offset, data) {
+            Ask::UploadSurvey { upload, .. } | Ask::UploadRun { upload, .. } | Ask::UploadChunk { upload, .. }
+                if !self.storage.expects(upload) =>
+            {
+                Err(DeviceError::NoUpload)
+            }
+            Ask::UploadSurvey { from, .. } => return Step::Survey { from },
+            Ask::UploadRun { after, offset, end, .. } => match self.storage.run(after, offset, end) {
+                Ok(offset) => Ok(Answer::Ack { offset }),
+                Err(error) => Err(refusal(error, 0, &self.storage)),
+            },
+            Ask::UploadChunk { offset, data, .. } => match self.storage.write(offset, data) {
                 Ok(offset) => Ok(Answer::Ack { offset }),
                 Err(error) => Err(refusal(error, 0, &self.storage)),
             },
@@ -212,6 +263,7 @@ where
                 Ok(Answer::Aborted)
             }
             Ask::Cancel => Ok(Answer::Cancelled { rows: 0 }),
+            Ask::Erase => self.erase().map(|()| Answer::Erased),
             Ask::Sample { latent, psi, noise } => match take_latent(self.model.as_ref(), &latent, self.latents) {
                 Ok(latent) => return Step::Sample(Plan { latent, psi, noise }),
                 Err(error) => Err(error),
@@ -222,7 +274,7 @@ where
 
     /// Whether the pack with this hash is loaded and runs.
     fn has(&self, sha256: &Sha256Hash) -> bool {
-        self.model.is_some() && self.storage.active_sha256().as_ref() == Some(sha256)
+        self.loaded().as_ref() == Some(sha256)
     }
 
     fn commit(&mut self, sha256: &Sha256Hash) -> Result<(), DeviceError> {
@@ -256,6 +308,30 @@ where
         }
     }
 
+    fn erase(&mut self) -> Result<(), DeviceError> {
+        let result = self.storage.erase();
+        if self.storage.active().is_none() {
+            self.model = None;
+        }
+        result.map_err(|error| refusal(error, 0, &self.storage))
+    }
+
+    fn survey(&mut self, id: u32, from: u32) {
+        let mut sums = [0; SUMS];
+        let answer = match self.storage.survey(from, &mut sums) {
+            Ok(count) => {
+                sums.iter_mut().for_each(|sum| *sum = sum.to_le());
+                Answer::Survey { from, sums: bytemuck::cast_slice(&sums[..count]) }
+            }
+            Err(error) => Answer::Error(refusal(error, 0, &self.storage)),
+        };
+        self.line.send(id, answer);
+    }
+
+    fn window(&self) -> u32 {
+        u32::try_from(self.window).unwrap_or(u32::MAX)
+    }
+
     fn say_hello(&mut self, id: u32) {
         let model = match (&self.model, self.storage.active_sha256(), self.storage.active()) {
             (Some(facts), Some(sha256), Some(pack)) => Some(Model {
@@ -278,6 +354,7 @@ where
             free: self.storage.free(),
             workspace: byte_len(self.workspace.len()),
             chunk: chunk_len::<F>(self.line.receive_room()),
+            window: self.window(),
             latents: latents(self.latents.len(), self.line.receive_room()),
             tick_hz: C::HZ,
             model,
@@ -416,6 +493,7 @@ fn refusal<F: MappedFlash>(error: StorageError, len: u32, storage: &Storage<F>) 
         StorageError::WrongLength => DeviceError::WrongLength { granule: Storage::<F>::WORD },
         StorageError::Incomplete { received, len } => DeviceError::Incomplete { received, len },
         StorageError::HashMismatch => DeviceError::HashMismatch,
+        StorageError::NotErased => DeviceError::NotErased,
         StorageError::Flash => DeviceError::Storage,
     }
 }

@@ -8,16 +8,22 @@
 //! A record says where a pack lies and what its hash is. The newest record whose pack has that hash is the loaded one.
 //! A new pack goes where the loaded one is not, and its record, written last, into the other record sector: whatever
 //! happens at whatever byte before, the old pack is still there and still loaded.
+//!
+//! Where a new pack goes follows from the loaded one and its length alone. So after a reset it goes there again, and
+//! what is there already counts: a host compares the sums of the storage with those of its pack ([`Storage::survey`])
+//! and sends the rest, in runs ([`Storage::run`]). Nothing is kept of an upload but the bytes themselves.
 
 use embedded_storage::nor_flash::NorFlash;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::link::Sha256Hash;
 use crate::link::frame::CRC;
+use crate::link::{Sha256Hash, checksum, upload_tag};
 
+mod failing;
 mod ram;
 
+pub use failing::{FailingFlash, PowerLost};
 pub use ram::RamFlash;
 
 /// NOR flash that can be read like memory.
@@ -39,8 +45,10 @@ pub enum StorageError {
         /// Where they continue.
         expected: u32,
     },
-    /// Not a whole number of words, and not the end; or past the end.
+    /// Not a whole number of words, and not the end; or past the end; or, of a run, no whole sectors.
     WrongLength,
+    /// A run begins inside a sector that has something in the rest of it.
+    NotErased,
     /// Bytes are missing at the end.
     Incomplete {
         /// Bytes staged.
@@ -62,6 +70,10 @@ const MOST_RECORD: usize = 64;
 const MAGIC: u32 = 0x454D_444E;
 /// Record sectors before the packs.
 const RECORDS: u32 = 2;
+/// A survey has one sum for so many bytes where sectors are larger.
+const MOST_UNIT: u32 = 4096;
+/// Erasing ahead goes up to the next multiple of this: flash chips erase blocks of that size faster than their sectors.
+const BLOCK: u32 = 64 << 10;
 
 /// What a record sector holds, as postcard with a CRC-32 behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,13 +85,23 @@ struct Record {
     sha256: Sha256Hash,
 }
 
-/// A pack on its way in.
+/// A pack on its way in. All but the first count from the pack's first byte.
 #[derive(Clone, Copy, Debug)]
 struct Staged {
+    /// Where it goes.
     offset: u32,
     len: u32,
     sha256: Sha256Hash,
-    received: u32,
+    /// What is below this is stored, or need not be.
+    next: u32,
+    /// Where the announced run ends.
+    run_end: u32,
+    /// From `next` to here everything is erased. A multiple of a sector.
+    erased: u32,
+    /// Erasing ahead has not failed.
+    ahead: bool,
+    /// It has been read back, and has its hash.
+    verified: bool,
 }
 
 /// The loaded pack, and at most one on its way in.
@@ -90,7 +112,8 @@ pub struct Storage<F> {
 }
 
 impl<F: MappedFlash> Storage<F> {
-    const SECTOR: u32 = F::ERASE_SIZE as u32;
+    /// Bytes that are erased at once. Packs begin at multiples of it.
+    pub const SECTOR: u32 = F::ERASE_SIZE as u32;
     /// Lengths of writes are multiples of this, but for the last. A record fits into a sector, and packs begin at
     /// multiples of 4.
     pub const WORD: u32 = {
@@ -99,18 +122,28 @@ impl<F: MappedFlash> Storage<F> {
         F::WRITE_SIZE as u32
     };
 
+    /// How many bytes have one sum in a survey: a sector, or less where sectors are large.
+    pub const UNIT: u32 = {
+        let large = F::ERASE_SIZE as u32 > MOST_UNIT && F::ERASE_SIZE.is_multiple_of(MOST_UNIT as usize);
+        if large { MOST_UNIT } else { F::ERASE_SIZE as u32 }
+    };
+
     /// Finds the loaded pack, checking its bytes against their hash.
     pub fn mount(flash: F) -> Self {
         // Refuses to compile for a flash that this cannot work on.
         let _ = Self::WORD;
         let mut storage = Self { flash, active: None, staged: None };
-        let mut found = [0, 1].map(|sector| storage.read_record(sector).map(|record| (sector, record)));
+        storage.find();
+        storage
+    }
+
+    fn find(&mut self) {
+        let mut found = [0, 1].map(|sector| self.read_record(sector).map(|record| (sector, record)));
         found.sort_unstable_by_key(|entry| core::cmp::Reverse(entry.map(|(_, record)| record.sequence)));
-        storage.active = found
+        self.active = found
             .into_iter()
             .flatten()
-            .find(|(_, record)| storage.slice(record.offset, record.len).is_some_and(|b| hash(b) == record.sha256));
-        storage
+            .find(|(_, record)| self.slice(record.offset, record.len).is_some_and(|b| hash(b) == record.sha256));
     }
 
     /// Bytes for packs in all.
@@ -134,9 +167,9 @@ impl<F: MappedFlash> Storage<F> {
         self.active.map(|(_, record)| record.sha256)
     }
 
-    /// Bytes received and announced of the pack on its way in.
+    /// Bytes that are there and bytes announced of the pack on its way in.
     pub fn progress(&self) -> Option<(u32, u32)> {
-        self.staged.map(|staged| (staged.received, staged.len))
+        self.staged.map(|staged| (staged.next, staged.len))
     }
 
     /// Expects a pack, and says from which byte on: not 0 when the same pack was on its way in already.
@@ -147,7 +180,7 @@ impl<F: MappedFlash> Storage<F> {
         if let Some(staged) = self.staged
             && (staged.len, staged.sha256) == (len, sha256)
         {
-            return Ok(staged.received);
+            return Ok(staged.next);
         }
         let room = len.checked_next_multiple_of(Self::SECTOR).ok_or(StorageError::TooLarge)?;
         let (low, high) = self.gaps();
@@ -159,49 +192,149 @@ impl<F: MappedFlash> Storage<F> {
         } else {
             return Err(StorageError::TooLarge);
         };
-        self.staged = Some(Staged { offset, len, sha256, received: 0 });
+        self.staged =
+            Some(Staged { offset, len, sha256, next: 0, run_end: 0, erased: 0, ahead: true, verified: false });
         Ok(0)
     }
 
-    /// Stores the next bytes, erasing sectors as it comes to them. Bytes that are stored already are let pass.
-    /// Returns how many there are now.
+    /// Sums ([`checksum`]) of what lies where the pack on its way in goes: one for every unit from byte `from` of the pack on,
+    /// as many as `sums` has places for. The last unit ends with the pack. Returns how many there are.
     ///
     /// # Errors
-    /// [`StorageError::NotStaged`], [`StorageError::WrongOffset`], [`StorageError::WrongLength`]; after
+    /// [`StorageError::NotStaged`]; [`StorageError::WrongLength`] when no unit begins at `from`.
+    pub fn survey(&self, from: u32, sums: &mut [u32]) -> Result<usize, StorageError> {
+        let staged = self.staged.ok_or(StorageError::NotStaged)?;
+        if !from.is_multiple_of(Self::UNIT) || from > staged.len {
+            return Err(StorageError::WrongLength);
+        }
+        let there = self.slice(staged.offset, staged.len).ok_or(StorageError::Flash)?;
+        let units = there[from as usize..].chunks(Self::UNIT as usize);
+        let count = units.len().min(sums.len());
+        sums.iter_mut().zip(units).for_each(|(sum, unit)| *sum = checksum(unit));
+        Ok(count)
+    }
+
+    /// Announces that the bytes `offset..end` come next, after those below `after`; what is between the two stays as it is.
+    /// Returns where bytes continue. A run that was announced already is let pass.
+    ///
+    /// # Errors
+    /// [`StorageError::NotStaged`], [`StorageError::WrongOffset`], [`StorageError::WrongLength`];
+    /// [`StorageError::NotErased`] for a run that begins inside a sector which is in use from there on.
+    pub fn run(&mut self, after: u32, offset: u32, end: u32) -> Result<u32, StorageError> {
+        let mut staged = self.staged.ok_or(StorageError::NotStaged)?;
+        if after < staged.next {
+            return Ok(staged.next);
+        }
+        if after > staged.next {
+            return Err(StorageError::WrongOffset { expected: staged.next });
+        }
+        let whole = |at: u32, unit: u32| at.is_multiple_of(unit) || at == staged.len;
+        let ordered = after <= offset && offset <= end && end <= staged.len;
+        if !ordered || !whole(end, Self::SECTOR) || !whole(offset, Self::WORD) {
+            return Err(StorageError::WrongLength);
+        }
+        if offset > after {
+            staged.erased = offset.next_multiple_of(Self::SECTOR);
+            let rest = self.slice(staged.offset + offset, staged.erased - offset).ok_or(StorageError::Flash)?;
+            if offset != end && !is_erased(rest) {
+                return Err(StorageError::NotErased);
+            }
+        }
+        (staged.next, staged.run_end, staged.verified) = (offset, end, false);
+        self.staged = Some(staged);
+        Ok(offset)
+    }
+
+    /// Stores the next bytes of a run, erasing sectors as it comes to them; a sector that has these bytes already is left
+    /// as it is. Bytes that are stored already are let pass. Returns where they continue.
+    ///
+    /// # Errors
+    /// [`StorageError::NotStaged`], [`StorageError::WrongOffset`] (outside a run too), [`StorageError::WrongLength`]; after
     /// [`StorageError::Flash`] nothing is staged any more.
     pub fn write(&mut self, offset: u32, data: &[u8]) -> Result<u32, StorageError> {
         let mut staged = self.staged.ok_or(StorageError::NotStaged)?;
         let len = u32::try_from(data.len()).map_err(|_| StorageError::WrongLength)?;
         let end = offset.checked_add(len).filter(|&end| end <= staged.len).ok_or(StorageError::WrongLength)?;
-        if end <= staged.received {
-            return Ok(staged.received);
+        if end <= staged.next {
+            return Ok(staged.next);
         }
-        if offset != staged.received {
-            return Err(StorageError::WrongOffset { expected: staged.received });
+        if offset != staged.next || end > staged.run_end {
+            return Err(StorageError::WrongOffset { expected: staged.next });
         }
         if end != staged.len && !len.is_multiple_of(Self::WORD) {
             return Err(StorageError::WrongLength);
         }
-        if self.program(staged.offset + offset, data).is_err() {
-            self.staged = None;
-            return Err(StorageError::Flash);
+        // Until all of it is stored, nothing is staged.
+        self.staged = None;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let sector = (staged.next + 1).next_multiple_of(Self::SECTOR);
+            let (piece, later) = rest.split_at(rest.len().min((sector - staged.next) as usize));
+            let at = staged.offset + staged.next;
+            let piece_end = staged.next + piece.len() as u32;
+            let untouched = staged.next >= staged.erased;
+            let all_of_it = piece_end == sector || piece_end == staged.len;
+            if untouched && all_of_it && self.slice(at, piece.len() as u32) == Some(piece) {
+                staged.erased = sector;
+            } else {
+                if untouched {
+                    self.erase_from(&mut staged, Self::SECTOR).map_err(|_| StorageError::Flash)?;
+                }
+                self.program(at, piece).map_err(|_| StorageError::Flash)?;
+            }
+            (staged.next, rest) = (piece_end, later);
         }
-        staged.received = end;
         self.staged = Some(staged);
         Ok(end)
+    }
+
+    /// Erases a block of the announced run before its bytes come; false when there is nothing to erase, or it failed and
+    /// [`write`](Self::write) will say so.
+    pub fn erase_ahead(&mut self) -> bool {
+        let Some(mut staged) = self.staged.filter(|staged| staged.ahead) else { return false };
+        // One block ahead of the one that is being filled, and no further: what is erased in vain is a model's no more.
+        if staged.erased >= staged.run_end || staged.erased >= staged.next.saturating_add(BLOCK) {
+            return false;
+        }
+        staged.ahead = self.erase_from(&mut staged, BLOCK).is_ok();
+        self.staged = Some(staged);
+        staged.ahead
+    }
+
+    /// Erases on from where it is not erased yet, to the next multiple of `block` or the end of the run.
+    fn erase_from(&mut self, staged: &mut Staged, block: u32) -> Result<(), F::Error> {
+        let from = staged.offset + staged.erased.max(staged.next);
+        let last = (staged.offset + staged.run_end).next_multiple_of(Self::SECTOR);
+        let to = (from + 1).next_multiple_of(block.max(Self::SECTOR)).min(last);
+        // Not a multiple of a block where blocks are no multiples of sectors.
+        let to = to.next_multiple_of(Self::SECTOR).min(last);
+        self.flash.erase(from, to)?;
+        staged.erased = to - staged.offset;
+        Ok(())
     }
 
     /// The pack on its way in, when it is complete and has the announced hash. Read back from the flash.
     ///
     /// # Errors
     /// [`StorageError::NotStaged`], [`StorageError::Incomplete`], [`StorageError::HashMismatch`].
-    pub fn staged(&self) -> Result<&[u8], StorageError> {
+    pub fn staged(&mut self) -> Result<&[u8], StorageError> {
         let staged = self.staged.ok_or(StorageError::NotStaged)?;
-        if staged.received != staged.len {
-            return Err(StorageError::Incomplete { received: staged.received, len: staged.len });
+        if staged.next != staged.len {
+            return Err(StorageError::Incomplete { received: staged.next, len: staged.len });
         }
         let bytes = self.slice(staged.offset, staged.len).ok_or(StorageError::Flash)?;
-        if hash(bytes) == staged.sha256 { Ok(bytes) } else { Err(StorageError::HashMismatch) }
+        let verified = staged.verified || hash(bytes) == staged.sha256;
+        self.staged = Some(Staged { verified, ..staged });
+        if verified {
+            self.slice(staged.offset, staged.len).ok_or(StorageError::Flash)
+        } else {
+            Err(StorageError::HashMismatch)
+        }
+    }
+
+    /// Whether the pack on its way in is the one with this [`upload_tag`].
+    pub fn expects(&self, tag: u16) -> bool {
+        self.staged.is_some_and(|staged| upload_tag(&staged.sha256) == tag)
     }
 
     /// Hash announced for the pack on its way in.
@@ -229,9 +362,39 @@ impl<F: MappedFlash> Storage<F> {
         Ok(())
     }
 
+    /// Erases everything, the loaded pack too.
+    ///
+    /// # Errors
+    /// [`StorageError::Flash`]; what is loaded then is what is still whole.
+    pub fn erase(&mut self) -> Result<(), StorageError> {
+        self.staged = None;
+        let loaded = self.active.map_or(0, |(sector, _)| sector);
+        // The older record first: power lost between the two leaves the loaded pack or none, never the one before it.
+        let records = [1 - loaded, loaded].into_iter();
+        let result = records.chain(RECORDS..self.end() / Self::SECTOR).try_for_each(|sector| {
+            let at = sector * Self::SECTOR;
+            match self.slice(at, Self::SECTOR) {
+                Some(bytes) if !is_erased(bytes) => self.flash.erase(at, at + Self::SECTOR),
+                _ => Ok(()),
+            }
+        });
+        self.find();
+        result.map_err(|_| StorageError::Flash)
+    }
+
     /// Forgets the pack on its way in.
     pub fn abort(&mut self) {
         self.staged = None;
+    }
+
+    /// The flash, to look at.
+    pub fn flash(&self) -> &F {
+        &self.flash
+    }
+
+    /// The flash, for who has to look after it. It keeps the bytes that it has.
+    pub fn flash_mut(&mut self) -> &mut F {
+        &mut self.flash
     }
 
     /// The flash itself, as it is now.
@@ -285,13 +448,8 @@ impl<F: MappedFlash> Storage<F> {
         if self.read_record(sector) == Some(*record) { Ok(()) } else { Err(StorageError::Flash) }
     }
 
-    /// Writes `data` at `at` (a multiple of a word), erasing every sector that starts inside.
+    /// Writes `data` at `at` (a multiple of a word), where it is erased.
     fn program(&mut self, at: u32, data: &[u8]) -> Result<(), F::Error> {
-        let end = at + data.len() as u32;
-        let first = at.next_multiple_of(Self::SECTOR);
-        if first < end {
-            self.flash.erase(first, end.next_multiple_of(Self::SECTOR))?;
-        }
         let whole = data.len() / F::WRITE_SIZE * F::WRITE_SIZE;
         let (words, tail) = data.split_at(whole);
         if !words.is_empty() {
@@ -304,6 +462,10 @@ impl<F: MappedFlash> Storage<F> {
         }
         Ok(())
     }
+}
+
+fn is_erased(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == 0xFF)
 }
 
 fn hash(bytes: &[u8]) -> Sha256Hash {

@@ -4,9 +4,9 @@
 mod packs;
 
 use nickeldime_core::kernel::layout::{conv_index, conv_len};
-use nickeldime_core::kernel::{self, Activation, Middle};
+use nickeldime_core::kernel::{self, Activation, Scale, Work};
 use nickeldime_core::number::{Gain, Requant, leaky_relu, normalise, saturate_i32, shift_round};
-use packs::Random;
+use packs::{Random, rounds};
 
 /// Random, largest, smallest and zero values in turn.
 fn values(random: &mut Random, len: usize, limit: i32, kind: u32) -> Vec<i16> {
@@ -24,11 +24,16 @@ fn weights(random: &mut Random, len: usize, kind: u32) -> Vec<i8> {
     values(random, len, 127, kind).iter().map(|&v| v as i8).collect()
 }
 
-/// A modulated row: a pixel of zeros on either side, an even number of channels.
-fn padded(row: &[i16], inputs: usize) -> Vec<i16> {
-    let border = vec![0; kernel::padded(inputs)];
-    let pixels = row.chunks(inputs).flat_map(|pixel| [pixel, &[0][..inputs % 2]].concat());
-    [&border[..], &pixels.collect::<Vec<_>>(), &border].concat()
+/// Rows are `[channel][x]`; so are the images of these tests.
+fn modulated(channels: &[&[i16]]) -> Vec<i16> {
+    let width = channels[0].len();
+    let mut row = Vec::new();
+    for pair in channels.chunks(2) {
+        row.extend([0; 2]);
+        row.extend((0..width).flat_map(|x| [pair[0][x], pair.get(1).map_or(0, |b| b[x])]));
+        row.extend([0; 2]);
+    }
+    row
 }
 
 /// Weights `[output][tap][input]` as a pack has them.
@@ -67,12 +72,12 @@ impl Finish {
     }
 
     fn activated(&self, value: i32, o: usize, x: usize) -> i16 {
-        let v = leaky_relu(value + self.biases[o] + self.noise[x]);
+        let v = leaky_relu(value.clamp(-(1 << 28), (1 << 28) - 1) + self.biases[o] + self.noise[x]);
         ((v + 128) >> 8).clamp(-30000, 30000) as i16
     }
 }
 
-/// `in[y][x][i]` with zeros outside.
+/// `in[i][y][x]` with zeros outside.
 struct Image<'a> {
     values: &'a [i16],
     size: usize,
@@ -83,29 +88,46 @@ impl Image<'_> {
     fn at(&self, y: isize, x: isize, i: usize) -> i64 {
         let inside = 0..self.size as isize;
         if inside.contains(&y) && inside.contains(&x) {
-            self.values[((y as usize) * self.size + x as usize) * self.channels + i].into()
+            self.values[(i * self.size + y as usize) * self.size + x as usize].into()
         } else {
             0
         }
     }
 
-    fn padded_row(&self, y: isize) -> Option<Vec<i16>> {
-        let len = self.size * self.channels;
+    fn modulated_row(&self, y: isize) -> Option<Vec<i16>> {
         let y = usize::try_from(y).ok().filter(|&y| y < self.size)?;
-        Some(padded(&self.values[y * len..][..len], self.channels))
+        let row = |i| &self.values[(i * self.size + y) * self.size..][..self.size];
+        Some(modulated(&(0..self.channels).map(row).collect::<Vec<_>>()))
     }
 }
 
-/// `(seed, size, inputs, outputs)` of the cases; channel counts include odd ones and 1.
+/// Room for a row of any of the cases.
+struct Room {
+    taps: Vec<i16>,
+    acc: Vec<i32>,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self { taps: vec![7; 9 * 18], acc: vec![7; 64] }
+    }
+
+    fn work(&mut self) -> Work<'_> {
+        Work { taps: &mut self.taps, acc: &mut self.acc }
+    }
+}
+
+/// `(seed, size, inputs, outputs)` of the cases; channel counts include odd ones and 1, sizes those that no kernel's loop
+/// takes.
 fn cases() -> impl Iterator<Item = (u32, usize, usize, usize)> {
-    let sizes = [(4, 1, 1), (5, 2, 3), (8, 7, 5), (4, 16, 8), (6, 17, 4), (9, 3, 13)];
-    (0..8).flat_map(move |seed| sizes.map(|(size, inputs, outputs)| (seed, size, inputs, outputs)))
+    let sizes = [(4, 1, 1), (5, 2, 3), (8, 7, 5), (4, 16, 8), (6, 17, 4), (12, 3, 13)];
+    (0..rounds(8) as u32).flat_map(move |seed| sizes.map(|(size, i, o)| (seed, size, i, o)))
 }
 
 #[test]
 fn dot_products_equal_their_sums() {
     let mut random = Random::new(1);
-    for (kind, len) in (0..8).flat_map(|kind| [0, 1, 3, 15, 64, 257, 2048].map(|len| (kind, len))) {
+    for (kind, len) in (0..rounds(8) as u32).flat_map(|kind| [0, 1, 3, 15, 64, 257, 2048].map(|len| (kind, len))) {
         let x = values(&mut random, len, 32767, kind);
         let (w8, w16) = (weights(&mut random, len, kind + 1), values(&mut random, len, 32767, kind / 2));
         let exact8: i64 = w8.iter().zip(&x).map(|(&w, &x)| i64::from(w) * i64::from(x)).sum();
@@ -123,13 +145,14 @@ fn convolution_equals_its_definition() {
         let taps = weights(&mut random, 9 * inputs * outputs, seed / 2);
         let image = Image { values: &map, size, channels: inputs };
         let (laid, finish) = (laid_out(&taps, inputs, outputs), Finish::new(&mut random, outputs, size, 30));
+        let mut room = Room::new();
         for y in 0..size as isize {
-            let rows = [y - 1, y, y + 1].map(|y| image.padded_row(y));
+            let rows = [y - 1, y, y + 1].map(|y| image.modulated_row(y));
             let mut out = vec![0; size * outputs];
             let rows = rows.each_ref().map(Option::as_deref);
-            kernel::conv3x3_row(rows, size, inputs, &laid, finish.kernel(), &mut out);
+            kernel::conv3x3_row(rows, size, inputs, &laid, finish.kernel(), &mut room.work(), &mut out);
             for (at, &out) in out.iter().enumerate() {
-                let (x, o) = (at / outputs, at % outputs);
+                let (o, x) = (at / size, at % size);
                 let mut exact = 0;
                 for (k, i) in (0..9).flat_map(|k| (0..inputs).map(move |i| (k, i))) {
                     let (dy, dx) = (k as isize / 3 - 1, k as isize % 3 - 1);
@@ -153,21 +176,23 @@ fn transposed_convolution_equals_its_definition() {
         let mut exact = vec![0i64; wide * wide * outputs];
         for (y, x) in (0..size).flat_map(|y| (0..size).map(move |x| (y, x))) {
             for (k, o) in (0..9).flat_map(|k| (0..outputs).map(move |o| (k, o))) {
-                let at = ((2 * y + k / 3) * wide + 2 * x + k % 3) * outputs + o;
+                let at = ((2 * y + k / 3) * outputs + o) * wide + 2 * x + k % 3;
                 for i in 0..inputs {
                     exact[at] += i64::from(taps[(o * 9 + k) * inputs + i]) * image.at(y as isize, x as isize, i);
                 }
             }
         }
         let (laid, finish) = (laid_out(&taps, inputs, outputs), Finish::new(&mut random, outputs, wide, 38));
+        let (len, mut room) = (kernel::middle_len(size), Room::new());
         for t in 0..wide {
-            let (above, row) = (image.padded_row(t as isize / 2 - 1), image.padded_row(t as isize / 2));
-            let mut out = vec![0; wide * outputs];
-            let (above, row) = (above.as_deref(), row.as_deref());
-            let middle = Middle { requants: &finish.requants };
-            kernel::transposed3x3_row(above, row, t % 2, size, inputs, &laid, middle, &mut out);
+            let (above, row) = (image.modulated_row(t as isize / 2 - 1), image.modulated_row(t as isize / 2));
+            let mut out = vec![7; len * outputs];
+            let (above, row, requants) = (above.as_deref(), row.as_deref(), &finish.requants);
+            kernel::transposed3x3_row(above, row, t % 2, size, inputs, &laid, requants, &mut room.work(), &mut out);
             for (at, &out) in out.iter().enumerate() {
-                let value = finish.requant(at % outputs).apply(exact[t * wide * outputs + at] as i32);
+                let (o, x) = (at / len, (at % len).wrapping_sub(1));
+                let exact = if x < wide { exact[(t * outputs + o) * wide + x] } else { 0 };
+                let value = finish.requant(o).apply(exact as i32);
                 assert_eq!(i32::from(out), value.clamp(-32767, 32767));
             }
         }
@@ -176,7 +201,7 @@ fn transposed_convolution_equals_its_definition() {
 
 #[test]
 fn energy_and_modulation_equal_their_definitions() {
-    for (seed, _, inputs, _) in cases() {
+    for (seed, size, inputs, _) in cases() {
         let mut random = Random::new(seed);
         let styles = values(&mut random, inputs, 32767, seed);
         let mut taps = weights(&mut random, 9 * inputs, seed / 2);
@@ -184,17 +209,45 @@ fn energy_and_modulation_equal_their_definitions() {
         let exact: i64 =
             (0..9 * inputs).map(|at| i64::from(taps[at]).pow(2) * i64::from(styles[at % inputs]).pow(2)).sum();
         assert_eq!(kernel::energy(&laid_out(&taps, inputs, 1), &styles, 0), exact as u64);
+        let second = [&vec![0; 9 * inputs][..], &taps].concat();
+        assert_eq!(kernel::energy(&laid_out(&second, inputs, 2), &styles, 1), exact as u64);
 
-        let row = values(&mut random, 5 * inputs, 32767, seed + 1);
+        let row = values(&mut random, size * inputs, 32767, seed + 1);
         for shift in [15, 16, 22, 30] {
-            let channels = kernel::padded(inputs);
-            let mut out = vec![7; 5 * channels];
-            kernel::modulate(&row, &styles, shift, &mut out);
-            assert!(inputs == channels || out.chunks(channels).all(|pixel| pixel[inputs] == 0));
-            let real = out.chunks(channels).flat_map(|pixel| &pixel[..inputs]);
-            for (at, &out) in real.enumerate() {
-                let exact = f64::from(row[at]) * f64::from(styles[at % inputs]) / f64::from(1 << shift);
-                assert_eq!(f64::from(out), (exact + 0.5).floor());
+            let mut out = vec![7; kernel::padded(inputs) / 2 * kernel::plane_len(size)];
+            kernel::modulate_row(&row, &styles, shift, size, &mut out);
+            let exact: Vec<Vec<i16>> = (row.chunks(size).zip(&styles))
+                .map(|(row, &s)| {
+                    let exact = |&x| f64::from(x) * f64::from(s) / f64::from(1 << shift);
+                    row.iter().map(|x: &i16| (exact(x) + 0.5).floor() as i16).collect()
+                })
+                .collect();
+            assert_eq!(out, modulated(&exact.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+        }
+    }
+}
+
+#[test]
+fn the_image_layers_equal_their_definitions() {
+    for (seed, size, inputs, _) in cases() {
+        let mut random = Random::new(seed);
+        let map = values(&mut random, size * inputs, 32766, seed);
+        let mut taps: Vec<i16> = weights(&mut random, inputs, seed / 2).into_iter().map(i16::from).collect();
+        let exact = |x: usize| (0..inputs).map(|i| i32::from(taps[i]) * i32::from(map[i * size + x])).sum::<i32>();
+        let exact: Vec<i32> = (0..size).map(exact).collect();
+        taps.resize(kernel::padded(inputs), 0);
+        let mut acc = vec![7; size];
+        kernel::mix_row(&modulated(&map.chunks(size).collect::<Vec<_>>()), &taps, &mut acc);
+        assert_eq!(acc, exact);
+
+        let image = values(&mut random, size, 32767, seed + 1);
+        for (multiplier, shift, bias, limit) in [(1 << 30, 47, -900, 1 << 24), (1 << 30, 20, i32::MAX, 30000)] {
+            let (mut rgb, requant) = (image.clone(), Requant { multiplier, shift });
+            kernel::blend_row(&acc, Scale::new(requant), bias, limit, &mut rgb);
+            for ((&ours, &before), &acc) in rgb.iter().zip(&image).zip(&acc) {
+                let own = i64::from(requant.apply(acc)) + i64::from(bias);
+                let own = own.clamp(-i64::from(limit), limit.into());
+                assert_eq!(i64::from(ours), (i64::from(before) + own).clamp(-32767, 32767));
             }
         }
     }
@@ -204,20 +257,26 @@ fn energy_and_modulation_equal_their_definitions() {
 fn resampling_equals_its_definition() {
     for (seed, size, channels, _) in cases() {
         let mut random = Random::new(seed);
-        let map = values(&mut random, size * size * channels, 32767, seed);
-        let image = Image { values: &map, size, channels };
+        let wide = 2 * size + 1;
+        let map = values(&mut random, wide * wide * channels, 32767, seed);
+        let image = Image { values: &map, size: wide, channels };
         let taps = [1i64, 3, 3, 1];
-        let (len, fir) = (size * channels, Requant { multiplier: 5 << 28, shift: 27 });
-        let finish = Finish::new(&mut random, channels, size - 1, 30);
-        // Pads of 1: from size to size - 1.
-        for y in 0..size as isize - 1 {
-            let row = |y: isize| usize::try_from(y).ok().filter(|&y| y < size).map(|y| &map[y * len..][..len]);
-            let mut columns = vec![7; (size + 2) * channels];
-            let mut out = vec![0; (size - 1) * channels];
-            let rows = [y - 1, y, y + 1, y + 2].map(row);
-            kernel::fir_row(rows, fir, finish.kernel(), &mut columns, &mut out);
+        let finish = Finish::new(&mut random, channels, wide - 1, 30);
+        let middle = |y: isize| {
+            let y = usize::try_from(y).ok().filter(|&y| y < wide)?;
+            let row = |c: usize| [&[0][..], &map[(c * wide + y) * wide..][..wide], &[0; 2]].concat();
+            Some((0..channels).flat_map(row).collect::<Vec<i16>>())
+        };
+        // Pads of 1: from 2 * size + 1 to 2 * size. The second scale lacks the shift that the kernels want.
+        let mut room = Room::new();
+        for (y, shift) in (0..2 * size as isize).zip([27, 24, 20].into_iter().cycle()) {
+            let fir = Requant { multiplier: 5 << 28, shift };
+            let mut out = vec![0; 2 * size * channels];
+            let rows = [y - 1, y, y + 1, y + 2].map(middle);
+            let rows = rows.each_ref().map(Option::as_deref);
+            kernel::fir_row(rows, size, fir, finish.kernel(), &mut room.work(), &mut out);
             for (at, &out) in out.iter().enumerate() {
-                let (x, c) = ((at / channels) as isize, at % channels);
+                let (c, x) = (at / (2 * size), (at % (2 * size)) as isize);
                 let mut exact = 0;
                 for (a, b) in (0..4).flat_map(|a| (0..4).map(move |b| (a, b))) {
                     exact += taps[a as usize] * taps[b as usize] * image.at(y - 1 + a, x - 1 + b, c);
@@ -227,20 +286,19 @@ fn resampling_equals_its_definition() {
         }
 
         // Zero-insertion, pads of 2 and 1, gain 4.
-        let rgb = values(&mut random, size * size * 3, 32767, seed);
-        let small = Image { values: &rgb, size, channels: 3 };
-        let plain = |y: isize| usize::try_from(y).ok().filter(|&y| y < size).map(|y| &rgb[3 * size * y..][..3 * size]);
+        let colour = values(&mut random, size * size, 32767, seed);
+        let small = Image { values: &colour, size, channels: 1 };
+        let plain = |y: isize| usize::try_from(y).ok().filter(|&y| y < size).map(|y| &colour[size * y..][..size]);
         for y in 0..2 * size as isize {
             let far = if y % 2 == 0 { y / 2 - 1 } else { y / 2 + 1 };
-            let mut out = vec![0; 6 * size];
+            let mut out = vec![0; 2 * size];
             kernel::upsample_rgb_row(plain(y / 2).unwrap(), plain(far), &mut out);
-            for (at, &out) in out.iter().enumerate() {
-                let (x, c) = ((at / 3) as isize, at % 3);
+            for (x, &out) in out.iter().enumerate() {
                 let mut exact = 0;
                 for (a, b) in (0..4).flat_map(|a| (0..4).map(move |b| (a, b))) {
-                    let (sy, sx) = (y + a - 2, x + b - 2);
+                    let (sy, sx) = (y + a - 2, x as isize + b - 2);
                     if sy % 2 == 0 && sx % 2 == 0 {
-                        exact += taps[a as usize] * taps[b as usize] * small.at(sy / 2, sx / 2, c);
+                        exact += taps[a as usize] * taps[b as usize] * small.at(sy / 2, sx / 2, 0);
                     }
                 }
                 assert_eq!(i64::from(out), (exact + 8) >> 4);
@@ -253,7 +311,7 @@ fn resampling_equals_its_definition() {
 fn numbers_round_to_nearest_and_saturate() {
     let mut random = Random::new(3);
     let extremes = [0, 1, -1, i64::MAX, i64::MIN, i64::MIN + 1, 1 << 40, -(1 << 40) - 1];
-    for index in 0..3000 {
+    for index in 0..rounds(3000) {
         let wide = (i64::from(random.signed(i32::MAX - 1)) << 31) ^ i64::from(random.word());
         let v = *extremes.get(index).unwrap_or(&(wide >> random.below(60)));
         for shift in -70..70 {
@@ -287,9 +345,9 @@ fn numbers_round_to_nearest_and_saturate() {
 #[test]
 fn demodulation_is_exact_to_thirty_bits() {
     let mut random = Random::new(4);
-    for index in 0..5000u32 {
+    for index in 0..rounds(5000) {
         let energy = ((u64::from(random.word()) << 32 | u64::from(random.word())) >> random.below(63)).max(1);
-        let energy = [1, u64::MAX, 4, 1 << 62, (1 << 62) - 1].get(index as usize).copied().unwrap_or(energy);
+        let energy = [1, u64::MAX, 4, 1 << 62, (1 << 62) - 1].get(index).copied().unwrap_or(energy);
         let gain = Gain { mantissa: (1 << 30) + random.below(1 << 30), exponent: random.signed(40) as i8 };
         let exact = f64::from(gain.mantissa) * 2f64.powi(gain.exponent.into()) / (energy as f64).sqrt();
         let Requant { multiplier, shift } = gain.over_sqrt(energy);
@@ -312,7 +370,7 @@ fn demodulation_is_exact_to_thirty_bits() {
 #[test]
 fn block_floating_point_uses_all_its_bits() {
     let mut random = Random::new(5);
-    for index in 0..2000 {
+    for index in 0..rounds(2000) {
         let shift = random.below(31);
         let mut values: Vec<i32> = (0..9).map(|_| random.signed(i32::MAX - 1) >> shift).collect();
         match index {

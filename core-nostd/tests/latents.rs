@@ -32,6 +32,7 @@ fn upper_quantile(p: f64) -> f64 {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "statistics need many numbers")]
 fn table_is_the_normal_quantile() {
     for (entry, &value) in quantile_table().iter().enumerate() {
         let n = (1.0 + (entry % 16) as f64 / 16.0) * 2f64.powi(entry as i32 / 16);
@@ -41,6 +42,7 @@ fn table_is_the_normal_quantile() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "statistics need many numbers")]
 fn interpolation_stays_within_two_units() {
     for step in 0..40_000u32 {
         // Dense in every octave: the position within it and the octave vary.
@@ -85,6 +87,7 @@ fn assert_normal(what: &str, values: Vec<f64>) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "statistics need many numbers")]
 fn latents_and_noise_are_normal() {
     let q12 = |v: i16| f64::from(v) / 4096.0;
     assert_normal("one seed", (0..1_000_000).map(|i| q12(gaussian(7, i))).collect());
@@ -94,6 +97,7 @@ fn latents_and_noise_are_normal() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "statistics need many numbers")]
 fn neighbours_are_not_correlated() {
     let products = |pair: &dyn Fn(u32) -> [i16; 2]| -> f64 {
         let product = |i| pair(i).iter().map(|&v| f64::from(v) / 4096.0).product::<f64>();

@@ -5,33 +5,19 @@
 #[path = "support/packs.rs"]
 mod packs;
 
-use nickeldime_core::generator::{Latent, Noise, Sample};
-use nickeldime_core::number::{Gain, Requant};
-use nickeldime_core::pack::layout::{Conv, Dense, Header, WeightWidth};
+use nickeldime_core::pack::layout::{Header, WeightWidth};
 use nickeldime_core::pack::verify::{accumulator_fits, max_modulated};
 use nickeldime_core::pack::{Pack, PackError};
-use packs::{Aligned, BASE, Random, Shape, assemble, draw, random_header, random_pack, rehash, tiny};
-
-/// Draws every kind of sample; a pack that opened must give each.
-fn exercise(pack: &Pack<'_>, random: &mut Random) {
-    let extreme = |random: &mut Random| [i16::MIN, i16::MAX, 0, 1][random.below(4) as usize];
-    let z: Vec<i16> = (0..pack.z_dim()).map(|_| extreme(random)).collect();
-    let w: Vec<i32> = (0..pack.w_dim()).map(|_| [i32::MIN, i32::MAX, 0, 65536][random.below(4) as usize]).collect();
-    let noise = if pack.has_const_noise() { Noise::Const } else { Noise::None };
-    for (latent, psi, noise) in [
-        (Latent::Seed(random.word().into()), 16384, Noise::Random(random.word().into())),
-        (Latent::Z(&z), i16::MIN, noise),
-        (Latent::W(&w), i16::MAX, Noise::None),
-    ] {
-        draw(pack, &Sample { latent, psi, noise }).unwrap();
-    }
-}
+use packs::{
+    Aligned, BASE, Random, Shape, assemble, change, exercise, fill, random_header, random_pack, rehash, rounds, tiny,
+};
 
 #[test]
 fn a_pack_cut_anywhere_is_refused() {
     let pack = random_pack(&tiny(), 1);
     assert!(Pack::open(pack.bytes()).is_ok());
-    for len in 0..pack.bytes().len() {
+    let len = pack.bytes().len();
+    for len in (0..len).step_by(len / rounds(len)) {
         assert!(Pack::open(&pack.bytes()[..len]).is_err(), "{len}");
     }
     assert_eq!(Pack::open(&pack.bytes()[..63]).unwrap_err(), PackError::Truncated);
@@ -43,7 +29,8 @@ fn a_pack_cut_anywhere_is_refused() {
 #[test]
 fn a_pack_with_any_byte_flipped_is_refused() {
     let mut pack = random_pack(&tiny(), 2);
-    for at in 0..pack.bytes().len() {
+    let len = pack.bytes().len();
+    for at in (0..len).step_by(len / rounds(len)) {
         let flip = 1u8 << (at % 8);
         pack.bytes_mut()[at] ^= flip;
         assert!(Pack::open(pack.bytes()).is_err(), "byte {at}");
@@ -135,66 +122,19 @@ fn the_overflow_proof_is_sharp() {
     assert!(!accumulator_fits(weights(65541), 15));
 }
 
-/// One random change of a dense layer's table.
-fn change_dense(layer: &mut Dense, random: &mut Random) {
-    match random.below(6) {
-        0 => layer.shift = random.word() as i8,
-        1 => layer.fraction = random.word() as i8,
-        2 => layer.weights = random.word() & 0x1FF0,
-        3 => layer.biases = random.word() & 0x1FF0,
-        4 => layer.scales = random.word() & 0x1FF0,
-        _ => layer.width = [WeightWidth::I8, WeightWidth::I16][random.below(2) as usize],
-    }
-}
-
-/// One random change of a convolution's table.
-fn change_conv(conv: &mut Conv, random: &mut Random) {
-    let requant = |random: &mut Random| Requant { multiplier: random.word() as i32, shift: random.below(64) as u8 };
-    match random.below(9) {
-        0 => conv.gain = Gain { mantissa: (1 << 30) + random.below(1 << 30), exponent: random.word() as i8 },
-        1 => conv.fir = conv.fir.map(|_| requant(random)),
-        2 => conv.noise = requant(random),
-        3 => conv.limit = random.word() as i16,
-        4 => conv.modulation_shift = random.below(32) as u8,
-        5 => conv.weights = random.word() & 0x1FF0,
-        6 => conv.biases = random.word() & 0x1FF0,
-        7 => {
-            if let Some(map) = &mut conv.noise_map {
-                map.scale = requant(random);
-            }
-        }
-        _ => change_dense(&mut conv.affine, random),
-    }
-}
-
 #[test]
 fn hostile_packs_with_a_right_hash_never_panic_or_overflow() {
     let mut random = Random::new(6);
     let mut opened = 0;
-    for round in 0..1500 {
+    let count = rounds(1500);
+    for round in 0..count {
         let shape = Shape { width: [WeightWidth::I8, WeightWidth::I16][round % 2], ..tiny() };
         let (mut header, mut arrays) = random_header(&shape, round as u32);
         for _ in 0..=random.below(3) {
-            let block = random.below(2) as usize;
-            match random.below(6) {
-                0 => change_dense(&mut header.mapping[0], &mut random),
-                1 => change_conv(&mut header.blocks[block].conv1, &mut random),
-                2 => change_conv(header.blocks[1].conv0.as_mut().unwrap(), &mut random),
-                3 => change_dense(&mut header.blocks[block].torgb.affine, &mut random),
-                4 => change_dense(&mut header.blocks[block].torgb.rgb, &mut random),
-                _ => {
-                    let torgb = &mut header.blocks[block].torgb;
-                    torgb.limit = random.word() as i32 >> random.below(20);
-                    header.image_fraction = random.below(10) as u8;
-                }
-            }
+            change(&mut header, &mut random);
         }
-        // Some arrays full of extremes.
         if round % 3 == 0 {
-            let extreme = [0x80, 0x7F, 0x00, 0xFF][random.below(4) as usize];
-            let start = random.below(arrays.len() as u32) as usize;
-            let end = (start + 1 + random.below(400) as usize).min(arrays.len());
-            arrays[start..end].fill(extreme);
+            fill(&mut arrays, &mut random);
         }
         let pack = assemble(&header, &arrays);
         if let Ok(pack) = Pack::open(pack.bytes()) {
@@ -202,8 +142,8 @@ fn hostile_packs_with_a_right_hash_never_panic_or_overflow() {
             exercise(&pack, &mut random);
         }
     }
-    println!("{opened} of 1500 opened");
-    assert!(opened > 300, "the mutations are too wild to test the engine: {opened}");
+    println!("{opened} of {count} opened");
+    assert!(5 * opened > count, "the mutations are too wild to test the engine: {opened}");
 }
 
 #[test]
@@ -212,7 +152,8 @@ fn random_header_bytes_with_a_right_hash_never_panic_or_overflow() {
     let original = random_pack(&tiny(), 8);
     let header_len = u32::from_le_bytes(original.bytes()[16..20].try_into().unwrap());
     let mut opened = 0;
-    for _ in 0..4000 {
+    let count = rounds(4000);
+    for _ in 0..count {
         let mut pack = original.clone();
         for _ in 0..=random.below(2) {
             // Lengths in the prefix now and then, the header mostly.
@@ -228,6 +169,6 @@ fn random_header_bytes_with_a_right_hash_never_panic_or_overflow() {
             }
         }
     }
-    println!("{opened} of 4000 opened");
-    assert!(opened > 40, "{opened}");
+    println!("{opened} of {count} opened");
+    assert!(cfg!(miri) || 100 * opened > count, "{opened}");
 }

@@ -4,6 +4,8 @@ use core::cell::UnsafeCell;
 
 use nickeldime_core::device::Buffers;
 
+use crate::sizes::Sizes;
+
 /// A board's buffers, in a static: zeros at first, handed out once.
 pub struct Memory<const RECEIVE: usize, const SEND: usize, const LATENTS: usize, const WORKSPACE: usize> {
     workspace: UnsafeCell<[i32; WORKSPACE]>,
@@ -27,11 +29,11 @@ impl<const R: usize, const S: usize, const L: usize, const W: usize> Memory<R, S
         }
     }
 
-    /// The buffers.
+    /// The buffers of a board of these sizes.
     ///
     /// # Safety
     /// Called once: what it hands out are the only references.
-    pub unsafe fn take(&'static self) -> Buffers<'static> {
+    pub unsafe fn take(&'static self, sizes: &Sizes) -> Buffers<'static> {
         // SAFETY: the caller calls this once, so each of these is the only reference to its buffer.
         unsafe {
             Buffers {
@@ -39,6 +41,7 @@ impl<const R: usize, const S: usize, const L: usize, const W: usize> Memory<R, S
                 send: &mut *self.send.get(),
                 latents: &mut *self.latents.get(),
                 workspace: &mut *self.workspace.get(),
+                window: sizes.window as usize,
             }
         }
     }

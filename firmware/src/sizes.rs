@@ -20,6 +20,8 @@ pub struct Sizes {
     pub stack: u32,
     /// The longest request.
     pub receive: u32,
+    /// What is kept of the line while the board does something else: so much may be on its way to it unanswered.
+    pub window: u32,
     /// The longest reply.
     pub send: u32,
     /// The most numbers in a latent.
@@ -44,6 +46,8 @@ pub const QEMU_M0: Sizes = Sizes {
     workspace: 12 << 10,
     stack: 22 << 10,
     receive: 1024 + 64,
+    // The emulator keeps for itself what the UART has not taken.
+    window: 4 * (1024 + 64),
     send: 512,
     latents: 64,
     clock_hz: 50_000_000,
@@ -59,6 +63,8 @@ pub const QEMU_M4: Sizes = Sizes {
     workspace: 3 << 20,
     stack: 512 << 10,
     receive: CHUNK_4K,
+    // The emulator keeps for itself what the UART has not taken.
+    window: 4 * CHUNK_4K,
     send: ROW_1024,
     latents: 1024,
     clock_hz: 25_000_000,
@@ -78,6 +84,8 @@ pub const STM32F405: Sizes = Sizes {
     workspace: 92 << 10,
     stack: 22 << 10,
     receive: CHUNK_4K,
+    // While the flash is at work, the core and its interrupts wait.
+    window: 0,
     send: 1536,
     latents: 512,
     clock_hz: 168_000_000,
@@ -93,6 +101,8 @@ pub const PICO2: Sizes = Sizes {
     workspace: 432 << 10,
     stack: 32 << 10,
     receive: CHUNK_4K,
+    // USB waits.
+    window: 4 * CHUNK_4K,
     send: ROW_1024,
     latents: 2048,
     clock_hz: 150_000_000,
@@ -109,6 +119,8 @@ pub const NUCLEO_H743: Sizes = Sizes {
     workspace: 480 << 10,
     stack: 32 << 10,
     receive: CHUNK_4K,
+    // The ring, all but a byte. What comes while the bank is erased that the program runs from is lost, and sent again.
+    window: (16 << 10) - 1,
     send: ROW_1024,
     latents: 2048,
     clock_hz: 480_000_000,

@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use ndarray::Array2;
 use nickeldime_core::generator::Join;
+use nickeldime_core::pack::NoiseKind;
 
 use crate::{
     backend::{Choice, Inner, Unavailable, with_backend},
@@ -13,7 +14,7 @@ use crate::{
         names::{self, LoadError},
         tap::Tap,
     },
-    quantise::Ranges,
+    quantise::{Calibration, Kind, Maps},
     random::{latents, noise_maps},
 };
 
@@ -73,6 +74,17 @@ pub enum NoiseMode {
     Const,
     /// The device's random noise, by each image's seed.
     Random,
+}
+
+/// What a pack was made to be shown with.
+impl From<NoiseKind> for NoiseMode {
+    fn from(kind: NoiseKind) -> Self {
+        match kind {
+            NoiseKind::None => Self::None,
+            NoiseKind::Const => Self::Const,
+            NoiseKind::Random => Self::Random,
+        }
+    }
 }
 
 /// Why there are no images.
@@ -142,9 +154,9 @@ impl Preview {
         self.generator.images(latents, psi, noise, going_on)
     }
 
-    /// The ranges of all activations over the images of `seeds`, for the quantiser: noise as asked, no truncation.
-    pub fn ranges(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Ranges {
-        self.generator.ranges(seeds, noise, progress)
+    /// What the activations are like over the images of `seeds`, for the quantiser: noise as asked, no truncation.
+    pub fn calibrate(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration {
+        self.generator.calibrate(seeds, noise, progress)
     }
 }
 
@@ -158,7 +170,7 @@ trait Draw {
         going_on: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Vec<Vec<f32>>, PreviewError>;
 
-    fn ranges(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Ranges;
+    fn calibrate(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration;
 }
 
 struct Drawing<B: Backend> {
@@ -189,15 +201,16 @@ impl<B: Backend> Draw for Drawing<B> {
         Ok(images)
     }
 
-    fn ranges(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Ranges {
-        let mut ranges = Ranges::new();
+    fn calibrate(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration {
+        let mut calibration = Calibration::new();
         for (i, seeds) in seeds.chunks(BATCH).enumerate() {
             let ws = self.generator.ws(latents(seeds, self.arch.z_dim, &Default::default()));
             let noise = self.noise(noise, seeds);
-            self.generator.synthesise_tapped(ws.into(), &noise, &mut Observe(&mut ranges));
+            let mut observe = Observe { calibration: &mut calibration, maps: self.constant(seeds.len()), styles: None };
+            self.generator.synthesise_tapped(ws.into(), &noise, &mut observe);
             progress(i * BATCH + seeds.len());
         }
-        ranges
+        calibration
     }
 }
 
@@ -205,6 +218,13 @@ impl<B: Backend> Drawing<B> {
     fn new(weights: &GeneratorWeights) -> Result<Self, LoadError> {
         let empty = Generator::new(&weights.arch, &Default::default());
         Ok(Self { generator: names::load(empty, &weights.tensors)?, arch: weights.arch.clone() })
+    }
+
+    /// The learned constant, once for every image of a batch.
+    fn constant(&self, batch: usize) -> Maps {
+        let constant = self.generator.synthesis.blocks.first().and_then(|block| block.constant.as_ref());
+        let values: Vec<f32> = constant.map_or(Vec::new(), |constant| constant.val().into_data().iter().collect());
+        Maps { channels: values.len() / 16, size: 4, values: values.repeat(batch) }
     }
 
     fn ws(&self, given: &Latents, start: usize, end: usize, psi: f32) -> Result<Tensor<B, 3>, PreviewError> {
@@ -262,12 +282,45 @@ fn joined<B: Backend>(first: Tensor<B, 3>, second: Tensor<B, 3>, join: Join) -> 
     }
 }
 
-/// Feeds a quantiser's ranges.
-struct Observe<'a>(&'a mut Ranges);
+/// Feeds a quantiser's calibration.
+struct Observe<'a> {
+    calibration: &'a mut Calibration,
+    /// The newest feature maps: what the next convolution is given.
+    maps: Maps,
+    /// A convolution's styles, until its demodulation is known.
+    styles: Option<Vec<f32>>,
+}
 
 impl<B: Backend> Tap<B> for Observe<'_> {
     fn see<const D: usize>(&mut self, name: &str, tensor: &Tensor<B, D>) {
         let values: Vec<f32> = tensor.to_data().iter().collect();
-        self.0.observe(name, &values);
+        match name.rsplit_once('.') {
+            Some((layer, "styles")) if layer.ends_with("torgb") => {
+                self.calibration.observe_inputs(layer, Kind::Rgb, &self.maps, &values);
+            }
+            Some((_, "styles")) => self.styles = Some(values),
+            Some((layer, "dcoefs")) => {
+                let Some(mut styles) = self.styles.take() else { return };
+                // The outputs' own factors, as one for each image.
+                let batch = styles.len() / self.maps.channels;
+                let outputs = values.len() / batch;
+                for (styles, factors) in styles.chunks_mut(self.maps.channels).zip(values.chunks(outputs)) {
+                    let mean = (factors.iter().map(|d| d * d).sum::<f32>() / outputs as f32).sqrt();
+                    styles.iter_mut().for_each(|style| *style *= mean);
+                }
+                let kind = if layer.ends_with("conv0") { Kind::Doubling } else { Kind::Plain };
+                self.calibration.observe_inputs(layer, kind, &self.maps, &styles);
+            }
+            Some((layer, last)) => {
+                self.calibration.observe(name, &values);
+                if last == "out"
+                    && !layer.ends_with("torgb")
+                    && let [_, channels, size, _] = tensor.dims()[..]
+                {
+                    self.maps = Maps { values, channels, size };
+                }
+            }
+            None => {}
+        }
     }
 }

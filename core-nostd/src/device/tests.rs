@@ -11,7 +11,7 @@ use std::vec::Vec;
 use super::*;
 use crate::generator::Noise;
 use crate::link::message::{Packet, Reply, Request};
-use crate::link::{FrameReader, encode};
+use crate::link::{FrameReader, encode, upload_tag};
 use crate::pack::{NoiseKind, PackError};
 use crate::storage::RamFlash;
 
@@ -132,6 +132,8 @@ fn row_of(pack: &[u8], sample: &Sample<'_>, y: usize) -> [u8; ROW] {
     row
 }
 
+const IDENTITY: Identity = Identity { board: "test", firmware: "0" };
+
 struct Bench {
     wires: Loop,
     device: Device<'static, Loop, Flash, NoClock, Simple>,
@@ -144,21 +146,35 @@ struct Bench {
 enum Told {
     Hello { model: Option<Sha256Hash>, chunk: u32 },
     Row(u16, u16, Vec<u8>),
+    Survey(u32, Vec<u8>),
     Plain(Answer<'static>),
 }
 
 impl Bench {
     fn new(flash: Flash) -> Self {
-        let wires = Loop::default();
         let buffers = Buffers {
             receive: vec![0; 256].leak(),
             send: vec![0; 256].leak(),
             latents: vec![0; 4].leak(),
             workspace: vec![0; 100].leak(),
+            window: 1024,
         };
-        let identity = Identity { board: "test", firmware: "0" };
-        let device = Device::new(identity, wires.clone(), flash, NoClock, Simple, buffers);
+        let wires = Loop::default();
+        let device = Device::new(IDENTITY, wires.clone(), flash, NoClock, Simple, buffers);
         Self { wires, device, reader: FrameReader::new(vec![0; 512]), next_id: 1 }
+    }
+
+    /// The same board with this flash.
+    fn with_flash(self, flash: Flash) -> Self {
+        let (serial, _, clock, buffers) = self.device.into_parts();
+        let device = Device::new(IDENTITY, serial, flash, clock, Simple, buffers);
+        Self { device, ..self }
+    }
+
+    fn reset(self) -> Self {
+        let (serial, flash, clock, buffers) = self.device.into_parts();
+        let device = Device::new(IDENTITY, serial, flash, clock, Simple, buffers);
+        Self { device, ..self }
     }
 
     fn empty() -> Self {
@@ -196,7 +212,11 @@ impl Bench {
                     }
                     Answer::Row { y, x, rgb } => Told::Row(y, x, rgb.to_vec()),
                     Answer::Status(status) => Told::Plain(Answer::Status(status)),
-                    Answer::Ready { offset, chunk, granule } => Told::Plain(Answer::Ready { offset, chunk, granule }),
+                    Answer::Survey { from, sums } => Told::Survey(from, sums.to_vec()),
+                    Answer::Erased => Told::Plain(Answer::Erased),
+                    Answer::Ready { offset, chunk, granule, window, unit, sector } => {
+                        Told::Plain(Answer::Ready { offset, chunk, granule, window, unit, sector })
+                    }
                     Answer::Ack { offset } => Told::Plain(Answer::Ack { offset }),
                     Answer::Committed { sha256 } => Told::Plain(Answer::Committed { sha256 }),
                     Answer::Aborted => Told::Plain(Answer::Aborted),
@@ -243,10 +263,20 @@ impl Bench {
     }
 
     fn upload_rest(&mut self, bytes: &[u8], from: usize) {
+        self.upload_part(sha(bytes), bytes, from);
+    }
+
+    /// Bytes of an upload that was begun as the pack with this hash.
+    fn upload_part(&mut self, sha256: Sha256Hash, bytes: &[u8], from: usize) {
+        let upload = upload_tag(&sha256);
+        let (at, end) = (from as u32, bytes.len() as u32);
+        let run = Ask::UploadRun { upload, after: at, offset: at, end };
+        assert_eq!(self.one(run), Told::Plain(Answer::Ack { offset: at }));
         for (i, data) in bytes[from..].chunks(128).enumerate() {
             let offset = (from + 128 * i) as u32;
             let end = offset + data.len() as u32;
-            assert_eq!(self.one(Ask::UploadChunk { offset, data }), Told::Plain(Answer::Ack { offset: end }));
+            let chunk = Ask::UploadChunk { upload, offset, data };
+            assert_eq!(self.one(chunk), Told::Plain(Answer::Ack { offset: end }));
         }
     }
 
@@ -307,7 +337,7 @@ fn a_pack_is_uploaded_and_makes_images_also_after_a_restart() {
     assert_eq!(bench.refused(sample(LatentSource::Seed(1))), DeviceError::NoModel);
     bench.upload(&bytes);
     bench.assert_serves(&bytes);
-    let mut bench = Bench::new(bench.device.into_flash());
+    let mut bench = bench.reset();
     bench.assert_serves(&bytes);
 }
 
@@ -351,7 +381,7 @@ fn what_is_not_a_pack_never_replaces_one() {
     // Announced and sent differ.
     let new = pack(0, 2, 500);
     bench.begin(&new);
-    bench.upload_rest(&pack(0, 3, 500), 0);
+    bench.upload_part(sha(&new), &pack(0, 3, 500), 0);
     assert_eq!(bench.refused(Ask::UploadCommit { sha256: sha(&new) }), DeviceError::HashMismatch);
     bench.assert_serves(&old);
 
@@ -387,14 +417,15 @@ fn an_upload_abandoned_at_any_chunk_leaves_the_old_model() {
     for chunks in 0..=new.len().div_ceil(128) {
         let mut bench = Bench::with_model(&old);
         bench.begin(&new);
-        bench.upload_rest(&new[..new.len().min(128 * chunks)], 0);
+        let stored = new.len().min(128 * chunks);
+        bench.upload_part(sha(&new), &new[..stored], 0);
         bench.assert_serves(&old);
         // The host comes back: it goes on where it was.
-        let stored = new.len().min(128 * chunks);
-        let ready = Answer::Ready { offset: stored as u32, chunk: 192, granule: 4 };
+        let offset = stored as u32;
+        let ready = Answer::Ready { offset, chunk: 192, granule: 4, window: 1024, unit: 64, sector: 64 };
         assert_eq!(bench.begin(&new), Told::Plain(ready));
         // Or the power goes: the old model is there, and the new one can be sent.
-        let mut bench = Bench::new(bench.device.into_flash());
+        let mut bench = bench.reset();
         bench.assert_serves(&old);
         bench.upload(&new);
         bench.assert_serves(&new);
@@ -402,16 +433,82 @@ fn an_upload_abandoned_at_any_chunk_leaves_the_old_model() {
 }
 
 #[test]
+fn a_survey_tells_what_a_reset_has_left() {
+    let (old, new) = (pack(0, 1, 600), pack(0, 2, 700));
+    let upload = upload_tag(&sha(&new));
+    let mut bench = Bench::with_model(&old);
+    assert_eq!(bench.refused(Ask::UploadSurvey { upload, from: 0 }), DeviceError::NoUpload);
+    bench.begin(&new);
+    bench.upload_part(sha(&new), &new[..384], 0);
+    let mut bench = bench.reset();
+    assert!(matches!(bench.begin(&new), Told::Plain(Answer::Ready { offset: 0, .. })));
+    assert_eq!(bench.refused(Ask::UploadSurvey { upload: !upload, from: 0 }), DeviceError::NoUpload);
+    assert_eq!(bench.refused(Ask::UploadSurvey { upload, from: 5 }), DeviceError::WrongLength { granule: 4 });
+    let Told::Survey(64, sums) = bench.one(Ask::UploadSurvey { upload, from: 64 }) else { panic!("no survey") };
+    let sums: Vec<u32> = sums.as_chunks().0.iter().map(|sum| u32::from_le_bytes(*sum)).collect();
+    assert_eq!(sums.len(), 10);
+    for (index, (sum, unit)) in sums.iter().zip(new[64..].chunks(64)).enumerate() {
+        assert_eq!(*sum == crate::link::checksum(unit), index < 5, "unit {index}");
+    }
+    // The rest, and not what is there.
+    let run = Ask::UploadRun { upload, after: 0, offset: 384, end: 700 };
+    assert_eq!(bench.one(run), Told::Plain(Answer::Ack { offset: 384 }));
+    bench.upload_rest(&new, 384);
+    bench.commit(&new);
+    bench.assert_serves(&new);
+}
+
+#[test]
+fn messages_of_another_upload_come_late_are_none_of_this_one() {
+    let (old, new, other) = (pack(0, 1, 600), pack(0, 2, 300), pack(0, 3, 300));
+    let mut bench = Bench::with_model(&old);
+    bench.begin(&other);
+    bench.upload_part(sha(&other), &other[..128], 0);
+    bench.begin(&new);
+    let upload = upload_tag(&sha(&other));
+    let late = Ask::UploadRun { upload, after: 0, offset: 0, end: 300 };
+    assert_eq!(bench.refused(late), DeviceError::NoUpload);
+    bench.upload_part(sha(&new), &new[..128], 0);
+    let late = Ask::UploadChunk { upload, offset: 128, data: &other[128..256] };
+    assert_eq!(bench.refused(late), DeviceError::NoUpload);
+    bench.upload_rest(&new, 128);
+    bench.commit(&new);
+    bench.assert_serves(&new);
+}
+
+#[test]
+fn an_erased_device_has_no_model_and_takes_one() {
+    let bytes = pack(0, 1, 300);
+    let mut bench = Bench::with_model(&bytes);
+    bench.begin(&pack(0, 2, 300));
+    for _ in 0..2 {
+        assert_eq!(bench.one(Ask::Erase), Told::Plain(Answer::Erased));
+        assert_eq!(bench.model(), None);
+    }
+    assert_eq!(bench.refused(sample(LatentSource::Seed(1))), DeviceError::NoModel);
+    assert_eq!(bench.refused(Ask::UploadCommit { sha256: sha(&bytes) }), DeviceError::NoUpload);
+    bench.upload(&bytes);
+    bench.assert_serves(&bytes);
+}
+
+#[test]
 fn requests_out_of_order_are_refused_and_change_nothing() {
     let (old, new) = (pack(0, 1, 300), pack(0, 2, 300));
     let mut bench = Bench::with_model(&old);
-    assert_eq!(bench.refused(Ask::UploadChunk { offset: 0, data: &new[..64] }), DeviceError::NoUpload);
+    let upload = upload_tag(&sha(&new));
+    assert_eq!(bench.refused(Ask::UploadChunk { upload, offset: 0, data: &new[..64] }), DeviceError::NoUpload);
     assert_eq!(bench.refused(Ask::UploadCommit { sha256: sha(&new) }), DeviceError::NoUpload);
     assert_eq!(bench.one(Ask::UploadAbort), Told::Plain(Answer::Aborted));
     bench.begin(&new);
-    let refused = bench.refused(Ask::UploadChunk { offset: 64, data: &new[64..128] });
+    let run = |bench: &mut Bench| {
+        let run = bench.one(Ask::UploadRun { upload, after: 0, offset: 0, end: 300 });
+        assert_eq!(run, Told::Plain(Answer::Ack { offset: 0 }));
+    };
+    run(&mut bench);
+    let refused = bench.refused(Ask::UploadChunk { upload, offset: 64, data: &new[64..128] });
     assert_eq!(refused, DeviceError::WrongOffset { expected: 0 });
-    let refused = bench.refused(Ask::UploadChunk { offset: 0, data: &new[..63] });
+    run(&mut bench);
+    let refused = bench.refused(Ask::UploadChunk { upload, offset: 0, data: &new[..63] });
     assert_eq!(refused, DeviceError::WrongLength { granule: 4 });
     let refused = bench.refused(Ask::UploadCommit { sha256: sha(&new) });
     assert_eq!(refused, DeviceError::Incomplete { received: 0, len: 300 });
@@ -419,8 +516,8 @@ fn requests_out_of_order_are_refused_and_change_nothing() {
     for (i, data) in new.chunks(128).enumerate() {
         let offset = 128 * i as u32;
         let end = Told::Plain(Answer::Ack { offset: offset + data.len() as u32 });
-        assert_eq!(bench.one(Ask::UploadChunk { offset, data }), end);
-        assert_eq!(bench.one(Ask::UploadChunk { offset, data }), end);
+        assert_eq!(bench.one(Ask::UploadChunk { upload, offset, data }), end);
+        assert_eq!(bench.one(Ask::UploadChunk { upload, offset, data }), end);
     }
     // A sample in the middle of an upload comes from the old model.
     bench.assert_serves(&old);
@@ -429,7 +526,8 @@ fn requests_out_of_order_are_refused_and_change_nothing() {
     bench.assert_serves(&new);
     bench.begin(&old);
     assert_eq!(bench.one(Ask::UploadAbort), Told::Plain(Answer::Aborted));
-    assert_eq!(bench.refused(Ask::UploadChunk { offset: 0, data: &old[..64] }), DeviceError::NoUpload);
+    let upload = upload_tag(&sha(&old));
+    assert_eq!(bench.refused(Ask::UploadChunk { upload, offset: 0, data: &old[..64] }), DeviceError::NoUpload);
     bench.assert_serves(&new);
 }
 
@@ -530,9 +628,13 @@ fn any_order_of_any_requests_leaves_a_working_device() {
         let bytes = &packs[random(3) as usize];
         let from = (64 * random(5) as usize).min(bytes.len());
         let data = &bytes[from..bytes.len().min(from + 64 * (1 + random(2) as usize))];
-        let ask = match random(9) {
+        let upload = upload_tag(&sha(bytes));
+        let (at, end) = (from as u32, (from + data.len()) as u32);
+        let ask = match random(11) {
             0 => Ask::UploadBegin { len: bytes.len() as u32, sha256: sha(bytes) },
-            1..5 => Ask::UploadChunk { offset: from as u32, data },
+            1..5 => Ask::UploadChunk { upload, offset: at, data },
+            9 => Ask::UploadRun { upload, after: 64 * random(3), offset: at, end: bytes.len() as u32 },
+            10 => Ask::UploadRun { upload, after: at, offset: at, end },
             5 => Ask::UploadCommit { sha256: sha(bytes) },
             6 if random(10) == 0 => Ask::UploadAbort,
             6 => Ask::Cancel,
@@ -557,7 +659,7 @@ fn any_order_of_any_requests_leaves_a_working_device() {
             }
         }
         if random(50) == 0 {
-            bench = Bench::new(bench.device.into_flash());
+            bench = bench.reset();
         }
         if step % 16 == 0 {
             assert_eq!(bench.model(), Some(loaded));
@@ -565,4 +667,134 @@ fn any_order_of_any_requests_leaves_a_working_device() {
     }
     let serving = packs.iter().find(|bytes| sha(bytes) == loaded).expect("one of the two").clone();
     bench.assert_serves(&serving);
+}
+
+/// What a device is meant to be, in as few words as there are for it.
+#[derive(Clone, Copy)]
+struct Meant {
+    /// Which of the packs is loaded.
+    loaded: Option<usize>,
+    /// Which is on its way, how much of it is there, and whether its run is announced.
+    upload: Option<(usize, u32, bool)>,
+}
+
+/// The alphabet of the check below.
+#[derive(Clone, Copy, Debug)]
+enum Word {
+    Begin(usize),
+    Run,
+    Chunk(u32),
+    Commit,
+    Erase,
+    Reset,
+}
+
+const WORDS: [Word; 8] = [
+    Word::Begin(0),
+    Word::Begin(1),
+    Word::Run,
+    Word::Chunk(0),
+    Word::Chunk(64),
+    Word::Commit,
+    Word::Erase,
+    Word::Reset,
+];
+const LEN: u32 = 100;
+
+impl Meant {
+    /// What follows, and what is answered. Run, chunk and commit are those of pack 1.
+    fn after(mut self, word: Word, packs: &[Vec<u8>; 2]) -> (Self, Option<Answer<'static>>) {
+        let error = |error| Some(Answer::Error(error));
+        let answer = match word {
+            Word::Begin(which) if self.loaded == Some(which) => Some(Answer::Committed { sha256: sha(&packs[which]) }),
+            Word::Begin(which) => {
+                let known = self.upload.filter(|upload| upload.0 == which);
+                let upload = known.unwrap_or((which, 0, false));
+                self.upload = Some(upload);
+                Some(Answer::Ready { offset: upload.1, chunk: 192, granule: 4, window: 1024, unit: 64, sector: 64 })
+            }
+            Word::Reset => {
+                self.upload = None;
+                None
+            }
+            Word::Erase => {
+                self = Self { loaded: None, upload: None };
+                Some(Answer::Erased)
+            }
+            Word::Commit => match self.upload {
+                Some((1, LEN, _)) => {
+                    self = Self { loaded: Some(1), upload: None };
+                    Some(Answer::Committed { sha256: sha(&packs[1]) })
+                }
+                Some((1, received, _)) => error(DeviceError::Incomplete { received, len: LEN }),
+                _ if self.loaded == Some(1) => Some(Answer::Committed { sha256: sha(&packs[1]) }),
+                _ => error(DeviceError::NoUpload),
+            },
+            Word::Run | Word::Chunk(_) => match (&mut self.upload, word) {
+                (Some((1, received, announced)), Word::Run) => {
+                    *announced = true;
+                    Some(Answer::Ack { offset: *received })
+                }
+                (Some((1, received, announced)), Word::Chunk(offset)) => {
+                    let end = if offset == 0 { 64 } else { LEN };
+                    if *received == offset && *announced {
+                        *received = end;
+                    }
+                    match *received >= end {
+                        true => Some(Answer::Ack { offset: *received }),
+                        false => error(DeviceError::WrongOffset { expected: *received }),
+                    }
+                }
+                _ => error(DeviceError::NoUpload),
+            },
+        };
+        (self, answer)
+    }
+}
+
+#[test]
+fn every_sequence_of_six_messages_is_answered_as_it_is_meant() {
+    let packs = [pack(0, 1, 130), pack(0, 2, LEN as usize)];
+    let sha256 = sha(&packs[1]);
+    let upload = upload_tag(&sha256);
+    let frames = WORDS.map(|word| {
+        let ask = match word {
+            Word::Begin(which) => Ask::UploadBegin { len: packs[which].len() as u32, sha256: sha(&packs[which]) },
+            Word::Run => Ask::UploadRun { upload, after: 0, offset: 0, end: LEN },
+            Word::Chunk(0) => Ask::UploadChunk { upload, offset: 0, data: &packs[1][..64] },
+            Word::Chunk(offset) => Ask::UploadChunk { upload, offset, data: &packs[1][64..] },
+            Word::Commit => Ask::UploadCommit { sha256 },
+            Word::Erase | Word::Reset => Ask::Erase,
+        };
+        Bench::frame(9, ask)
+    });
+    let start = Bench::with_model(&packs[0]).device.into_parts().1.release();
+    let mut bench = Bench::empty();
+    let mut ended = [0; 3];
+    for sequence in 0..WORDS.len().pow(6) {
+        bench = bench.with_flash(Flash::new(start.clone()));
+        let mut meant = Meant { loaded: Some(0), upload: None };
+        let words = (0..6).map(|place| sequence / WORDS.len().pow(place) % WORDS.len());
+        let said = || words.clone().map(|word| WORDS[word]).collect::<Vec<_>>();
+        for word in words.clone() {
+            let answer;
+            (meant, answer) = meant.after(WORDS[word], &packs);
+            match answer {
+                None => bench = bench.reset(),
+                Some(answer) => assert_eq!(bench.deliver(&frames[word]), [(9, Told::Plain(answer))], "{:?}", said()),
+            }
+            assert_eq!(bench.device.loaded(), meant.loaded.map(|which| sha(&packs[which])), "{:?}", said());
+        }
+        bench = bench.reset();
+        assert_eq!(bench.device.loaded(), meant.loaded.map(|which| sha(&packs[which])), "{:?}, reset", said());
+        ended[meant.loaded.map_or(2, |which| which)] += 1;
+        // The model is whole: every image would be; one in a while is made.
+        if sequence % 1000 == 0 {
+            match meant.loaded {
+                Some(which) => bench.assert_serves(&packs[which]),
+                None => assert_eq!(bench.model(), None),
+            }
+        }
+    }
+    assert!(ended.iter().all(|&count| count >= 34), "{ended:?}");
 }

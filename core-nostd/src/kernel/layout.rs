@@ -1,12 +1,22 @@
-//! How a 3x3 convolution's weights lie in a pack.
+//! How a 3x3 convolution's weights lie in a pack, and how long rows are.
 //!
-//! `[output pairs][3][3][input pairs]` words of four weights, `[i 0][o 0], [i 0][o 1], [i 1][o 0], [i 1][o 1]`: two `SXTB16`
-//! (plain, and rotated by 8) make of one word the pairs of 16-bit weights that `SMLAD` takes, one for each output channel.
-//! An odd channel count is filled up with zeros.
+//! `[output pair][tap row][input pair][tap column]` words of four weights, `[i 0][o 0], [i 0][o 1], [i 1][o 0], [i 1][o 1]`:
+//! one `SXTB16` (plain, or rotated by 8) makes of a word the pair of 16-bit weights that `SMLAD` takes. An odd channel count
+//! is filled up with zeros.
 
 /// `channels`, rounded up to even: the channels of a modulated row.
 pub const fn padded(channels: usize) -> usize {
     channels + channels % 2
+}
+
+/// Values of one pair of channels in a modulated row.
+pub const fn plane_len(width: usize) -> usize {
+    2 * (width + 2)
+}
+
+/// Values of one channel in an intermediate row, for inputs of this width.
+pub const fn middle_len(width: usize) -> usize {
+    2 * width + 4
 }
 
 /// Weights of one pair of output channels.
@@ -21,11 +31,11 @@ pub const fn conv_len(inputs: usize, outputs: usize) -> usize {
 
 /// Where the weight of an output channel, a tap (`3 * row + column`) and an input channel lies.
 pub const fn conv_index(inputs: usize, output: usize, tap: usize, input: usize) -> usize {
-    output / 2 * pair_len(inputs) + 2 * tap * padded(inputs) + input / 2 * 4 + input % 2 * 2 + output % 2
+    let word = (tap / 3 * (padded(inputs) / 2) + input / 2) * 3 + tap % 3;
+    output / 2 * pair_len(inputs) + 4 * word + input % 2 * 2 + output % 2
 }
 
-/// All weights of one output channel, by tap and input channel; those of a padded input channel too. `weights` are the
-/// whole layer's.
+/// All weights of one output channel; those of a padded input channel too. `weights` are the whole layer's.
 pub fn channel(weights: &[i8], inputs: usize, output: usize) -> impl Iterator<Item = i8> + '_ {
     let start = output / 2 * pair_len(inputs);
     let pair = weights.get(start..start + pair_len(inputs)).unwrap_or_default();
@@ -34,11 +44,28 @@ pub fn channel(weights: &[i8], inputs: usize, output: usize) -> impl Iterator<It
 
 /// Energy of one output channel's modulated weights: `sum_i styles[i]^2 * sum_k w[k][i]^2`. `weights` are the whole layer's.
 pub fn energy(weights: &[i8], styles: &[i16], output: usize) -> u64 {
+    let inputs = styles.len();
+    let start = output / 2 * pair_len(inputs);
+    let pair = weights.get(start..start + pair_len(inputs)).unwrap_or_default();
+    let square = |v: i32| (v * v) as u32;
     let mut sum = 0u64;
-    for (i, &s) in styles.iter().enumerate() {
-        let taps = channel(weights, styles.len(), output).skip(i).step_by(padded(styles.len()));
-        let squares: u32 = taps.map(|w| (w as i32 * w as i32) as u32).sum();
-        sum += squares as u64 * (s as i32 * s as i32) as u64;
+    for row in pair.chunks_exact((pair.len() / 3).max(1)) {
+        for (taps, styles) in row.chunks_exact(12).zip(styles.chunks(2)) {
+            let mut squares = [0u32; 2];
+            for word in taps.chunks_exact(4) {
+                let [a, _, b, _] =
+                    if output.is_multiple_of(2) { four(word) } else { four(word.get(1..).unwrap_or_default()) };
+                squares = [squares[0] + square(a.into()), squares[1] + square(b.into())];
+            }
+            for (&s, squares) in styles.iter().zip(squares) {
+                sum += u64::from(squares) * u64::from(square(s.into()));
+            }
+        }
     }
     sum
+}
+
+/// The first four values; zeros where there are fewer.
+fn four(values: &[i8]) -> [i8; 4] {
+    core::array::from_fn(|i| values.get(i).copied().unwrap_or_default())
 }

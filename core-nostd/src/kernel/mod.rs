@@ -1,23 +1,29 @@
 //! The inner loops: dot products, modulation, convolution rows, resampling, and the way from accumulators to activations.
 //!
 //! [`portable`] is plain Rust, runs everywhere and defines every kernel's result; on an Arm core with the DSP extension
-//! (Cortex-M4, M7, M33) `dsp` takes the place of its multiply-accumulate loops at compile time and gives the same integers.
-//! The feature `portable-kernels` keeps the plain ones everywhere.
+//! (Cortex-M4, M7, M33) `dsp` takes its place at compile time and gives the same integers. The feature `portable-kernels`
+//! keeps the plain ones everywhere. [`rows`] makes whole rows of them.
 //!
-//! Feature rows are channel-last, `[x][channel]`. *Modulated* rows, the convolutions' inputs, are
-//! `[width + 2][padded(channels)]`: one pixel of zeros before the first and after the last, and an even number of channels,
-//! so that two neighbours fill one word. Widths are multiples of 4 wherever a generator convolves.
+//! Feature rows are `[channel][x]`. *Modulated* rows, the convolutions' inputs, are `[pair of channels][width + 2][2]`: two
+//! channels fill one word, so neighbouring pixels are neighbouring words, with a pixel of zeros before the first and after
+//! the last; an odd channel is paired with zeros. *Intermediate* rows, between a transposed convolution and its filter, are
+//! `[channel][2 * width + 4]`: column -1, which is 0, the `2 * width + 1` columns, and zeros. Widths are multiples of 4.
 
 #[cfg(dsp_kernels)]
 pub mod dsp;
 pub mod finish;
 pub mod layout;
 pub mod portable;
+pub mod rows;
 
+/// The kernels that this processor runs: those of `dsp`, or the plain ones.
 #[cfg(dsp_kernels)]
-pub use dsp::{conv3x3_row, transposed3x3_row};
-pub use finish::{Activation, Middle};
-pub use layout::{energy, padded};
+pub use dsp as best;
 #[cfg(not(dsp_kernels))]
-pub use portable::{conv3x3_row, transposed3x3_row};
-pub use portable::{dot_i8_wide, dot_i16, fir_row, modulate, upsample_rgb_row};
+pub use portable as best;
+
+pub use best::{dot_i8_wide, dot_i16};
+pub use finish::{Activation, Scale};
+pub use layout::{energy, middle_len, padded, plane_len};
+pub use portable::upsample_rgb_row;
+pub use rows::{Work, blend_row, conv3x3_row, fir_row, mix_row, modulate_row, random_row, transposed3x3_row};

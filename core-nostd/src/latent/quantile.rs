@@ -46,6 +46,7 @@ pub fn table() -> &'static [i16; 513] {
 /// Normal variate, Q12, of 32 uniform bits: the top bit is the sign, the others choose the tail probability.
 ///
 /// Within a piece the quantile is interpolated linearly; the error is below 2 / 4096 everywhere.
+#[inline]
 pub fn quantile(bits: u32) -> i16 {
     // n is odd, so it is never 0 and the mean of its values is exactly 2^31.
     let n = (bits << 1) | 1;

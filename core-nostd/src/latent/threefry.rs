@@ -1,30 +1,33 @@
 //! Threefry-2x32, 20 rounds.
 
 /// Rotations of the eight rounds that repeat.
-const ROTATIONS: [u32; 8] = [13, 15, 26, 6, 17, 29, 16, 24];
+const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
 
 /// The constant that closes the key schedule (Skein's, for 32-bit words).
 const PARITY: u32 = 0x1BD1_1BDA;
 
+/// Four rounds and what the key schedule adds behind them.
+#[inline(always)]
+fn group([mut a, mut b]: [u32; 2], rotations: [u32; 4], [x, y]: [u32; 2]) -> [u32; 2] {
+    for rotation in rotations {
+        a = a.wrapping_add(b);
+        b = b.rotate_left(rotation) ^ a;
+    }
+    [a.wrapping_add(x), b.wrapping_add(y)]
+}
+
 /// The block of `counter` under `key`.
+#[inline]
 pub fn threefry(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
     let [k0, k1] = key;
-    let schedule = [k0, k1, PARITY ^ k0 ^ k1];
-    let [c0, c1] = counter;
-    let (mut a, mut b) = (c0.wrapping_add(k0), c1.wrapping_add(k1));
-    let mut injections = schedule.iter().cycle().skip(1).zip(schedule.iter().cycle().skip(2));
-    for group in 0..5u32 {
-        let (first, second) = ROTATIONS.split_at(4);
-        for &rotation in if group % 2 == 0 { first } else { second } {
-            a = a.wrapping_add(b);
-            b = b.rotate_left(rotation) ^ a;
-        }
-        if let Some((&x, &y)) = injections.next() {
-            a = a.wrapping_add(x);
-            b = b.wrapping_add(y).wrapping_add(group + 1);
-        }
-    }
-    [a, b]
+    let k2 = PARITY ^ k0 ^ k1;
+    let [first, second] = ROTATIONS;
+    let mut state = [counter[0].wrapping_add(k0), counter[1].wrapping_add(k1)];
+    state = group(state, first, [k1, k2.wrapping_add(1)]);
+    state = group(state, second, [k2, k0.wrapping_add(2)]);
+    state = group(state, first, [k0, k1.wrapping_add(3)]);
+    state = group(state, second, [k1, k2.wrapping_add(4)]);
+    group(state, first, [k2, k0.wrapping_add(5)])
 }
 
 #[cfg(test)]

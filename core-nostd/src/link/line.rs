@@ -89,6 +89,11 @@ impl<'b, S: Read + ReadReady + Write> Line<'b, S> {
         &mut self.serial
     }
 
+    /// The serial port and the two buffers, as [`new`](Self::new) took them.
+    pub fn into_parts(self) -> (S, &'b mut [u8], &'b mut [u8]) {
+        (self.serial, self.reader.into_buffer(), self.out)
+    }
+
     fn next_byte(&mut self) -> Option<u8> {
         if self.taken == self.filled {
             // An error here is a damaged byte (overrun, parity): the frame's CRC finds it.

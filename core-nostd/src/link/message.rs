@@ -58,8 +58,10 @@ pub enum Ask<'a> {
         /// SHA-256 of those bytes.
         sha256: Sha256Hash,
     },
-    /// Bytes `offset..offset + data.len()` of the pack. Answered by [`Answer::Ack`].
+    /// Bytes `offset..offset + data.len()` of the pack, inside the run that was announced last. Answered by [`Answer::Ack`].
     UploadChunk {
+        /// The [`upload_tag`] of the pack: a chunk of another upload, come late, is none of this one.
+        upload: u16,
         /// Place of the first byte; the device takes chunks in order.
         offset: u32,
         /// At most the chunk size of [`Answer::Ready`]; a multiple of its granule but for the last.
@@ -84,6 +86,32 @@ pub enum Ask<'a> {
     },
     /// Stop the running sample. Answered by [`Answer::Cancelled`], also when none is running.
     Cancel,
+    /// What lies where the pack that has begun will go? Answered by [`Answer::Survey`].
+    UploadSurvey {
+        /// The [`upload_tag`] of the pack.
+        upload: u16,
+        /// The first byte of the pack that is asked about, a multiple of the unit.
+        from: u32,
+    },
+    /// The bytes `offset..end` come next; those between `after` and `offset` are there already. Answered by [`Answer::Ack`].
+    UploadRun {
+        /// The [`upload_tag`] of the pack.
+        upload: u16,
+        /// Where the chunks before ended: the device takes runs in their order among the chunks.
+        after: u32,
+        /// The first byte of the run.
+        offset: u32,
+        /// The end of the run: a multiple of a sector, or of the pack.
+        end: u32,
+    },
+    /// Erase the storage, the loaded model too. Answered by [`Answer::Erased`].
+    Erase,
+}
+
+/// What the messages of an upload carry to be told from those of another one: the first two bytes of the pack's hash,
+/// little-endian.
+pub const fn upload_tag(sha256: &Sha256Hash) -> u16 {
+    u16::from_le_bytes([sha256[0], sha256[1]])
 }
 
 /// The latent of a sample. Numbers travel as little-endian bytes, so that the device need not copy them to parse them.
@@ -122,8 +150,14 @@ pub enum Answer<'a> {
         chunk: u32,
         /// Chunk lengths are multiples of this, but for the last.
         granule: u32,
+        /// Bytes of frames that may be on their way unanswered. One frame may always.
+        window: u32,
+        /// Bytes that a survey has one sum for.
+        unit: u32,
+        /// Bytes that are erased at once: runs begin and end at multiples of it.
+        sector: u32,
     },
-    /// To [`Ask::UploadChunk`]: everything below `offset` is stored.
+    /// To [`Ask::UploadChunk`] and [`Ask::UploadRun`]: everything below `offset` is there.
     Ack {
         /// The next byte that is missing.
         offset: u32,
@@ -161,6 +195,15 @@ pub enum Answer<'a> {
     /// The request was refused or failed; the loaded model is untouched. After [`DeviceError::HashMismatch`],
     /// [`DeviceError::BadPack`], [`DeviceError::WorkspaceTooSmall`] and [`DeviceError::Storage`] an upload is forgotten.
     Error(DeviceError),
+    /// To [`Ask::UploadSurvey`].
+    Survey {
+        /// As it was asked.
+        from: u32,
+        /// CRC-32 of one unit after the other, four bytes little-endian each: as many as one reply holds.
+        sums: &'a [u8],
+    },
+    /// To [`Ask::Erase`]: the storage is empty.
+    Erased,
 }
 
 /// Who a device is and what it has room for.
@@ -182,6 +225,8 @@ pub struct Hello<'a> {
     pub workspace: u32,
     /// The longest chunk of an upload.
     pub chunk: u32,
+    /// Bytes of frames that may be on their way unanswered.
+    pub window: u32,
     /// The most numbers in a latent.
     pub latents: u16,
     /// Ticks per second of the clock in [`Answer::Done`]; 0: no clock.
@@ -229,7 +274,7 @@ pub enum Phase {
     Idle,
     /// Waiting for the rest of a pack.
     Uploading {
-        /// Bytes stored.
+        /// Bytes that are there.
         received: u32,
         /// Bytes in the pack.
         len: u32,
@@ -262,12 +307,13 @@ pub enum DeviceError {
     },
     /// No upload has begun, or it was forgotten: by a reset, an abort, or the error that ended it.
     NoUpload,
-    /// The chunk is not the next one.
+    /// The chunk or run is not the next one: one before it is missing.
     WrongOffset {
-        /// Where the next chunk starts.
+        /// Where the next one starts.
         expected: u32,
     },
-    /// The chunk's length is not a multiple of the storage's granule, or reaches past the end.
+    /// The chunk's length is not a multiple of the storage's granule, or reaches past the end; a run's ends are no
+    /// multiples of its sectors.
     WrongLength {
         /// The granule.
         granule: u32,
@@ -303,4 +349,6 @@ pub enum DeviceError {
     },
     /// The model refused the sample.
     NotGenerated(GenerateError),
+    /// The run begins inside a sector which is not empty from there on.
+    NotErased,
 }

@@ -11,12 +11,12 @@ pub mod frame;
 pub mod line;
 pub mod message;
 
-pub use frame::{EncodeError, FrameReader, decode, encode, payload_room};
+pub use frame::{EncodeError, FrameReader, checksum, decode, encode, payload_room};
 pub use line::Line;
 pub use message::{
-    Answer, Ask, DeviceError, Hello, LatentSource, Model, Packet, Phase, Reply, Request, Sha256Hash, Status,
+    Answer, Ask, DeviceError, Hello, LatentSource, Model, Packet, Phase, Reply, Request, Sha256Hash, Status, upload_tag,
 };
 
 /// The version of the messages. It changes when an older end could misread a newer one; [`Ask::Hello`] and the
 /// first fields of [`Hello`] never change, so that two ends of different versions can still say so.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;

@@ -11,7 +11,7 @@ use crate::number::{Gain, Requant};
 pub const MAGIC: [u8; 8] = *b"NICKDIME";
 
 /// Version of the pack format that this code reads and writes.
-pub const FORMAT_VERSION: u16 = 2;
+pub const FORMAT_VERSION: u16 = 3;
 
 /// Bytes of the fixed prefix before the header.
 pub const PREFIX_LEN: usize = 64;
@@ -60,9 +60,10 @@ impl WeightWidth {
 }
 
 /// Which noise a pack was made to be shown with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum NoiseKind {
     /// No noise.
+    #[default]
     None,
     /// The constant maps stored in the pack.
     Const,
@@ -155,7 +156,7 @@ pub struct Block {
 }
 
 /// The header, in postcard's encoding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Header<'a> {
     /// For people.
     pub name: &'a str,
@@ -171,7 +172,7 @@ pub struct Header<'a> {
     pub const_noise: bool,
     /// Offset of the average w, `i32 [w_dim]`, Q16.
     pub w_average: u32,
-    /// Offset of the learned constant, `i16 [4][4][channels of b4]`.
+    /// Offset of the learned constant, `i16 [4][channels of b4][4]`: row, channel, column.
     pub constant: u32,
     /// The mapping network; the last layer's `fraction` is [`W_FRACTION`].
     pub mapping: Vec<Dense, MAX_MAPPING_LAYERS>,

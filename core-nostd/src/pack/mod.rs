@@ -4,6 +4,7 @@
 //! little-endian. `docs/format.md` describes it byte by byte. [`Pack::open`] believes nothing: the hash finds accidents,
 //! and [`verify`] finds everything that could make the generator read outside the pack or overflow, whoever wrote it.
 
+mod decode;
 mod error;
 pub mod layout;
 pub mod verify;
@@ -70,7 +71,6 @@ impl<'a> Pack<'a> {
     ///
     /// # Errors
     /// Every [`PackError`]; whatever the bytes, there is no panic, and a pack that opens generates without overflow.
-    // Its frame, with a header on its way, is gone when an image is made.
     #[inline(never)]
     pub fn open(bytes: &'a [u8]) -> Result<Self, PackError> {
         let length = Self::stored_len(bytes)?;
@@ -88,13 +88,11 @@ impl<'a> Pack<'a> {
         }
         let header_end = PREFIX_LEN.checked_add(u32_at(bytes, 16)?).ok_or(PackError::Layout)?;
         let encoded = bytes.get(PREFIX_LEN..header_end).ok_or(PackError::Layout)?;
-        let (header, rest) = postcard::take_from_bytes::<Header<'a>>(encoded).map_err(|_| PackError::Header)?;
-        if !rest.is_empty() {
-            return Err(PackError::Header);
-        }
-        verify::verify(bytes, header_end, &header)?;
-        let plan = Plan::new(&header)?;
-        Ok(Self { bytes, header, plan })
+        let mut pack = Self { bytes, header: Header::default(), plan: Plan::default() };
+        decode::header(encoded, &mut pack.header)?;
+        verify::verify(bytes, header_end, &pack.header)?;
+        pack.plan = Plan::new(&pack.header)?;
+        Ok(pack)
     }
 
     /// Name given by the packer, at most 64 bytes.

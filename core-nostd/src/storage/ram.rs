@@ -22,6 +22,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const WORD: usize, const SECTOR: usize> RamFl
         Self { bytes }
     }
 
+    /// What it holds, to be changed as no flash could.
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.bytes.as_mut()
+    }
+
     /// The RAM behind it.
     pub fn release(self) -> B {
         self.bytes

@@ -5,7 +5,7 @@ extern crate std;
 use std::vec;
 use std::vec::Vec;
 
-use embedded_storage::nor_flash::{ErrorType, NorFlashError, NorFlashErrorKind, ReadNorFlash};
+use embedded_storage::nor_flash::{NorFlashErrorKind, ReadNorFlash};
 
 use super::*;
 
@@ -13,6 +13,7 @@ const SECTOR: usize = 64;
 const WORD: usize = 8;
 
 type Ram = RamFlash<Vec<u8>, WORD, SECTOR>;
+type Failing = FailingFlash<Vec<u8>, WORD, SECTOR>;
 
 fn flash(sectors: usize) -> Ram {
     RamFlash::erased(vec![0; sectors * SECTOR])
@@ -26,14 +27,42 @@ fn sha(bytes: &[u8]) -> Sha256Hash {
     hash(bytes)
 }
 
-/// Uploads in chunks of three words.
+/// Sends what is missing in chunks of three words, as a host does: whole sectors that differ, from the first word of a
+/// sector that nothing has been written to since it was erased.
 fn upload<F: MappedFlash>(storage: &mut Storage<F>, bytes: &[u8]) -> Result<(), StorageError> {
-    let mut at = storage.begin(bytes.len() as u32, sha(bytes))? as usize;
-    while at < bytes.len() {
-        let end = bytes.len().min(at + 3 * WORD);
-        at = storage.write(at as u32, &bytes[at..end])? as usize;
-    }
+    send_missing(storage, bytes, |_| false)?;
     storage.commit()
+}
+
+/// The same without the commit; returns how many bytes were sent. `ahead(n)`: erase ahead before the n-th chunk.
+fn send_missing<F: MappedFlash>(
+    storage: &mut Storage<F>,
+    bytes: &[u8],
+    ahead: impl Fn(usize) -> bool,
+) -> Result<usize, StorageError> {
+    let len = bytes.len() as u32;
+    let mut at = storage.begin(len, sha(bytes))?;
+    let mut sums = [0; 100];
+    let count = storage.survey(0, &mut sums)?;
+    assert_eq!(count, bytes.len().div_ceil(SECTOR));
+    let mut sent = 0;
+    for ((begin, sector), sum) in (0..).step_by(SECTOR).zip(bytes.chunks(SECTOR)).zip(sums) {
+        let end = begin + sector.len() as u32;
+        if end <= at || sum == checksum(sector) {
+            continue;
+        }
+        at = storage.run(at, at.max(begin), end)?;
+        while at < end {
+            if ahead(sent) {
+                storage.erase_ahead();
+            }
+            let chunk = &bytes[at as usize..end.min(at + 3 * WORD as u32) as usize];
+            at = storage.write(at, chunk)?;
+            sent += chunk.len();
+        }
+    }
+    storage.run(at, len, len)?;
+    Ok(sent)
 }
 
 #[test]
@@ -86,6 +115,8 @@ fn chunks_come_in_order_and_may_come_twice() {
     assert_eq!(storage.write(0, &bytes[..8]), Err(StorageError::NotStaged));
     assert_eq!(storage.commit(), Err(StorageError::NotStaged));
     storage.begin(100, sha(&bytes)).expect("fits");
+    assert_eq!(storage.write(0, &bytes[..16]), Err(StorageError::WrongOffset { expected: 0 }), "no run yet");
+    assert_eq!(storage.run(0, 0, 100), Ok(0));
     assert_eq!(storage.write(8, &bytes[8..16]), Err(StorageError::WrongOffset { expected: 0 }));
     assert_eq!(storage.write(0, &bytes[..16]), Ok(16));
     assert_eq!(storage.write(0, &bytes[..16]), Ok(16), "a duplicate is let pass");
@@ -95,8 +126,163 @@ fn chunks_come_in_order_and_may_come_twice() {
     assert_eq!(storage.write(96, &[0; 8]), Err(StorageError::WrongLength), "past the end");
     assert_eq!(storage.commit(), Err(StorageError::Incomplete { received: 16, len: 100 }));
     assert_eq!(storage.begin(100, sha(&bytes)), Ok(16), "the same pack goes on");
+    assert_eq!(storage.run(0, 0, 100), Ok(16), "a late run is let pass");
     assert_eq!(storage.write(16, &bytes[16..]), Ok(100));
     assert_eq!(storage.commit(), Ok(()));
+}
+
+#[test]
+fn runs_come_in_order_and_are_whole_sectors() {
+    let mut storage = Storage::mount(flash(16));
+    let bytes = pack(5, 400);
+    assert_eq!(storage.run(0, 0, 64), Err(StorageError::NotStaged));
+    assert_eq!(storage.survey(0, &mut [0]), Err(StorageError::NotStaged));
+    storage.begin(400, sha(&bytes)).expect("fits");
+    for (offset, end) in [(0, 65), (0, 401), (0, u32::MAX), (128, 64), (3, 64)] {
+        assert_eq!(storage.run(0, offset, end), Err(StorageError::WrongLength), "{offset}..{end}");
+    }
+    assert_eq!(storage.run(64, 64, 128), Err(StorageError::WrongOffset { expected: 0 }));
+    assert_eq!(storage.run(0, 64, 128), Ok(64), "past what is there");
+    assert_eq!(storage.write(64, &bytes[64..192]), Err(StorageError::WrongOffset { expected: 64 }), "past the run");
+    assert_eq!(storage.write(64, &bytes[64..128]), Ok(128));
+    assert_eq!(storage.write(128, &bytes[128..136]), Err(StorageError::WrongOffset { expected: 128 }), "after it");
+    assert_eq!(storage.run(128, 200, 256), Ok(200), "within a sector that is empty from there on");
+    assert_eq!(storage.write(200, &bytes[200..256]), Ok(256));
+    assert_eq!(storage.run(256, 384, 400), Ok(384));
+    assert_eq!(storage.write(384, &bytes[384..400]), Ok(400));
+    assert_eq!(storage.commit(), Err(StorageError::HashMismatch), "what was left out is not there");
+    for from in [1, 63, 448] {
+        assert_eq!(storage.survey(from, &mut [0]), Err(StorageError::WrongLength));
+    }
+    storage.abort();
+    // The same again: what was written is in the survey, and no run begins in the middle of it.
+    storage.begin(400, sha(&bytes)).expect("fits");
+    let mut sums = [0; 9];
+    assert_eq!(storage.survey(0, &mut sums), Ok(7));
+    assert_eq!((sums[1], sums[6]), (checksum(&bytes[64..128]), checksum(&bytes[384..])));
+    assert_eq!(storage.run(0, 72, 128), Err(StorageError::NotErased));
+    assert_eq!(storage.run(0, 0, 64), Ok(0), "and nothing is changed by the refusal");
+}
+
+#[test]
+fn an_upload_goes_on_after_a_reset_at_the_last_whole_sector() {
+    let bytes = pack(2, 400);
+    for chunks in 0..17 {
+        let mut storage = Storage::mount(flash(16));
+        upload(&mut storage, &pack(1, 300)).expect("fits");
+        storage.begin(400, sha(&bytes)).expect("fits");
+        storage.run(0, 0, 400).expect("fits");
+        for (offset, chunk) in (0..).step_by(24).zip(bytes.chunks(24)).take(chunks) {
+            storage.write(offset, chunk).expect("in order");
+        }
+        let mut storage = Storage::mount(storage.release());
+        let sent = send_missing(&mut storage, &bytes, |_| false).expect("fits");
+        let whole = (24 * chunks).min(400) / SECTOR * SECTOR;
+        assert_eq!(sent, if 24 * chunks >= 400 { 0 } else { 400 - whole }, "{chunks} chunks before the reset");
+        storage.commit().expect("all there");
+        assert_eq!(storage.active(), Some(&bytes[..]));
+    }
+}
+
+#[test]
+fn sectors_that_have_the_bytes_are_neither_erased_nor_written() {
+    let (one, two) = (pack(1, 500), pack(2, 500));
+    let mut storage = Storage::mount(Failing::new(flash(20)));
+    upload(&mut storage, &one).expect("fits");
+    upload(&mut storage, &two).expect("fits");
+    // The first again, which still lies in the other slot: a record, and nothing else.
+    let count = |storage: Storage<Failing>| {
+        let flash = storage.release();
+        (flash.operations(), Storage::mount(flash))
+    };
+    let (before, mut storage) = count(storage);
+    upload(&mut storage, &one).expect("fits");
+    let (after, mut storage) = count(storage);
+    let record = 1 + MOST_RECORD.div_ceil(WORD) as u32;
+    assert!(after - before <= record, "{} operations for a record", after - before);
+    // A client that sends everything, in whole sectors, comes to the same.
+    storage.begin(500, sha(&two)).expect("fits");
+    storage.run(0, 0, 500).expect("fits");
+    for (offset, sector) in (0..).step_by(SECTOR).zip(two.chunks(SECTOR)) {
+        storage.write(offset, sector).expect("in order");
+    }
+    storage.commit().expect("all there");
+    let (written, storage) = count(storage);
+    assert!(written - after <= record, "{} operations for a record", written - after);
+    // One byte differs: one sector.
+    let mut three = one.clone();
+    three[200] ^= 1;
+    let (before, mut storage) = count(storage);
+    assert_eq!(send_missing(&mut storage, &three, |_| false), Ok(SECTOR));
+    let (after, _) = count(storage);
+    assert_eq!(after - before, 1 + (SECTOR / WORD) as u32);
+}
+
+#[test]
+fn erasing_ahead_changes_no_byte_that_is_somebodys() {
+    let mut storage = Storage::mount(flash(24));
+    upload(&mut storage, &pack(1, 500)).expect("fits");
+    assert!(!storage.erase_ahead(), "nothing is announced");
+    upload(&mut storage, &pack(2, 400)).expect("fits");
+    let mut bytes = pack(1, 500);
+    bytes[70] ^= 1;
+    bytes[300] ^= 1;
+    for every in 1..5 {
+        bytes[71] ^= every as u8;
+        assert!(send_missing(&mut storage, &bytes, |sent| sent % every == 0).expect("fits") <= 2 * SECTOR);
+        storage.commit().expect("all there");
+        assert_eq!(storage.active(), Some(&bytes[..]));
+        upload(&mut storage, &pack(2, 400)).expect("fits");
+    }
+    storage.begin(500, [7; 32]).expect("fits");
+    storage.run(0, 64, 256).expect("fits");
+    assert!(storage.erase_ahead(), "the run, which is shorter than a block");
+    assert!(!storage.erase_ahead());
+    assert_eq!(storage.active(), Some(&pack(2, 400)[..]));
+    let sums = &mut [0; 8];
+    storage.survey(0, sums).expect("begun");
+    let (unchanged, erased) = (checksum(&bytes[256..320]), checksum(&[0xFF; SECTOR]));
+    assert_eq!(sums.map(|sum| sum == erased), [false, true, true, true, false, false, false, false]);
+    assert_eq!(sums[4], unchanged);
+}
+
+#[test]
+fn erased_storage_has_no_model_also_after_power_is_lost_on_the_way() {
+    let mut storage = Storage::mount(flash(16));
+    for seed in 1..4 {
+        upload(&mut storage, &pack(seed, 300)).expect("fits");
+    }
+    storage.begin(90, [1; 32]).expect("fits");
+    storage.erase().expect("has power");
+    assert_eq!((storage.active(), storage.progress()), (None, None));
+    assert_eq!(storage.free(), storage.capacity());
+    let bytes = storage.release().release();
+    assert!(is_erased(&bytes));
+    upload(&mut Storage::mount(Ram::new(bytes)), &pack(9, 300)).expect("fits");
+
+    let mut storage = Storage::mount(flash(16));
+    upload(&mut storage, &pack(1, 300)).expect("fits");
+    upload(&mut storage, &pack(2, 300)).expect("fits");
+    let before = storage.release().release();
+    let mut ended = (0, 0);
+    for cut in 1..100 {
+        let mut flash = Failing::new(Ram::new(before.clone()));
+        flash.lose_power_at(cut, cut);
+        let mut storage = Storage::mount(flash);
+        let result = storage.erase();
+        let storage = Storage::mount(storage.release().release());
+        match storage.active() {
+            None => ended.1 += 1,
+            Some(found) => {
+                assert_eq!(found, pack(2, 300), "never the one before");
+                ended.0 += 1;
+            }
+        }
+        if result.is_ok() {
+            break;
+        }
+    }
+    assert!(ended.0 > 0 && ended.1 > 5, "{ended:?}");
 }
 
 #[test]
@@ -104,6 +290,7 @@ fn wrong_bytes_are_not_committed() {
     let mut storage = Storage::mount(flash(16));
     upload(&mut storage, &pack(1, 100)).expect("fits");
     storage.begin(100, sha(&pack(2, 100))).expect("fits");
+    storage.run(0, 0, 100).expect("fits");
     storage.write(0, &pack(3, 100)).expect("stored");
     assert_eq!(storage.commit(), Err(StorageError::HashMismatch));
     assert_eq!(storage.active(), Some(&pack(1, 100)[..]));
@@ -116,92 +303,13 @@ fn sizes_at_the_edge_of_numbers_are_refused() {
         assert_eq!(storage.begin(len, [0; 32]), Err(StorageError::TooLarge));
     }
     storage.begin(64, [0; 32]).expect("fits");
+    storage.run(0, 0, 64).expect("fits");
     assert_eq!(storage.write(u32::MAX, &[0; 8]), Err(StorageError::WrongLength));
     assert_eq!(storage.write(u32::MAX - 7, &[0; 8]), Err(StorageError::WrongLength));
     for sectors in 0..3 {
         let mut storage = Storage::mount(flash(sectors));
         assert_eq!((storage.capacity(), storage.free()), (0, 0));
         assert_eq!(storage.begin(1, [0; 32]), Err(StorageError::TooLarge));
-    }
-}
-
-/// Flash that loses power: the n-th erase or write stops halfway, and everything after it fails.
-struct Failing {
-    flash: Ram,
-    left: usize,
-}
-
-#[derive(Debug)]
-struct Dead;
-
-impl NorFlashError for Dead {
-    fn kind(&self) -> NorFlashErrorKind {
-        NorFlashErrorKind::Other
-    }
-}
-
-impl ErrorType for Failing {
-    type Error = Dead;
-}
-
-impl ReadNorFlash for Failing {
-    const READ_SIZE: usize = 1;
-
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Dead> {
-        self.flash.read(offset, bytes).map_err(|_| Dead)
-    }
-
-    fn capacity(&self) -> usize {
-        self.flash.capacity()
-    }
-}
-
-impl Failing {
-    /// True while there is power; false with the operation that loses it and after.
-    fn powered(&mut self) -> bool {
-        self.left = self.left.saturating_sub(1);
-        self.left > 0
-    }
-}
-
-impl NorFlash for Failing {
-    const WRITE_SIZE: usize = WORD;
-    const ERASE_SIZE: usize = SECTOR;
-
-    fn erase(&mut self, from: u32, to: u32) -> Result<(), Dead> {
-        let last = self.left == 1;
-        if self.powered() {
-            return self.flash.erase(from, to).map_err(|_| Dead);
-        }
-        if last {
-            // Torn: some sectors erased, the next one half.
-            let mut bytes = self.flash.bytes().to_vec();
-            let middle = (from + (to - from) / 2) as usize;
-            bytes[from as usize..middle].fill(0xFF);
-            self.flash = RamFlash::new(bytes);
-        }
-        Err(Dead)
-    }
-
-    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Dead> {
-        let last = self.left == 1;
-        if self.powered() {
-            return self.flash.write(offset, bytes).map_err(|_| Dead);
-        }
-        if last {
-            // Torn: half the words written, and in the word after it only some bits.
-            let half = bytes.len() / 2 / WORD * WORD;
-            self.flash.write(offset, &bytes[..half]).map_err(|_| Dead)?;
-            let torn: Vec<u8> = bytes[half..half + WORD].iter().map(|byte| byte | 0x5A).collect();
-            self.flash.write(offset + half as u32, &torn).map_err(|_| Dead)?;
-        }
-        Err(Dead)
-    }
-}
-
-impl MappedFlash for Failing {
-    fn bytes(&self) -> &[u8] {
-        self.flash.bytes()
     }
 }
 
@@ -218,10 +326,11 @@ fn power_lost_at_any_erase_or_write_leaves_the_old_or_the_new_pack_whole() {
         let before = storage.release().release();
         let mut ended = (0, 0);
         for cut in 1..1000 {
-            let flash = Failing { flash: RamFlash::new(before.clone()), left: cut };
+            let mut flash = Failing::new(RamFlash::new(before.clone()));
+            flash.lose_power_at(cut, cut);
             let mut storage = Storage::mount(flash);
             let done = upload(&mut storage, &new);
-            let after = Storage::mount(storage.release().flash);
+            let after = Storage::mount(storage.release().release());
             let found = after.active().expect("never neither");
             if found == &new[..] {
                 ended.1 += 1;
@@ -295,9 +404,11 @@ fn a_record_whose_pack_is_damaged_never_wins_again() {
         assert_eq!(Storage::mount(storage.release()).active(), Some(&pack(9, 120)[..]), "{damaged} damaged");
         // Power lost on the way there takes nothing that there was.
         for cut in 1..100 {
-            let mut storage = Storage::mount(Failing { flash: Ram::new(bytes.clone()), left: cut });
+            let mut flash = Failing::new(Ram::new(bytes.clone()));
+            flash.lose_power_at(cut, cut);
+            let mut storage = Storage::mount(flash);
             let done = upload(&mut storage, &pack(9, 120));
-            let after = Storage::mount(storage.release().flash);
+            let after = Storage::mount(storage.release().release());
             let new = pack(9, 120);
             assert!(after.active() == Some(&new) || after.active() == before.as_deref(), "cut at {cut}");
             assert!(done.is_err() || after.active() == Some(&new));

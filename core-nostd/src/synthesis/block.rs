@@ -1,6 +1,7 @@
 //! One block: its rows in, its feature rows out, one at a time.
 
 use crate::generator::Noise;
+use crate::kernel::Work;
 use crate::pack::layout::Block;
 use crate::pack::{Pack, array};
 use crate::synthesis::conv::ConvRows;
@@ -12,7 +13,7 @@ use crate::synthesis::workspace::{BlockRows, IMAGE_ROWS, Scratch};
 
 /// Where a block's features come from.
 enum Source<'a, 'w> {
-    /// The learned constant, `[4][4][channels]`, and how many of its rows are taken.
+    /// The learned constant, `[row][channel][column]`, and how many of its rows are taken.
     Constant(&'a [i16], usize),
     /// The block below, doubled.
     Doubled(UpsampleRows<'a, 'w>),
@@ -65,7 +66,7 @@ impl<'a, 'w> BlockRun<'a, 'w> {
         self.width * self.channels
     }
 
-    /// Leaves the next feature row, `[width][channels]`, in the scratch's `row` and returns its number; none when a row of
+    /// Leaves the next feature row, `[channel][width]`, in the scratch's `row` and returns its number; none when a row of
     /// the block below is needed first.
     pub fn step(&mut self, bytes: &[u8], noise: Noise, scratch: &mut Scratch<'_>) -> Option<usize> {
         let input = |layer| NoiseInput { bytes, noise, layer };
@@ -99,19 +100,17 @@ impl<'a, 'w> BlockRun<'a, 'w> {
         }
     }
 
-    /// Adds toRGB of the feature row in the scratch to the image row in its `columns`.
+    /// Adds toRGB of the feature row in the scratch to the image row there.
     pub fn add_rgb(&self, scratch: &mut Scratch<'_>) {
+        let work = &mut Work { taps: scratch.taps, acc: scratch.acc };
         let features = &scratch.row[..self.features()];
-        let pixel = &mut scratch.pixel[..crate::kernel::padded(self.channels)];
-        self.torgb.add_row(features, pixel, &mut scratch.columns[..3 * self.width]);
+        self.torgb.add_row(features, self.width, scratch.fresh, work, &mut scratch.rgb[..3 * self.width]);
     }
 
     /// Keeps image row y.
-    pub fn keep_image(&mut self, y: usize, rgb: &[i32]) {
+    pub fn keep_image(&mut self, y: usize, rgb: &[i16]) {
         let len = 3 * self.width;
-        for (to, &v) in self.image[y % IMAGE_ROWS * len..][..len].iter_mut().zip(rgb) {
-            *to = v as i16;
-        }
+        self.image[y % IMAGE_ROWS * len..][..len].copy_from_slice(rgb);
     }
 
     /// Image row y, if the image has it: one of the last three kept.

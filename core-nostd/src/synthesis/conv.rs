@@ -1,6 +1,6 @@
 //! The modulated 3x3 convolution at one resolution, row by row.
 
-use crate::kernel::{self, Activation, padded};
+use crate::kernel::{self, Activation, Work, padded, plane_len};
 use crate::pack::layout::Conv;
 use crate::synthesis::noise::{NoiseInput, noise_row};
 use crate::synthesis::workspace::{CONV_ROWS, Scratch};
@@ -30,18 +30,13 @@ pub(crate) struct Layer<'a> {
 
 impl Layer<'_> {
     /// Values in a modulated row.
-    pub fn padded_row(&self) -> usize {
-        (self.width + 2) * padded(self.inputs)
+    pub fn modulated_row(&self) -> usize {
+        padded(self.inputs) / 2 * plane_len(self.width)
     }
 
-    /// Modulates an input row into a padded row, borders included.
+    /// Modulates an input row, borders included.
     pub fn modulate_into(&self, row: &[i16], into: &mut [i16]) {
-        let border = padded(self.inputs);
-        let (before, rest) = into.split_at_mut(border);
-        let (inner, after) = rest.split_at_mut(self.width * border);
-        before.fill(0);
-        after.fill(0);
-        kernel::modulate(row, self.styles, self.modulation_shift, inner);
+        kernel::modulate_row(row, self.styles, self.modulation_shift, self.width, into);
     }
 }
 
@@ -62,7 +57,7 @@ impl<'a, 'w> ConvRows<'a, 'w> {
     /// with y = the height there is no input row, only the last output. Returns the output row's number.
     pub fn step(&mut self, y: usize, noise: NoiseInput<'_>, scratch: &mut Scratch<'_>) -> Option<usize> {
         let Layer { width, inputs, outputs, weights, biases, requants, limit, .. } = self.layer;
-        let len = self.layer.padded_row();
+        let len = self.layer.modulated_row();
         // The input is square: width rows.
         let fresh = if y < width {
             let fresh = &mut scratch.fresh[..len];
@@ -78,7 +73,8 @@ impl<'a, 'w> ConvRows<'a, 'w> {
             let values = &mut scratch.noise[..width];
             noise_row(noise, self.conv, y, values);
             let finish = Activation { requants, biases, noise: values, limit };
-            kernel::conv3x3_row(rows, width, inputs, weights, finish, &mut scratch.row[..width * outputs]);
+            let mut work = Work { taps: scratch.taps, acc: scratch.acc };
+            kernel::conv3x3_row(rows, width, inputs, weights, finish, &mut work, &mut scratch.row[..width * outputs]);
         }
         if let Some(fresh) = fresh {
             self.ring[y % CONV_ROWS * len..][..len].copy_from_slice(fresh);

@@ -15,7 +15,7 @@ use crate::pack::Pack;
 use crate::pack::layout::MAX_BLOCKS;
 use crate::synthesis::block::BlockRun;
 use crate::synthesis::style::BlockLayers;
-use crate::synthesis::torgb::to_byte;
+use crate::synthesis::torgb::to_bytes;
 use crate::synthesis::workspace::{BlockRows, Carver, Scratch};
 
 /// The synthesis network with its layers at w: calls `row(y, rgb)` for every row of the image, from the top.
@@ -45,10 +45,10 @@ pub(crate) fn synthesise(
             continue;
         };
         let width = block.width();
-        doubled_row(below.last(), y, &mut scratch.columns[..3 * width]);
+        doubled_row(below.last(), y, &mut scratch.rgb[..3 * width]);
         block.add_rgb(&mut scratch);
         if level < last {
-            block.keep_image(y, &scratch.columns[..3 * width]);
+            block.keep_image(y, &scratch.rgb[..3 * width]);
             let features = block.features();
             level += 1;
             if let Some(above) = blocks.get_mut(level) {
@@ -56,12 +56,9 @@ pub(crate) fn synthesise(
             }
             continue;
         }
-        let (rgb, bytes) = scratch.columns.split_at_mut(3 * width);
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(bytes);
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(scratch.acc);
         let bytes = &mut bytes[..3 * width];
-        for (byte, &v) in bytes.iter_mut().zip(&*rgb) {
-            *byte = to_byte(v, header.image_fraction);
-        }
+        to_bytes(&scratch.rgb[..3 * width], header.image_fraction, bytes);
         if row(y, bytes).is_break() {
             return Err(GenerateError::Stopped);
         }
@@ -72,12 +69,19 @@ pub(crate) fn synthesise(
     Ok(())
 }
 
-/// Row y of the image of the block below doubled; zeros where there is none.
-fn doubled_row(below: Option<&BlockRun<'_, '_>>, y: usize, rgb: &mut [i32]) {
+/// Row y of the image of the block below doubled, `[3][width]`; zeros where there is none.
+#[inline(never)]
+fn doubled_row(below: Option<&BlockRun<'_, '_>>, y: usize, rgb: &mut [i16]) {
     let Some(below) = below else {
         rgb.fill(0);
         return;
     };
     let far = if y.is_multiple_of(2) { (y / 2).checked_sub(1) } else { Some(y / 2 + 1) };
-    kernel::upsample_rgb_row(below.image_row(Some(y / 2)).unwrap_or_default(), below.image_row(far), rgb);
+    let (near, far) = (below.image_row(Some(y / 2)).unwrap_or_default(), below.image_row(far));
+    let width = below.width();
+    for (colour, out) in rgb.chunks_exact_mut(2 * width).enumerate() {
+        let of = |row: &'_ [i16]| colour * width..((colour + 1) * width).min(row.len());
+        let near = near.get(of(near)).unwrap_or_default();
+        kernel::upsample_rgb_row(near, far.and_then(|far| far.get(of(far))), out);
+    }
 }

@@ -1,7 +1,7 @@
 //! toRGB, the image's skip path, and the last step to bytes.
 
 use crate::dense::{BlockFloat, DenseView};
-use crate::kernel;
+use crate::kernel::{self, Work, padded, plane_len};
 use crate::number::MAX_I16;
 
 /// Right shift of an activation times a style mantissa before toRGB.
@@ -16,24 +16,38 @@ pub(crate) struct RgbLayer<'a> {
 }
 
 impl RgbLayer<'_> {
-    /// Adds toRGB of a feature row, `[width][inputs]`, to the row of the smaller image doubled, `[width][3]`. `modulated`
-    /// holds one pixel.
-    pub fn add_row(&self, features: &[i16], modulated: &mut [i16], rgb: &mut [i32]) {
-        let inputs = self.styles.mantissas.len().max(1);
-        for (pixel, rgb) in features.chunks_exact(inputs).zip(rgb.chunks_exact_mut(3)) {
-            kernel::modulate(pixel, self.styles.mantissas, MODULATION_SHIFT, modulated);
-            let mut own = [0; 3];
-            let x = BlockFloat { mantissas: modulated, exponent: self.styles.exponent };
-            self.rgb.apply(x, &mut own);
-            for (rgb, own) in rgb.iter_mut().zip(own) {
-                // A doubled image entry is below 2^16, the limit at most 2^24.
-                *rgb = (*rgb + own.clamp(-self.limit, self.limit)).clamp(-MAX_I16, MAX_I16);
+    /// Adds toRGB of a feature row, `[channel][width]`, to the row of the smaller image doubled, `[3][width]`. `modulated`
+    /// has room for the row.
+    #[inline(never)]
+    pub fn add_row(&self, features: &[i16], width: usize, modulated: &mut [i16], work: &mut Work<'_>, rgb: &mut [i16]) {
+        let styles = self.styles.mantissas;
+        let modulated = &mut modulated[..padded(styles.len()) / 2 * plane_len(width)];
+        kernel::modulate_row(features, styles, MODULATION_SHIFT, width, modulated);
+        for (colour, rgb) in rgb.chunks_exact_mut(width).enumerate() {
+            let taps = &mut work.taps[..padded(styles.len())];
+            if let Some((scale, bias)) = self.rgb.narrow(colour, self.styles.exponent, taps) {
+                let acc = &mut work.acc[..width];
+                kernel::mix_row(modulated, taps, acc);
+                kernel::blend_row(acc, scale, bias, self.limit, rgb);
+                continue;
+            }
+            for (x, rgb) in rgb.iter_mut().enumerate() {
+                let pixel = modulated.chunks_exact(plane_len(width)).flat_map(|plane| &plane[2 * x + 2..2 * x + 4]);
+                let own = self.rgb.value(colour, pixel.copied(), self.styles.exponent).clamp(-self.limit, self.limit);
+                *rgb = (i32::from(*rgb) + own).clamp(-MAX_I16, MAX_I16) as i16;
             }
         }
     }
 }
 
-/// The byte of an image entry: `floor(127.5 x + 128)`, limited to 0 ..= 255.
-pub(crate) fn to_byte(value: i32, fraction: u8) -> u8 {
-    ((value + (128 << fraction)) >> fraction).clamp(0, 255) as u8
+/// The bytes of image entries: from `[3][width]` to `[width][3]`, `floor(127.5 x + 128)` limited to 0 ..= 255.
+#[inline(never)]
+pub(crate) fn to_bytes(rgb: &[i16], fraction: u8, bytes: &mut [u8]) {
+    let width = rgb.len() / 3;
+    let (red, rest) = rgb.split_at(width);
+    let (green, blue) = rest.split_at(width);
+    let byte = |v: i16| ((i32::from(v) + (128 << fraction)) >> fraction).clamp(0, 255) as u8;
+    for (((out, &r), &g), &b) in bytes.as_chunks_mut::<3>().0.iter_mut().zip(red).zip(green).zip(blue) {
+        *out = [byte(r), byte(g), byte(b)];
+    }
 }

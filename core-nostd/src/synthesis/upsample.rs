@@ -1,7 +1,7 @@
 //! The modulated 3x3 convolution that doubles the resolution: a stride-2 transposed convolution by output phases, then the
 //! separable filter `[1, 3, 3, 1]`.
 
-use crate::kernel::{self, Activation, Middle};
+use crate::kernel::{self, Activation, Work, middle_len};
 use crate::number::Requant;
 use crate::pack::layout::Conv;
 use crate::synthesis::conv::Layer;
@@ -39,7 +39,7 @@ impl<'a, 'w> UpsampleRows<'a, 'w> {
 
     /// Takes the next input row, `[width][inputs]`.
     pub fn take(&mut self, row: &[i16]) {
-        let len = self.layer.padded_row();
+        let len = self.layer.modulated_row();
         self.layer.modulate_into(row, &mut self.inputs[self.taken % INPUT_ROWS * len..][..len]);
         self.taken += 1;
     }
@@ -56,14 +56,16 @@ impl<'a, 'w> UpsampleRows<'a, 'w> {
         if t > 2 * width + 1 {
             return Doubled::Row(2 * width);
         }
-        let len = (2 * width + 1) * outputs;
+        let len = middle_len(width) * outputs;
         let fresh = if t <= 2 * width {
-            let padded = self.layer.padded_row();
-            let input =
-                |y: Option<usize>| y.filter(|&y| y < width).map(|y| &self.inputs[y % INPUT_ROWS * padded..][..padded]);
+            let modulated = self.layer.modulated_row();
+            let input = |y: Option<usize>| {
+                y.filter(|&y| y < width).map(|y| &self.inputs[y % INPUT_ROWS * modulated..][..modulated])
+            };
             let (above, row) = (input((t / 2).checked_sub(1)), input(Some(t / 2)));
             let fresh = &mut scratch.fresh[..len];
-            kernel::transposed3x3_row(above, row, t % 2, width, inputs, weights, Middle { requants }, fresh);
+            let mut work = Work { taps: scratch.taps, acc: scratch.acc };
+            kernel::transposed3x3_row(above, row, t % 2, width, inputs, weights, requants, &mut work, fresh);
             Some(&*fresh)
         } else {
             None
@@ -75,8 +77,8 @@ impl<'a, 'w> UpsampleRows<'a, 'w> {
             let values = &mut scratch.noise[..2 * width];
             noise_row(noise, self.conv, y, values);
             let finish = Activation { requants, biases, noise: values, limit };
-            let columns = &mut scratch.columns[..len + 2 * outputs];
-            kernel::fir_row(rows, self.fir, finish, columns, &mut scratch.row[..2 * width * outputs]);
+            let mut work = Work { taps: scratch.taps, acc: scratch.acc };
+            kernel::fir_row(rows, width, self.fir, finish, &mut work, &mut scratch.row[..2 * width * outputs]);
         }
         if let Some(fresh) = fresh {
             self.middle[t % MIDDLE_ROWS * len..][..len].copy_from_slice(fresh);

@@ -8,7 +8,7 @@
 //! mapping's place.
 
 use crate::generator::GenerateError;
-use crate::kernel::padded;
+use crate::kernel::{middle_len, padded, plane_len};
 use crate::pack::PackError;
 use crate::pack::layout::{Block, Header};
 
@@ -72,10 +72,15 @@ impl BlockLens {
         Self {
             inputs: INPUT_ROWS * half,
             middle: MIDDLE_ROWS * middle_row(block, width),
-            conv: CONV_ROWS * (width + 2) * padded(channels),
+            conv: CONV_ROWS * modulated_row(width, channels),
             image: if last { 0 } else { IMAGE_ROWS * 3 * width },
         }
     }
+}
+
+/// Values of a modulated row.
+fn modulated_row(width: usize, channels: usize) -> usize {
+    padded(channels) / 2 * plane_len(width)
 }
 
 /// Output channels of conv0 and values of one of its modulated input rows; zeros where there is none.
@@ -83,12 +88,12 @@ fn doubling(block: &Block, width: usize) -> [usize; 2] {
     block
         .conv0
         .as_ref()
-        .map_or([0, 0], |conv| [conv.outputs.into(), (width / 2 + 2) * padded(conv.affine.outputs.into())])
+        .map_or([0, 0], |conv| [conv.outputs.into(), modulated_row(width / 2, conv.affine.outputs.into())])
 }
 
 /// Values of one intermediate row.
 fn middle_row(block: &Block, width: usize) -> usize {
-    (width + 1) * doubling(block, width)[0]
+    middle_len(width / 2) * doubling(block, width)[0]
 }
 
 /// Lengths of the scratch that all blocks share, in values.
@@ -98,22 +103,24 @@ struct ScratchLens {
     row: usize,
     /// The newest modulated or intermediate row, i16.
     fresh: usize,
-    /// The filter's sums down; or an image row and its bytes; i32.
-    columns: usize,
+    /// One channel's accumulators; or an image row's bytes; i32.
+    acc: usize,
     /// A row of noise, i32.
     noise: usize,
-    /// A pixel on its way into toRGB, i16.
-    pixel: usize,
+    /// An image row, i16.
+    rgb: usize,
+    /// One output channel's weights, i16.
+    taps: usize,
 }
 
 impl ScratchLens {
     fn total(&self) -> usize {
-        halves(self.row) + halves(self.fresh) + self.columns + self.noise + halves(self.pixel)
+        halves(self.row) + halves(self.fresh) + self.acc + self.noise + halves(self.rgb) + halves(self.taps)
     }
 }
 
 /// Lengths of everything in the workspace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Plan {
     scratch: ScratchLens,
     /// Widest layer of the mapping, widest style.
@@ -145,17 +152,17 @@ impl Plan {
                 styles += halves(inputs);
                 factors += 2 * outputs;
                 scratch.row = scratch.row.max(width * outputs);
+                scratch.taps = scratch.taps.max(9 * padded(inputs));
             }
             styles += halves(block.torgb.affine.outputs.into());
-            let channels = usize::from(block.conv1.affine.outputs);
-            scratch.row = scratch.row.max(width * channels);
-            scratch.fresh = scratch.fresh.max((width + 2) * padded(channels)).max(middle_row(block, width));
-            let [outputs, _] = doubling(block, width);
-            scratch.columns = scratch.columns.max((width + 3) * outputs).max(3 * width + (3 * width).div_ceil(4));
-            scratch.noise = width;
-            let channels = usize::from(block.torgb.affine.outputs);
-            features = features.max(channels);
-            scratch.pixel = scratch.pixel.max(padded(channels));
+            let [inputs, outputs] =
+                [&block.conv1.affine, &block.torgb.affine].map(|affine| usize::from(affine.outputs));
+            scratch.row = scratch.row.max(width * inputs);
+            let modulated = modulated_row(width, inputs.max(outputs));
+            scratch.fresh = scratch.fresh.max(modulated).max(middle_row(block, width));
+            scratch.taps = scratch.taps.max(padded(outputs));
+            (scratch.acc, scratch.noise, scratch.rgb) = (middle_len(width / 2), width, 3 * width);
+            features = features.max(outputs);
         }
         let w_dim = usize::from(header.w_dim);
         let shared = rows + image + scratch.total();
@@ -262,12 +269,14 @@ pub(crate) struct Scratch<'w> {
     pub row: &'w mut [i16],
     /// The newest modulated or intermediate row.
     pub fresh: &'w mut [i16],
-    /// The filter's sums down; or an image row and its bytes.
-    pub columns: &'w mut [i32],
+    /// One channel's accumulators; or an image row's bytes.
+    pub acc: &'w mut [i32],
     /// A row of noise.
     pub noise: &'w mut [i32],
-    /// A pixel on its way into toRGB.
-    pub pixel: &'w mut [i16],
+    /// An image row, `[3][width]`.
+    pub rgb: &'w mut [i16],
+    /// One output channel's weights.
+    pub taps: &'w mut [i16],
 }
 
 impl<'w> Scratch<'w> {
@@ -277,9 +286,10 @@ impl<'w> Scratch<'w> {
         Ok(Self {
             row: carver.halves(lens.row)?,
             fresh: carver.halves(lens.fresh)?,
-            columns: carver.words(lens.columns)?,
+            acc: carver.words(lens.acc)?,
             noise: carver.words(lens.noise)?,
-            pixel: carver.halves(lens.pixel)?,
+            rgb: carver.halves(lens.rgb)?,
+            taps: carver.halves(lens.taps)?,
         })
     }
 }

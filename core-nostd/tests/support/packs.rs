@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 
 use heapless::Vec as Table;
-use nickeldime_core::generator::{GenerateError, Sample, generate};
+use nickeldime_core::generator::{GenerateError, Latent, Noise, Sample, generate};
 use nickeldime_core::kernel::layout::{conv_index, conv_len};
 use nickeldime_core::latent::threefry;
 use nickeldime_core::number::{Gain, Requant};
@@ -13,25 +13,43 @@ use nickeldime_core::pack::{FORMAT_VERSION, NoiseKind, Pack, content_hash};
 /// Where the arrays of a test pack begin: behind any header.
 pub const BASE: usize = 4096;
 
+/// So many rounds, and a few under Miri, which takes some thousand times as long.
+pub fn rounds(count: usize) -> usize {
+    if cfg!(miri) { count.div_ceil(400) } else { count }
+}
+
 /// A stream of random words.
 pub struct Random {
+    /// Words that come first.
+    given: std::vec::IntoIter<u8>,
     key: [u32; 2],
     position: u32,
 }
 
 impl Random {
     pub fn new(seed: u32) -> Self {
-        Self { key: [seed, 0x7E57], position: 0 }
+        Self { given: Vec::new().into_iter(), key: [seed, 0x7E57], position: 0 }
+    }
+
+    /// Begins with words that somebody else has chosen, a byte each where a byte will do.
+    pub fn given(bytes: &[u8]) -> Self {
+        Self { given: Vec::from(bytes).into_iter(), ..Self::new(bytes.len() as u32) }
     }
 
     pub fn word(&mut self) -> u32 {
+        if self.given.len() >= 4 {
+            return u32::from_le_bytes(std::array::from_fn(|_| self.given.next().unwrap_or_default()));
+        }
         self.position += 1;
         threefry(self.key, [self.position, 0])[0]
     }
 
     /// In `0 .. n`.
     pub fn below(&mut self, n: u32) -> u32 {
-        self.word() % n
+        match self.given.next() {
+            Some(byte) if n <= 256 => u32::from(byte) % n,
+            _ => self.word() % n,
+        }
     }
 
     /// In `-limit ..= limit`.
@@ -56,6 +74,19 @@ pub struct Shape {
 pub fn tiny() -> Shape {
     let channels = vec![2, 3];
     Shape { z_dim: 3, w_dim: 2, mapping_layers: 1, channels, width: WeightWidth::I8, limit: 32767 }
+}
+
+/// A small generator of any shape.
+pub fn any_shape(random: &mut Random) -> Shape {
+    let blocks = 2 + random.below(3) as usize;
+    Shape {
+        z_dim: 1 + random.below(24) as u16,
+        w_dim: 1 + random.below(24) as u16,
+        mapping_layers: 1 + random.below(3) as usize,
+        channels: (0..blocks).map(|_| 1 + random.below(9) as u16).collect(),
+        width: [WeightWidth::I8, WeightWidth::I16][random.below(2) as usize],
+        limit: [32767, 3000, 1][random.below(3) as usize],
+    }
 }
 
 /// Bytes that begin at a multiple of 16.
@@ -185,8 +216,11 @@ pub fn random_header(shape: &Shape, seed: u32) -> (Header<'static>, Vec<u8>) {
         blocks.push(Block { conv0, conv1, torgb }).unwrap();
         inputs = channels;
     }
-    let constant =
-        (0..16 * shape.channels[0]).flat_map(|_| (arrays.random.signed(20000) as i16).to_le_bytes()).collect();
+    let channels = usize::from(shape.channels[0]);
+    let pixels: Vec<i16> = (0..16 * channels).map(|_| arrays.random.signed(20000) as i16).collect();
+    // Drawn pixel by pixel, stored row by row and channel by channel.
+    let places = (0..4).flat_map(|y| (0..channels).flat_map(move |c| (0..4).map(move |x| (4 * y + x) * channels + c)));
+    let constant = places.flat_map(|at| pixels[at].to_le_bytes()).collect();
     let header = Header {
         name: "random",
         z_dim: shape.z_dim,
@@ -240,4 +274,75 @@ pub fn draw(pack: &Pack<'_>, sample: &Sample<'_>) -> Result<Vec<u8>, GenerateErr
     })?;
     assert_eq!(image.len(), 3 * pack.resolution() * pack.resolution());
     Ok(image)
+}
+
+/// Draws every kind of sample; a pack that opened must give each.
+pub fn exercise(pack: &Pack<'_>, random: &mut Random) {
+    let extreme = |random: &mut Random| [i16::MIN, i16::MAX, 0, 1][random.below(4) as usize];
+    let z: Vec<i16> = (0..pack.z_dim()).map(|_| extreme(random)).collect();
+    let w: Vec<i32> = (0..pack.w_dim()).map(|_| [i32::MIN, i32::MAX, 0, 65536][random.below(4) as usize]).collect();
+    let noise = if pack.has_const_noise() { Noise::Const } else { Noise::None };
+    for (latent, psi, noise) in [
+        (Latent::Seed(random.word().into()), 16384, Noise::Random(random.word().into())),
+        (Latent::Z(&z), i16::MIN, noise),
+        (Latent::W(&w), i16::MAX, Noise::None),
+    ] {
+        draw(pack, &Sample { latent, psi, noise }).unwrap();
+    }
+}
+
+/// One random change of a dense layer's table.
+fn change_dense(layer: &mut Dense, random: &mut Random) {
+    match random.below(6) {
+        0 => layer.shift = random.word() as i8,
+        1 => layer.fraction = random.word() as i8,
+        2 => layer.weights = random.word() & 0x1FF0,
+        3 => layer.biases = random.word() & 0x1FF0,
+        4 => layer.scales = random.word() & 0x1FF0,
+        _ => layer.width = [WeightWidth::I8, WeightWidth::I16][random.below(2) as usize],
+    }
+}
+
+/// One random change of a convolution's table.
+fn change_conv(conv: &mut Conv, random: &mut Random) {
+    let requant = |random: &mut Random| Requant { multiplier: random.word() as i32, shift: random.below(64) as u8 };
+    match random.below(9) {
+        0 => conv.gain = Gain { mantissa: (1 << 30) + random.below(1 << 30), exponent: random.word() as i8 },
+        1 => conv.fir = conv.fir.map(|_| requant(random)),
+        2 => conv.noise = requant(random),
+        3 => conv.limit = random.word() as i16,
+        4 => conv.modulation_shift = random.below(32) as u8,
+        5 => conv.weights = random.word() & 0x1FF0,
+        6 => conv.biases = random.word() & 0x1FF0,
+        7 => {
+            if let Some(map) = &mut conv.noise_map {
+                map.scale = requant(random);
+            }
+        }
+        _ => change_dense(&mut conv.affine, random),
+    }
+}
+
+/// One random change of a header.
+pub fn change(header: &mut Header<'_>, random: &mut Random) {
+    let number = random.below(header.blocks.len() as u32) as usize;
+    let layer = random.below(header.mapping.len() as u32) as usize;
+    let block = &mut header.blocks[number];
+    match random.below(7) {
+        0 => change_dense(&mut header.mapping[layer], random),
+        1 => change_conv(&mut block.conv1, random),
+        2 => block.conv0.iter_mut().for_each(|conv| change_conv(conv, random)),
+        3 => change_dense(&mut block.torgb.affine, random),
+        4 => change_dense(&mut block.torgb.rgb, random),
+        5 => block.torgb.limit = random.word() as i32 >> random.below(20),
+        _ => header.image_fraction = random.below(10) as u8,
+    }
+}
+
+/// Fills some of the arrays with an extreme.
+pub fn fill(arrays: &mut [u8], random: &mut Random) {
+    let extreme = [0x80, 0x7F, 0x00, 0xFF][random.below(4) as usize];
+    let start = random.below(arrays.len() as u32) as usize;
+    let end = (start + 1 + random.below(400) as usize).min(arrays.len());
+    arrays[start..end].fill(extreme);
 }

@@ -116,7 +116,8 @@ impl Oracle<'_> {
         modulated.each(|c, y, x| shift_round(input.at(c, y, x) * i64::from(styles[c]), conv.modulation_shift.into()));
         let finish = |value: i32, o: usize, size: usize, y: i64, x: i64| {
             let offset = self.i32(conv.biases, o) + self.noise_at(conv, layer, size, y, x);
-            let v = i64::from(leaky_relu((i64::from(value) + offset) as i32));
+            let value = i64::from(value).clamp(-(1 << 28), (1 << 28) - 1);
+            let v = i64::from(leaky_relu((value + offset) as i32));
             shift_round(v, 8).clamp(-i64::from(conv.limit), conv.limit.into())
         };
         let mut output;
@@ -192,7 +193,7 @@ pub fn image(pack: &Pack<'_>, w: &[i32], noise: Noise) -> Vec<u8> {
     let header = pack.header();
     let channels = usize::from(header.blocks[0].conv1.affine.outputs);
     let mut features = Map::new(4, channels);
-    features.each(|c, y, x| oracle.i16(header.constant, (4 * y + x) as usize * channels + c));
+    features.each(|c, y, x| oracle.i16(header.constant, (y as usize * channels + c) * 4 + x as usize));
     let mut image = Map::new(4, 3);
     let mut layer = 0;
     for block in &header.blocks {

@@ -71,7 +71,7 @@ impl Board for NucleoH743 {
         let Some(second) = second else { Self::restart() };
         let flash = TwoBanks { banks: [first, second], scb: core.SCB, cpuid: core.CPUID };
         // SAFETY: the caller calls this once.
-        let buffers = unsafe { MEMORY.take() };
+        let buffers = unsafe { MEMORY.take(&SIZES) };
         Parts { serial: Usart(()), flash, clock: Millis::start(core.SYST, SIZES.clock_hz), buffers }
     }
 

@@ -64,7 +64,7 @@ impl Board for Pico2 {
         watchdog.start(8.secs());
         critical_section::with(|cs| WATCHDOG.replace(cs, Some(watchdog)));
         // SAFETY: the caller calls this once.
-        let (flash, buffers) = unsafe { (flash::PicoFlash::new(), MEMORY.take()) };
+        let (flash, buffers) = unsafe { (flash::PicoFlash::new(), MEMORY.take(&SIZES)) };
         // SAFETY: as above.
         let serial = unsafe { usb::Serial::start(bus) };
         Parts { serial, flash, clock: Micros(timer), buffers }

@@ -33,7 +33,7 @@ impl Board for QemuM0 {
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once; 24 kB of RAM are at this address, and the linker knows nothing of them
         // (qemu_m0.x).
-        let (buffers, flash) = unsafe { (MEMORY.take(), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
+        let (buffers, flash) = unsafe { (MEMORY.take(&SIZES), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
         Parts { serial: Uart::start(), flash, clock: NoClock, buffers }
     }
 

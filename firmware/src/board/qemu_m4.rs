@@ -35,7 +35,7 @@ impl Board for QemuM4 {
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once; 16 MB of RAM are at this address, and the linker knows nothing of them
         // (qemu_m4.x).
-        let (buffers, flash) = unsafe { (MEMORY.take(), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
+        let (buffers, flash) = unsafe { (MEMORY.take(&SIZES), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
         Parts { serial: Uart::start(), flash, clock: Timer::start(), buffers }
     }
 

@@ -58,7 +58,7 @@ impl Board for Stm32f405 {
         start_lamp();
         start_watchdog();
         // SAFETY: the caller calls this once.
-        let buffers = unsafe { MEMORY.take() };
+        let buffers = unsafe { MEMORY.take(&SIZES) };
         #[cfg(not(feature = "emulated"))]
         let flash = chip::ChipFlash::new();
         // SAFETY: QEMU has 64 kB of RAM there, and the linker knows nothing of them (stm32f405.x).

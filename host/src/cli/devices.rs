@@ -21,10 +21,17 @@ pub struct DevicesArgs {
 }
 
 /// What was found at a port; none while it has not answered.
-struct Found {
-    port: String,
+pub(super) struct Found {
+    pub port: String,
     asked_for: bool,
     result: Option<Result<BoardInfo, PortError>>,
+}
+
+impl Found {
+    /// Whether a board answered.
+    pub fn is_board(&self) -> bool {
+        matches!(self.result, Some(Ok(_)))
+    }
 }
 
 /// Asks all ports at once and prints what came back.
@@ -36,7 +43,7 @@ pub fn run(args: &DevicesArgs, json: bool) -> anyhow::Result<()> {
     let entries: Vec<serde_json::Value> = found.iter().map(entry).collect::<Result<_, _>>()?;
     super::print(json, &serde_json::json!({ "ports": entries }), || {
         let mut lines: Vec<String> = found.iter().map(line).collect();
-        if found.iter().all(|found| !matches!(found.result, Some(Ok(_)))) {
+        if !found.iter().any(Found::is_board) {
             lines.push("No board answered. `nickeldime emulate` makes one without hardware.".into());
         }
         lines.join("\n")
@@ -53,7 +60,8 @@ fn line(Found { port, asked_for, result }: &Found) -> String {
     }
 }
 
-fn ask(more: &[String]) -> Vec<Found> {
+/// Asks `more` and all ports that the system lists, at the same time and for a few seconds.
+pub(super) fn ask(more: &[String]) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     let listed = wire::names().into_iter().map(|port| (port, false));
     for (port, asked_for) in more.iter().map(|port| (port.clone(), true)).chain(listed) {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 
+use crate::port::faults::Faults;
+use crate::port::faulty_port::FaultyPort;
 use crate::port::{Board, BoardKind};
 
 /// Start a board without a board and print its port, until Ctrl-C.
@@ -16,6 +18,13 @@ pub struct EmulateArgs {
     /// process).
     #[arg(long, default_value_t = BoardKind::roomy())]
     pub board: BoardKind,
+    /// Let the line lie: drop=0.0001,flip=..,dup=..,stall=..,reset=.. are chances per byte, cut-at=N cuts it after N
+    /// bytes for a second (the port comes back), seed=N makes it the same every time.
+    #[arg(long, value_name = "FAULTS")]
+    pub faults: Option<Faults>,
+    /// Let the line take its time: bits a second, ten a byte, in each direction.
+    #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(300..))]
+    pub baud: Option<u32>,
 }
 
 /// Starts the board, says where it is, and waits for its end or ours.
@@ -30,12 +39,20 @@ pub fn run(args: &EmulateArgs, json: bool) -> anyhow::Result<()> {
     })
     .context("cannot listen for Ctrl-C")?;
     let mut board = Board::start(args.board)?;
+    let line = match (args.faults, args.baud) {
+        (None, None) => None,
+        (faults, baud) => {
+            let faults = faults.unwrap_or(Faults::NONE);
+            Some(FaultyPort::start(board.port(), board.reset_button(), faults, baud, None)?)
+        }
+    };
+    let port = line.as_ref().map_or_else(|| board.port().to_owned(), FaultyPort::port);
     let mut out = std::io::stdout().lock();
     if json {
-        let line = serde_json::json!({ "port": board.port(), "board": board.kind().name() });
+        let line = serde_json::json!({ "port": port, "board": board.kind().name() });
         writeln!(out, "{line}")?;
     } else {
-        let port = board.port().display();
+        let port = port.display();
         writeln!(out, "{} is at {port}  ({})", board.kind(), board.kind().description())?;
         writeln!(out, "  nickeldime send PACK --port {port}")?;
         writeln!(out, "Ctrl-C ends it.")?;
@@ -44,6 +61,12 @@ pub fn run(args: &EmulateArgs, json: bool) -> anyhow::Result<()> {
     while stopped.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
         if !board.is_running() {
             bail!("the board has ended by itself");
+        }
+        if let Some(port) = line.as_ref().and_then(FaultyPort::plugged_again) {
+            let said = serde_json::json!({ "port": port, "board": board.kind().name() });
+            let text = || format!("the line was cut; {} is at {} now", board.kind(), port.display());
+            writeln!(out, "{}", if json { said.to_string() } else { text() })?;
+            out.flush()?;
         }
     }
     Ok(())

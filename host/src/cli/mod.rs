@@ -3,16 +3,19 @@
 //! Results go to standard output (one JSON object with `--json`), progress and errors to standard error. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
+mod bench;
 mod compress;
 mod demo;
 mod devices;
 mod doctor;
 mod embedder;
 mod emulate;
+mod erase;
 mod eval;
 mod firmware;
 mod import;
 mod inspect;
+mod live;
 mod model;
 mod moments;
 mod new;
@@ -68,6 +71,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Draw images from a checkpoint, a pack, or a device.
     Sample(sample::SampleArgs),
+    /// What an image costs: instructions and RAM on the emulated processor, or time here.
+    Bench(bench::BenchArgs),
     /// Build the firmware of a board.
     Firmware(firmware::FirmwareArgs),
     /// Is a backend right, and how fast is it here?
@@ -76,6 +81,10 @@ enum Command {
     Devices(devices::DevicesArgs),
     /// Ship a model pack to a device.
     Send(send::SendArgs),
+    /// Erase a device's storage, its model included.
+    Erase(erase::EraseArgs),
+    /// Walk through a device's latent space in the terminal.
+    Live(live::LiveArgs),
     /// Run a board without a board; prints its port.
     Emulate(emulate::EmulateArgs),
 }
@@ -96,10 +105,13 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args, json),
         Command::Report(args) => report::run(&args, json),
         Command::Sample(args) => sample::run(&args, json),
+        Command::Bench(args) => bench::run(&args, json),
         Command::Firmware(args) => firmware::run(&args, json),
         Command::Doctor(args) => doctor::run(&args, json),
         Command::Devices(args) => devices::run(&args, json),
         Command::Send(args) => send::run(&args, json),
+        Command::Erase(args) => erase::run(&args, json),
+        Command::Live(args) => live::run(&args, json),
         Command::Emulate(args) => emulate::run(&args, json),
     };
     match result {

@@ -17,7 +17,7 @@ use crate::{
     port::hex,
     preview::{Latents, NoiseMode, Preview},
     progress::Progress,
-    quantise::{Fidelity, PackOptions, Parts, psnr, render, write_pack},
+    quantise::{Fidelity, LayerReport, PackOptions, Parts, psnr, render, spend, write_pack},
 };
 
 /// psi = 1 in the device's Q14.
@@ -26,6 +26,9 @@ const PSI_ONE: i16 = 1 << 14;
 const CALIBRATION_SEEDS: u64 = 256;
 /// Latents that the fidelity is measured on; others than those of the calibration.
 const FIDELITY_SEEDS: std::ops::Range<u64> = 1_000_000..1_000_064;
+
+/// Latents that wider weights are tried on; others again.
+const TRIAL_SEEDS: std::ops::Range<u64> = 2_000_000..2_000_008;
 
 /// Arguments of `pack`.
 #[derive(clap::Args)]
@@ -44,6 +47,9 @@ pub struct PackArgs {
     /// Bits of the mapping network's weights.
     #[arg(long, value_parser = ["8", "16"], default_value = "16")]
     mapping_bits: String,
+    /// Spend so many bytes more on 16-bit weights, in the layers whose rounding the images show most.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    extra_bytes: usize,
 }
 
 /// What was packed.
@@ -52,6 +58,8 @@ pub struct Packed {
     pub pack: PathBuf,
     pub pack_bytes: usize,
     pub parts: Parts,
+    /// In the pack's order.
+    pub layers: Vec<LayerReport>,
     pub ram_bytes: usize,
     /// The same by part.
     pub ram: RamParts,
@@ -70,7 +78,7 @@ pub fn run(args: &PackArgs, json: bool) -> anyhow::Result<()> {
     let mapping = if args.mapping_bits == "8" { WeightWidth::I8 } else { WeightWidth::I16 };
     let options =
         PackOptions { name: args.name.clone().or(stem).unwrap_or_default(), mapping, ..noise_options(args.noise) };
-    let packed = pack(&checkpoint.generator, options, args.noise, &args.output, &mut Bar::new())?;
+    let packed = pack(&checkpoint.generator, options, args.noise, args.extra_bytes, &args.output, &mut Bar::new())?;
     super::print(json, &packed, || packed.text())
 }
 
@@ -84,44 +92,35 @@ pub fn noise_options(noise: NoiseMode) -> PackOptions {
     PackOptions { noise, const_noise, ..PackOptions::default() }
 }
 
-/// Calibrates, quantises, writes, and measures against the float generator.
+/// Calibrates, quantises, with so many extra bytes for wider weights, writes, and measures against the float generator.
 pub fn pack(
     weights: &GeneratorWeights,
-    options: PackOptions,
+    mut options: PackOptions,
     noise: NoiseMode,
+    extra_bytes: usize,
     output: &std::path::Path,
     progress: &mut dyn Progress,
 ) -> anyhow::Result<Packed> {
     let preview = Preview::new(weights)?;
     progress.begin("calibrating", "img", CALIBRATION_SEEDS);
     let seeds: Vec<u64> = (0..CALIBRATION_SEEDS).collect();
-    let ranges = preview.ranges(&seeds, noise, &mut |done| progress.at(done as u64, ""));
+    let calibration = preview.calibrate(&seeds, noise, &mut |done| progress.at(done as u64, ""));
     progress.end();
-    let file = write_pack(weights, &ranges, &options)?;
+    if extra_bytes > 0 {
+        let sight = Sight::new(&preview, TRIAL_SEEDS, noise, "choosing", progress)?;
+        options.wide = spend(weights, &calibration, &options, extra_bytes, &mut |pack| sight.squared_error(pack))?;
+    }
+    let file = write_pack(weights, &calibration, &options)?;
     files::replace(output, |out| out.write_all(&file.bytes)).with_context(|| format!("{}", output.display()))?;
 
-    let latents = Latents::Seeds(FIDELITY_SEEDS.collect());
-    progress.begin("comparing", "img", latents.len() as u64);
-    let floats = preview.images(&latents, 1.0, noise, &mut |done| {
-        progress.at(done as u64, "");
-        !progress.stopped()
-    })?;
-    progress.end();
     let pack = Pack::open(&file.bytes)?;
-    let ratios = floats
-        .iter()
-        .enumerate()
-        .map(|(i, float)| {
-            let seed = latents.seed(i);
-            let sample = Sample { latent: Latent::Seed(seed), psi: PSI_ONE, noise: device_noise(noise, seed) };
-            Ok(psnr(&render(&pack, &sample)?, float))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let ratios = Sight::new(&preview, FIDELITY_SEEDS, noise, "comparing", progress)?.ratios(&pack)?;
     let fidelity = Fidelity::of(&ratios).context("no image to compare")?;
     Ok(Packed {
         pack: output.into(),
         pack_bytes: file.bytes.len(),
         parts: file.parts,
+        layers: file.layers,
         ram_bytes: pack.ram().total(),
         ram: pack.ram().into(),
         psnr_db: fidelity.mean_db,
@@ -129,6 +128,48 @@ pub fn pack(
         psnr_images: fidelity.images,
         sha256: hex(&Sha256::digest(&file.bytes)),
     })
+}
+
+/// What a pack's images are compared with.
+struct Sight {
+    floats: Vec<Vec<f32>>,
+    latents: Latents,
+    noise: NoiseMode,
+}
+
+impl Sight {
+    fn new(
+        preview: &Preview,
+        seeds: std::ops::Range<u64>,
+        noise: NoiseMode,
+        what: &str,
+        progress: &mut dyn Progress,
+    ) -> anyhow::Result<Self> {
+        let latents = Latents::Seeds(seeds.collect());
+        progress.begin(what, "img", latents.len() as u64);
+        let floats = preview.images(&latents, 1.0, noise, &mut |done| {
+            progress.at(done as u64, "");
+            !progress.stopped()
+        })?;
+        progress.end();
+        Ok(Self { floats, latents, noise })
+    }
+
+    /// The ratio of every image.
+    fn ratios(&self, pack: &Pack<'_>) -> anyhow::Result<Vec<f64>> {
+        let ratio = |(i, float): (usize, &Vec<f32>)| {
+            let seed = self.latents.seed(i);
+            let sample = Sample { latent: Latent::Seed(seed), psi: PSI_ONE, noise: device_noise(self.noise, seed) };
+            Ok(psnr(&render(pack, &sample)?, float))
+        };
+        self.floats.iter().enumerate().map(ratio).collect()
+    }
+
+    /// Mean over the images, relative to white.
+    fn squared_error(&self, pack: &[u8]) -> anyhow::Result<f64> {
+        let ratios = self.ratios(&Pack::open(pack)?)?;
+        Ok(ratios.iter().map(|db| 10f64.powf(-db / 10.0)).sum::<f64>() / ratios.len() as f64)
+    }
 }
 
 /// A noise mode as the device takes it.
@@ -174,9 +215,11 @@ impl std::fmt::Display for RamParts {
 
 impl Packed {
     pub fn text(&self) -> String {
+        let wide: Vec<&str> = self.layers.iter().filter(|layer| layer.bits == 16).map(|layer| &*layer.name).collect();
+        let wide = if wide.is_empty() { String::new() } else { format!("\n16 bit {}", wide.join(", ")) };
         format!(
-            "{}\nflash  {} bytes (mapping {}, affine {}, conv {}, toRGB {}, noise {}, tables {})\nRAM    {} bytes ({})\nPSNR   {:.1} dB mean, \
-             {:.1} dB worst, against the float generator over {} seeds",
+            "{}\nflash  {} bytes (mapping {}, affine {}, conv {}, toRGB {}, noise {}, tables {}){wide}\nRAM    {} bytes ({})\n\
+             PSNR   {:.1} dB mean, {:.1} dB worst, against the float generator over {} seeds",
             self.pack.display(),
             self.pack_bytes,
             self.parts.mapping,

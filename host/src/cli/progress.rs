@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::progress::Progress;
 
@@ -42,6 +42,8 @@ pub struct Bar {
     started: Instant,
     spoken: Instant,
     plain: bool,
+    /// Of several at the same time, and which.
+    among: Option<(MultiProgress, String)>,
 }
 
 impl Bar {
@@ -56,7 +58,18 @@ impl Bar {
             started: Instant::now(),
             spoken: Instant::now(),
             plain: !std::io::stderr().is_terminal(),
+            among: None,
         }
+    }
+
+    /// One of several bars at the same time, of what is called `name`.
+    pub fn among(bars: &MultiProgress, name: &str) -> Self {
+        Self { among: Some((bars.clone(), name.into())), ..Self::new() }
+    }
+
+    /// What it is called in a line of its own.
+    fn name(&self) -> String {
+        self.among.as_ref().map_or_else(String::new, |(_, name)| format!("{name}: "))
     }
 }
 
@@ -72,17 +85,20 @@ impl Progress for Bar {
         (self.what, self.unit, self.total) = (what.into(), unit.into(), total);
         (self.first, self.started, self.spoken) = (None, Instant::now(), Instant::now());
         if self.plain {
-            say(format_args!("{what}: {total} {unit}"));
+            say(format_args!("{}{what}: {total} {unit}", self.name()));
             return;
         }
         let style = ProgressStyle::with_template(&format!(
             "{{prefix:>18}} [{{bar:30}}] {{pos}}/{{len}} {unit} {{per_sec}} ETA {{eta}} {{msg}}"
         ));
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        let bar = match &self.among {
+            None => ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()),
+            Some((bars, _)) => bars.add(ProgressBar::new(total)),
+        };
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(self.what.clone());
+        bar.set_prefix(self.among.as_ref().map_or_else(|| self.what.clone(), |(_, name)| name.clone()));
         self.bar = Some(bar);
     }
 
@@ -106,14 +122,15 @@ impl Progress for Bar {
         let rate = (done - first.min(done)) as f64 / self.started.elapsed().as_secs_f64();
         let left = self.total.saturating_sub(done) as f64 / rate.max(1e-9);
         let eta = HumanDuration(Duration::from_secs_f64(left.min(1e9)));
-        say(format_args!("  {done}/{} {} {rate:.1}/s ETA {eta:#} {note}", self.total, self.unit));
+        let (name, total, unit) = (self.name(), self.total, &self.unit);
+        say(format_args!("  {name}{done}/{total} {unit} {rate:.1}/s ETA {eta:#} {note}"));
     }
 
     fn end(&mut self) {
         match self.bar.take() {
             Some(bar) => bar.finish(),
             None if self.plain && !self.what.is_empty() => {
-                say(format_args!("  {}: {:.1} s", self.what, self.started.elapsed().as_secs_f64()));
+                say(format_args!("  {}{}: {:.1} s", self.name(), self.what, self.started.elapsed().as_secs_f64()));
             }
             None => {}
         }

@@ -294,11 +294,7 @@ impl Drawing<'_> {
 
     /// One description an image, for the integer engine.
     fn samples<'l>(&self, latents: &'l [FixedLatent], default: NoiseKind) -> Vec<Sample<'l>> {
-        let mode = self.noise.unwrap_or(match default {
-            NoiseKind::None => NoiseMode::None,
-            NoiseKind::Const => NoiseMode::Const,
-            NoiseKind::Random => NoiseMode::Random,
-        });
+        let mode = self.noise.unwrap_or(default.into());
         let psi = q14(self.psi);
         let sample = |(index, latent): (usize, &'l FixedLatent)| Sample {
             latent: match latent {

@@ -1,38 +1,85 @@
-//! `nickeldime send`: a model onto a board.
+//! `nickeldime send`: a model onto a board, or onto many at once.
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use clap::Args;
+use indicatif::MultiProgress;
 use nickeldime_core::pack::{FORMAT_VERSION, Pack};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
+use super::devices;
 use super::model::read_pack;
 use super::progress::Bar;
-use crate::port::{BoardInfo, Client, hex};
+use crate::port::{BoardInfo, Client, Sent, hex};
 use crate::progress::Progress;
 
 /// Send a pack to a board; it keeps its old model until the new one is complete and verified.
+///
+/// What the board has of the pack already, of an upload that broke off or of an older model, is not sent again.
 #[derive(Debug, Args)]
 pub struct SendArgs {
     /// The pack.
     pub pack: PathBuf,
-    /// The board's port.
+    /// The board's port; several for several boards at the same time.
+    #[arg(long = "port", value_name = "PORT", required_unless_present = "all")]
+    pub ports: Vec<String>,
+    /// To every board that answers at a port that the system lists.
     #[arg(long)]
-    pub port: String,
+    pub all: bool,
+    /// Where the pack does not fit beside the loaded model, erase that first: the board has none until the new one has
+    /// arrived.
+    #[arg(long)]
+    pub replace: bool,
 }
 
-/// Checks the pack, sends it, and says what the board runs now.
+/// Checks the pack, sends it, and says what the boards run now.
 ///
 /// # Errors
-/// A damaged pack, a board that it does not fit, or a line that broke.
+/// A damaged pack, a board that it does not fit, or a line that broke; of several boards the others have it all the
+/// same.
 pub fn run(args: &SendArgs, json: bool) -> anyhow::Result<()> {
     let bytes = read_pack(&args.pack)?;
     let pack = Pack::open(&bytes)?;
-    let mut client = Client::open(&args.port)?;
-    fits(&pack, client.board())?;
-    let mut bar = Bar::new();
+    let mut ports = args.ports.clone();
+    if args.all {
+        let answering = devices::ask(&args.ports).into_iter().filter(devices::Found::is_board);
+        ports.extend(answering.map(|found| found.port));
+        ensure!(
+            !ports.is_empty(),
+            "no board answers at any port: `nickeldime devices` shows why, `nickeldime emulate` makes one"
+        );
+    }
+    let mut seen = std::collections::HashSet::new();
+    ports.retain(|port| seen.insert(port.clone()));
+    match &ports[..] {
+        [port] => {
+            let report = send(port, &bytes, &pack, args.replace, &mut Bar::new())?;
+            super::print(json, &report.json(&pack), || report.text(&pack))
+        }
+        ports => run_many(ports, &bytes, &pack, args.replace, json),
+    }
+}
+
+/// What has become of one board.
+struct Report {
+    port: String,
+    board: BoardInfo,
+    sent: Sent,
+}
+
+fn send(port: &str, bytes: &[u8], pack: &Pack<'_>, replace: bool, bar: &mut Bar) -> anyhow::Result<Report> {
+    let mut client = Client::open(port)?;
+    fits(pack, client.board())?;
+    let board = client.board();
+    let loaded = board.model.as_ref().is_some_and(|model| model.sha256[..] == Sha256::digest(bytes)[..]);
+    let (len, free, storage) = (bytes.len() as u64, u64::from(board.free), u64::from(board.storage));
+    if replace && !loaded && (free + 1..=storage).contains(&len) {
+        client.erase()?;
+    }
     let mut begun = false;
-    let sent = client.upload(&bytes, &mut |done, total| {
+    let sent = client.upload(bytes, &mut |done, total| {
         if !begun {
             bar.begin("sending", "bytes", total);
             begun = true;
@@ -40,34 +87,78 @@ pub fn run(args: &SendArgs, json: bool) -> anyhow::Result<()> {
         bar.at(done, "");
     });
     bar.end();
-    let sent = sent?;
-    let board = client.board();
-    let sha256 = board.model.as_ref().map(|model| hex(&model.sha256)).unwrap_or_default();
-    let seconds = sent.elapsed.as_secs_f64();
-    let report = serde_json::json!({
-        "port": args.port,
-        "board": board.board,
-        "name": pack.name(),
-        "sha256": sha256,
-        "bytes": bytes.len(),
-        "already_loaded": sent.already_loaded,
-        "resumed_at": sent.resumed_at,
-        "seconds": seconds,
-        "bytes_per_second": sent.bytes as f64 / seconds.max(1e-9),
+    Ok(Report { port: port.to_owned(), sent: sent?, board: client.board().clone() })
+}
+
+/// A line a board, all at the same time; one that fails does not stop the others.
+fn run_many(ports: &[String], bytes: &[u8], pack: &Pack<'_>, replace: bool, json: bool) -> anyhow::Result<()> {
+    let lines = MultiProgress::new();
+    let results: Vec<anyhow::Result<Report>> = std::thread::scope(|scope| {
+        let sending: Vec<_> = ports
+            .iter()
+            .map(|port| {
+                let mut bar = Bar::among(&lines, port);
+                scope.spawn(move || send(port, bytes, pack, replace, &mut bar))
+            })
+            .collect();
+        let ended = sending.into_iter().map(|thread| thread.join());
+        ended.map(|result| result.unwrap_or_else(|_| bail!("the thread that sent it panicked"))).collect()
     });
+    let failed = results.iter().filter(|result| result.is_err()).count();
+    let boards: Vec<Value> = ports
+        .iter()
+        .zip(&results)
+        .map(|(port, result)| match result {
+            Ok(report) => report.json(pack),
+            Err(error) => json!({ "port": port, "error": format!("{error:#}") }),
+        })
+        .collect();
+    let report = json!({ "boards": boards, "sent": ports.len() - failed, "failed": failed });
     super::print(json, &report, || {
-        let (name, board, port) = (pack.name(), &board.board, &args.port);
+        let line = |(port, result): (&String, &anyhow::Result<Report>)| match result {
+            Ok(report) => report.text(pack),
+            Err(error) => {
+                let error = format!("{error:#}");
+                if error.starts_with(&**port) { error } else { format!("{port}: {error}") }
+            }
+        };
+        let lines: Vec<String> = ports.iter().zip(&results).map(line).collect();
+        format!("{}\n{} of {} boards run {} now", lines.join("\n"), ports.len() - failed, ports.len(), pack.name())
+    })?;
+    ensure!(failed == 0, "{failed} of {} boards did not get it", ports.len());
+    Ok(())
+}
+
+impl Report {
+    fn json(&self, pack: &Pack<'_>) -> Value {
+        let seconds = self.sent.elapsed.as_secs_f64();
+        json!({
+            "port": self.port,
+            "board": self.board.board,
+            "name": pack.name(),
+            "sha256": self.board.model.as_ref().map(|model| hex(&model.sha256)),
+            "bytes": self.board.model.as_ref().map(|model| model.len),
+            "already_loaded": self.sent.already_loaded,
+            "kept": self.sent.kept,
+            "sent": self.sent.bytes,
+            "seconds": seconds,
+            "bytes_per_second": self.sent.bytes as f64 / seconds.max(1e-9),
+        })
+    }
+
+    fn text(&self, pack: &Pack<'_>) -> String {
+        let (name, board, port, sent) = (pack.name(), &self.board.board, &self.port, &self.sent);
         if sent.already_loaded {
             return format!("{board} at {port} has {name} already");
         }
+        let seconds = sent.elapsed.as_secs_f64();
         let rate = sent.bytes as f64 / 1000.0 / seconds.max(1e-9);
-        let mut text =
-            format!("{board} at {port} runs {name} now: {} bytes in {seconds:.1} s, {rate:.1} kB/s", sent.bytes);
-        if sent.resumed_at > 0 {
-            text += &format!("\n(went on at byte {} of an earlier upload)", sent.resumed_at);
-        }
-        text
-    })
+        let kept = match sent.kept {
+            0 => String::new(),
+            kept => format!(" ({kept} were there already)"),
+        };
+        format!("{board} at {port} runs {name} now: {} bytes in {seconds:.1} s, {rate:.1} kB/s{kept}", sent.bytes)
+    }
 }
 
 /// What the board would refuse in the end is refused here, before minutes on a slow line.

@@ -6,7 +6,7 @@ use anyhow::bail;
 use ndarray::Array4;
 use nickeldime_core::{
     generator::{Latent, Sample},
-    pack::{NoiseKind, Pack},
+    pack::Pack,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -91,11 +91,7 @@ impl Source {
                 (SourceKind::Model, noise, hash()?, Box::new(DrawnImages { preview, seeds: seeds.clone(), psi, noise }))
             }
             Model::Pack(bytes) => {
-                let noise = noise.unwrap_or(match Pack::open(&bytes)?.noise_default() {
-                    NoiseKind::None => NoiseMode::None,
-                    NoiseKind::Const => NoiseMode::Const,
-                    NoiseKind::Random => NoiseMode::Random,
-                });
+                let noise = noise.unwrap_or(Pack::open(&bytes)?.noise_default().into());
                 (SourceKind::Pack, noise, hash()?, Box::new(PackImages { bytes, seeds: seeds.clone(), psi, noise }))
             }
         };

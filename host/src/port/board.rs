@@ -1,8 +1,12 @@
 //! Boards without a board, by name.
 
 use std::fmt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ChildStdin;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::BoardError;
 use super::firmware::{self, FIRMWARE_BOARDS, FirmwareBoard};
@@ -98,6 +102,31 @@ pub struct Board {
     running: Running,
 }
 
+/// Resets a [`Board`]: what it has in RAM is gone, what it has in flash stays.
+#[derive(Clone)]
+pub struct ResetButton(pub(super) Wiring);
+
+#[derive(Clone)]
+pub(super) enum Wiring {
+    /// QEMU's monitor.
+    Monitor(Arc<Mutex<ChildStdin>>),
+    /// A flag that the thread looks at.
+    Flag(Arc<AtomicBool>),
+}
+
+impl ResetButton {
+    /// Presses it. A board that has ended does not mind.
+    pub fn press(&self) {
+        match &self.0 {
+            Wiring::Monitor(monitor) => {
+                let mut monitor = monitor.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = monitor.write_all(b"system_reset\n").and_then(|()| monitor.flush());
+            }
+            Wiring::Flag(flag) => flag.store(true, Ordering::Relaxed),
+        }
+    }
+}
+
 enum Running {
     #[cfg(unix)]
     Emulator(emulator::Emulator),
@@ -140,6 +169,15 @@ impl Board {
     /// Which board it is.
     pub fn kind(&self) -> BoardKind {
         self.kind
+    }
+
+    /// What resets it.
+    #[cfg(unix)]
+    pub fn reset_button(&self) -> ResetButton {
+        match &self.running {
+            Running::Emulator(emulator) => emulator.reset_button(),
+            Running::InProcess(device) => device.reset_button(),
+        }
     }
 
     /// Whether it still runs.

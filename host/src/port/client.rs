@@ -11,51 +11,56 @@ use nickeldime_core::link::{
 use sha2::{Digest, Sha256};
 
 use super::error::PortError;
-use super::info::{BoardInfo, hex};
+use super::info::{BoardInfo, hex, shown};
 use super::rows::{Rows, Taken};
 use super::wire::{SerialWire, Wire};
+
+mod upload;
+
+pub use upload::Sent;
 
 /// How long a board may take to say hello after its port was opened (a reset on open included).
 const HELLO: Duration = Duration::from_secs(5);
 /// How often hello is said in that time: the first may fall into a reset or behind half a frame.
 const HELLO_AGAIN: Duration = Duration::from_millis(400);
-/// For what needs no more than looking something up, and for one chunk: its erases, and its way at 9600 baud.
-const QUICK: Patience = Patience { quiet: Duration::from_secs(6), tries: 4 };
+/// For what needs no more than looking something up, and its way at 9600 baud.
+const QUICK: Patience = Patience { first: Duration::from_secs(1), limit: Duration::from_secs(20) };
 /// Between the rows of an image: a slow core without a divider, at a large resolution.
-const ROW: Duration = Duration::from_secs(60);
+const ROW: Patience = Patience { first: Duration::from_secs(2), limit: Duration::from_secs(60) };
+/// How long a port may take to take a frame.
+const SEND: Duration = Duration::from_secs(6);
 /// An image that arrives with holes is asked for again so often.
 const IMAGES: u32 = 3;
-/// An upload goes back to its beginning so often (the board was reset, say).
-const UPLOADS: u32 = 3;
 
-/// How long to wait for a reply, and how often to ask.
+/// How long to wait for a reply.
 #[derive(Clone, Copy)]
 struct Patience {
-    quiet: Duration,
-    tries: u32,
+    /// Before the request is repeated for the first time; every time after that twice as long.
+    first: Duration,
+    /// In all.
+    limit: Duration,
 }
 
+/// What has come over the line since the last hello.
+#[derive(Default)]
+struct Heard {
+    bytes: u64,
+    frames: u64,
+    /// How it began.
+    first: Vec<u8>,
+}
+
+/// So much is kept of how it began.
+const FIRST: usize = 40;
+
 /// What a reply meant to the one who waits for it.
-enum Heard<T> {
+enum Meant<T> {
     /// That was it.
     End(T),
     /// A whole part of it: the wait for the next begins anew.
     More,
     /// Not the end; the wait goes on and gets no longer.
     Other,
-}
-
-/// How an upload went.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sent {
-    /// Bytes that went over the line, of the pack alone.
-    pub bytes: u64,
-    /// The board had this pack already.
-    pub already_loaded: bool,
-    /// Where an interrupted upload went on; 0 for a new one.
-    pub resumed_at: u64,
-    /// Time that it took.
-    pub elapsed: Duration,
 }
 
 /// An image from a board.
@@ -78,8 +83,7 @@ pub struct Client {
     reader: FrameReader<Vec<u8>>,
     inbox: Vec<u8>,
     next_id: u32,
-    heard_bytes: u64,
-    heard_frames: u64,
+    heard: Heard,
     board: BoardInfo,
 }
 
@@ -111,8 +115,7 @@ impl Client {
             reader: FrameReader::new(vec![0; 8192]),
             inbox: Vec::new(),
             next_id: first_id(),
-            heard_bytes: 0,
-            heard_frames: 0,
+            heard: Heard::default(),
             board: BoardInfo::default(),
         };
         client.board = client.hello(limit)?;
@@ -130,8 +133,8 @@ impl Client {
     /// When it does not answer.
     pub fn status(&mut self) -> Result<Status, PortError> {
         self.ask(Ask::Status, QUICK, "status", |answer| match answer {
-            Answer::Status(status) => Heard::End(status),
-            _ => Heard::Other,
+            Answer::Status(status) => Meant::End(status),
+            _ => Meant::Other,
         })
     }
 
@@ -140,94 +143,26 @@ impl Client {
     /// # Errors
     /// When it does not answer.
     pub fn cancel(&mut self) -> Result<u16, PortError> {
-        let patience = Patience { quiet: ROW, tries: 1 };
-        self.ask(Ask::Cancel, patience, "cancel", |answer| match answer {
-            Answer::Cancelled { rows } => Heard::End(rows),
-            _ => Heard::Other,
+        self.ask(Ask::Cancel, ROW, "cancel", |answer| match answer {
+            Answer::Cancelled { rows } => Meant::End(rows),
+            _ => Meant::Other,
         })
     }
 
-    /// Sends a pack and makes it the board's model; `progress(done, total)` counts its bytes. The bytes are not looked
-    /// at: whether they are a pack is the caller's question first and the board's in the end.
+    /// Empties the board's storage, its model included.
     ///
     /// # Errors
-    /// [`PortError::TooLarge`] before anything is sent; [`PortError::Refused`]; or that the line broke. The board keeps
-    /// the model that it had, but for one case: when only the answer to the last request got lost
-    /// ([`PortError::Lost`], [`PortError::Timeout`]) the new one may be loaded already. The next hello tells, and
-    /// uploading the same pack again then sends nothing.
-    pub fn upload(&mut self, pack: &[u8], progress: &mut dyn FnMut(u64, u64)) -> Result<Sent, PortError> {
-        let started = Instant::now();
-        let total = pack.len() as u64;
-        let sha256: Sha256Hash = Sha256::digest(pack).into();
-        let (free, storage) = (u64::from(self.board.free), u64::from(self.board.storage));
-        let mut sent = Sent { bytes: 0, already_loaded: false, resumed_at: 0, elapsed: Duration::ZERO };
-        if self.board.model.as_ref().is_some_and(|model| model.sha256 == sha256) {
-            progress(total, total);
-            return Ok(Sent { already_loaded: true, elapsed: started.elapsed(), ..sent });
-        }
-        let Some(len) = u32::try_from(total).ok().filter(|_| total <= free) else {
-            return Err(PortError::TooLarge { len: total, free, storage });
-        };
-        for attempt in 1.. {
-            match self.upload_once(pack, len, sha256, &mut sent, progress) {
-                // The board was reset in the middle, or another host aborted: it has forgotten the upload.
-                Err(PortError::Refused(DeviceError::NoUpload)) if attempt < UPLOADS => {}
-                Err(error) => return Err(error),
-                Ok(()) => break,
-            }
-        }
-        self.board = self.hello(HELLO)?;
-        sent.elapsed = started.elapsed();
-        Ok(sent)
-    }
-
-    fn upload_once(
-        &mut self,
-        pack: &[u8],
-        len: u32,
-        sha256: Sha256Hash,
-        sent: &mut Sent,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<(), PortError> {
-        let begun = self.ask(Ask::UploadBegin { len, sha256 }, QUICK, "upload begin", |answer| match answer {
-            Answer::Ready { offset, chunk, .. } => Heard::End(Some((offset, chunk))),
-            Answer::Committed { .. } => Heard::End(None),
-            _ => Heard::Other,
+    /// When it does not answer, or its flash fails.
+    pub fn erase(&mut self) -> Result<(), PortError> {
+        // 20 kB/s is a slow flash.
+        let limit = Duration::from_secs(20 + u64::from(self.board.storage) / 20_000);
+        let patience = Patience { first: Duration::from_secs(3), limit };
+        self.ask(Ask::Erase, patience, "erasing", |answer| match answer {
+            Answer::Erased => Meant::End(()),
+            _ => Meant::Other,
         })?;
-        let Some((mut offset, chunk)) = begun else {
-            sent.already_loaded = true;
-            return Ok(());
-        };
-        let chunk = chunk.max(1) as usize;
-        sent.resumed_at = u64::from(offset);
-        let mut corrections = 0;
-        while offset < len {
-            progress(u64::from(offset), u64::from(len));
-            let from = offset as usize;
-            let data = &pack[from..pack.len().min(from + chunk)];
-            let ask = Ask::UploadChunk { offset, data };
-            let acknowledged = self.ask(ask, QUICK, "upload", |answer| match answer {
-                Answer::Ack { offset } => Heard::End(offset),
-                _ => Heard::Other,
-            });
-            sent.bytes += data.len() as u64;
-            offset = match acknowledged {
-                Ok(next) if next > offset => next.min(len),
-                Err(PortError::Refused(DeviceError::WrongOffset { expected })) if corrections < 8 => {
-                    corrections += 1;
-                    expected.min(len)
-                }
-                Ok(expected) => return Err(PortError::Refused(DeviceError::WrongOffset { expected })),
-                Err(error) => return Err(error),
-            };
-        }
-        progress(u64::from(len), u64::from(len));
-        // The board hashes the whole pack, twice: 50 kB/s is a slow core.
-        let patience = Patience { quiet: Duration::from_secs(10 + u64::from(len) / 50_000), tries: 3 };
-        self.ask(Ask::UploadCommit { sha256 }, patience, "verifying the pack", |answer| match answer {
-            Answer::Committed { .. } => Heard::End(()),
-            _ => Heard::Other,
-        })
+        self.board = self.hello(HELLO)?;
+        Ok(())
     }
 
     /// Has the board make one image. `row(y, rgb)` sees its rows as they come, from the top; when some get lost the
@@ -285,18 +220,17 @@ impl Client {
         resolution: usize,
         row: &mut dyn FnMut(usize, &[u8]) -> ControlFlow<()>,
     ) -> Result<Option<Image>, PortError> {
-        let started = Instant::now();
+        let started = self.wire.now();
         let mut rows = Rows::new(resolution);
-        let patience = Patience { quiet: ROW, tries: 1 };
-        let done = self.ask(ask, patience, "making an image", |answer| match answer {
+        let done = self.ask(ask, ROW, "making an image", |answer| match answer {
             Answer::Row { y, x, rgb } => match rows.take(usize::from(y), usize::from(x), rgb) {
-                Taken::Piece => Heard::Other,
-                Taken::Row(whole) if row(usize::from(y), whole).is_break() => Heard::End(Err(Some(PortError::Stopped))),
-                Taken::Row(_) => Heard::More,
-                Taken::Gap => Heard::End(Err(None)),
+                Taken::Piece => Meant::Other,
+                Taken::Row(whole) if row(usize::from(y), whole).is_break() => Meant::End(Err(Some(PortError::Stopped))),
+                Taken::Row(_) => Meant::More,
+                Taken::Gap => Meant::End(Err(None)),
             },
-            Answer::Done { sha256, .. } => Heard::End(Ok(sha256)),
-            _ => Heard::Other,
+            Answer::Done { sha256, .. } => Meant::End(Ok(sha256)),
+            _ => Meant::Other,
         })?;
         let sha256 = match done {
             Ok(sha256) => sha256,
@@ -306,22 +240,28 @@ impl Client {
         let Some(rgb) = rows.whole().filter(|rgb| sha256 == Sha256Hash::from(Sha256::digest(rgb))) else {
             return Ok(None);
         };
-        Ok(Some(Image { resolution, rgb, sha256, elapsed: started.elapsed() }))
+        Ok(Some(Image { resolution, rgb, sha256, elapsed: self.wire.now() - started }))
     }
 
     fn hello(&mut self, limit: Duration) -> Result<BoardInfo, PortError> {
-        let end = Instant::now() + limit;
+        let end = self.wire.now() + limit;
         let id = self.new_id();
-        let (bytes, frames) = (self.heard_bytes, self.heard_frames);
+        self.heard = Heard::default();
+        let mut echo = false;
         loop {
             // The zero ends whatever half a frame an earlier program left.
             self.tell(&[0])?;
             self.say(id, Ask::Hello { protocol: PROTOCOL_VERSION })?;
-            let again = (Instant::now() + HELLO_AGAIN).min(end);
+            let again = (self.wire.now() + HELLO_AGAIN).min(end);
             while let Some(payload) = self.frame(again)? {
                 // These three fields are first in every version, whatever the rest of the hello has become.
-                let Ok(((1, from, 0, device), _)) = postcard::take_from_bytes::<(u8, u32, u8, u16)>(payload) else {
-                    continue;
+                let (from, device) = match postcard::take_from_bytes::<(u8, u32, u8, u16)>(payload) {
+                    Ok(((1, from, 0, device), _)) => (from, device),
+                    Ok(((0, from, ..), _)) => {
+                        echo |= from == id;
+                        continue;
+                    }
+                    _ => continue,
                 };
                 if from != id {
                     continue;
@@ -344,14 +284,15 @@ impl Client {
                     None => Err(PortError::WrongProtocol { port, device }),
                 };
             }
-            if Instant::now() >= end {
+            if self.wire.now() >= end {
                 let port = self.port.clone();
-                let bytes = self.heard_bytes - bytes;
-                let ours = self.heard_frames > frames;
-                return Err(if bytes > 0 && !ours {
-                    PortError::NotOurs { port, bytes }
-                } else {
-                    PortError::Silent { port }
+                let Heard { bytes, frames, first } = &self.heard;
+                return Err(match (echo, *bytes, *frames) {
+                    (true, ..) => PortError::Echo { port },
+                    (_, bytes @ 1.., 0) => {
+                        PortError::NotOurs { port, bytes, said: shown(&String::from_utf8_lossy(first)) }
+                    }
+                    _ => PortError::Silent { port },
                 });
             }
         }
@@ -363,12 +304,15 @@ impl Client {
         ask: Ask<'_>,
         patience: Patience,
         during: &'static str,
-        mut hear: impl FnMut(Answer<'_>) -> Heard<T>,
+        mut hear: impl FnMut(Answer<'_>) -> Meant<T>,
     ) -> Result<T, PortError> {
         let id = self.new_id();
-        for _ in 0..patience.tries {
+        let mut wait = patience.first;
+        let mut last = self.wire.now() + patience.limit;
+        while self.wire.now() < last {
             self.say(id, ask)?;
-            let mut end = Instant::now() + patience.quiet;
+            let mut end = (self.wire.now() + wait).min(last);
+            wait *= 2;
             while let Some(payload) = self.frame(end)? {
                 let Some(Packet::Reply(Reply { id: of, answer })) = decode(payload) else { continue };
                 if of != id {
@@ -378,9 +322,13 @@ impl Client {
                     return Err(PortError::Refused(error));
                 }
                 match hear(answer) {
-                    Heard::End(result) => return Ok(result),
-                    Heard::More => end = Instant::now() + patience.quiet,
-                    Heard::Other => {}
+                    Meant::End(result) => return Ok(result),
+                    Meant::More => {
+                        wait = patience.first;
+                        let now = self.wire.now();
+                        (end, last) = (now + wait, now + patience.limit);
+                    }
+                    Meant::Other => {}
                 }
             }
         }
@@ -392,7 +340,7 @@ impl Client {
         let mut whole = false;
         while !whole {
             if self.inbox.is_empty() {
-                let left = end.saturating_duration_since(Instant::now());
+                let left = end.saturating_duration_since(self.wire.now());
                 if left.is_zero() {
                     return Ok(None);
                 }
@@ -402,7 +350,9 @@ impl Client {
                 if n == 0 {
                     continue;
                 }
-                self.heard_bytes += n as u64;
+                self.heard.bytes += n as u64;
+                let room = FIRST.saturating_sub(self.heard.first.len());
+                self.heard.first.extend_from_slice(&buf[..n.min(room)]);
                 self.inbox.extend_from_slice(&buf[..n]);
             }
             let mut taken = 0;
@@ -415,7 +365,7 @@ impl Client {
             }
             self.inbox.drain(..taken);
         }
-        self.heard_frames += 1;
+        self.heard.frames += 1;
         Ok(Some(self.reader.payload()))
     }
 
@@ -434,7 +384,7 @@ impl Client {
     }
 
     fn tell(&mut self, bytes: &[u8]) -> Result<(), PortError> {
-        self.wire.send(bytes, QUICK.quiet).map_err(|cause| match cause.kind() {
+        self.wire.send(bytes, SEND).map_err(|cause| match cause.kind() {
             std::io::ErrorKind::TimedOut => PortError::Silent { port: self.port.clone() },
             _ => PortError::Lost { port: self.port.clone(), cause },
         })
@@ -466,7 +416,8 @@ fn numbers(latent: &Latent<'_>) -> usize {
 /// Different from one run of the program to the next, so that late replies to an earlier one are known as such.
 fn first_id() -> u32 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    std::process::id().rotate_left(16) ^ now.as_micros() as u32
+    // Three bytes on the line, for longer than anybody sends.
+    (std::process::id().rotate_left(13) ^ now.as_micros() as u32) & 0xF_FFFF
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::board::{ResetButton, Wiring};
 use super::error::BoardError;
 use super::firmware::{self, FirmwareBoard};
 use super::pty;
@@ -17,6 +19,7 @@ const START: Duration = Duration::from_secs(20);
 /// A running emulator. Ends when dropped, and when the thread that started it ends.
 pub(super) struct Emulator {
     child: Child,
+    monitor: Arc<Mutex<ChildStdin>>,
     _held: File,
 }
 
@@ -45,13 +48,14 @@ impl Emulator {
         command
             .arg("-machine")
             .args(machine)
-            .args(["-display", "none", "-monitor", "none", "-serial", "pty", "-kernel"])
+            .args(["-display", "none", "-monitor", "stdio", "-serial", "pty", "-kernel"])
             .arg(&firmware.path)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         end_with_parent(&mut command);
         let mut child = command.spawn().map_err(|error| failed(&error.to_string()))?;
+        let Some(monitor) = child.stdin.take() else { unreachable!("it was asked for") };
         let (tell, lines) = channel();
         // Which of the two the path is printed to has changed over QEMU's versions.
         read_lines(child.stdout.take(), tell.clone());
@@ -61,12 +65,17 @@ impl Emulator {
             Ok((path, held))
         });
         match started {
-            Ok((path, held)) => Ok((Self { child, _held: held }, path)),
+            Ok((path, held)) => Ok((Self { child, monitor: Arc::new(Mutex::new(monitor)), _held: held }, path)),
             Err(error) => {
                 end(&mut child);
                 Err(error)
             }
         }
+    }
+
+    /// What resets it.
+    pub(super) fn reset_button(&self) -> ResetButton {
+        ResetButton(Wiring::Monitor(Arc::clone(&self.monitor)))
     }
 
     /// Whether it still runs.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use nickeldime_core::link::{DeviceError, PROTOCOL_VERSION};
 use thiserror::Error;
 
+use super::holder::Holder;
+
 /// Talking to a board failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -19,19 +21,20 @@ pub enum PortError {
         others: Vec<String>,
     },
     /// The user may not open it.
-    #[error(
-        "{port}: permission denied. Serial ports belong to the group dialout (uucp on some systems): \
-         `sudo usermod -aG dialout $USER`, then log out and in again"
-    )]
+    #[error("{port}: permission denied. {}", join(.group.as_deref()))]
     Permission {
         /// The port.
         port: String,
+        /// The group that may.
+        group: Option<String>,
     },
     /// Another program has it open.
-    #[error("{port}: another program has this port open. Close it (a serial monitor? ModemManager?) and try again")]
+    #[error("{port}: {}", close(.port, .holder.as_ref()))]
     Busy {
         /// The port.
         port: String,
+        /// Which program, where the system tells.
+        holder: Option<Holder>,
     },
     /// Opening failed in another way.
     #[error("{port}: cannot open: {cause}")]
@@ -52,14 +55,25 @@ pub enum PortError {
     },
     /// Something came back that is not of this protocol.
     #[error(
-        "{port}: what answers there does not speak nickeldime's protocol ({bytes} bytes came, no frame among them): \
-         another program's device?"
+        "{port}: what answers there does not speak nickeldime's protocol ({bytes} bytes came, no frame among them; they \
+         begin {said:?}): another program's device? `nickeldime devices` shows what answers where"
     )]
     NotOurs {
         /// The port.
         port: String,
         /// How much came.
         bytes: u64,
+        /// How it began, fit for a terminal.
+        said: String,
+    },
+    /// What was sent came back.
+    #[error(
+        "{port}: what is sent there comes back as it is: a terminal (a shell, a login prompt) or two joined wires, not a \
+         board. `nickeldime devices` shows what answers where"
+    )]
+    Echo {
+        /// The port.
+        port: String,
     },
     /// The two ends have different protocol versions.
     #[error("{port}: the board speaks protocol version {device}, this program {PROTOCOL_VERSION}: {}", update(*.device))]
@@ -84,7 +98,7 @@ pub enum PortError {
     /// lost.
     #[error(
         "{port}: the line broke ({cause}). Unplugged or reset? The board has its old model, or the new one if that was \
-         complete; run the command again"
+         complete; plug it in and run the command again, and it goes on where it was"
     )]
     Lost {
         /// The port.
@@ -210,6 +224,33 @@ pub enum BoardError {
     NotHere,
 }
 
+fn join(group: Option<&str>) -> String {
+    match group {
+        None | Some("root") => {
+            "Its group is root's alone: a udev rule gives serial ports to the group dialout, or run \
+                                this as root"
+                .to_owned()
+        }
+        Some(group) => format!(
+            "The port belongs to the group {group}: `sudo usermod -aG {group} $USER`, then log out and in again"
+        ),
+    }
+}
+
+fn close(port: &str, holder: Option<&Holder>) -> String {
+    match holder {
+        Some(holder) if holder.name == "ModemManager" => format!(
+            "{holder} has this port open, to see whether it is a modem. Try again in half a minute, or keep it away for \
+             good: `sudo systemctl disable --now ModemManager`"
+        ),
+        Some(holder) => format!("{holder} has this port open. Close it and try again"),
+        None => format!(
+            "another program has this port open (`sudo fuser -v {port}` tells which). Close it (a serial monitor? \
+             ModemManager?) and try again"
+        ),
+    }
+}
+
 fn found(others: &[String]) -> String {
     match others {
         [] => "No serial port was found at all: is the board plugged in, with a cable that carries data? \
@@ -232,7 +273,8 @@ fn too_large(len: u64, free: u64, storage: u64) -> String {
     } else {
         format!(
             "the pack has {len} bytes; beside the loaded model {free} of the board's {storage} are free, and the loaded \
-             one stays until the new one is complete"
+             one stays until the new one is complete. `send --replace` erases it first: the board has no model until the \
+             new one has arrived"
         )
     }
 }
@@ -269,6 +311,7 @@ pub fn explain(error: &DeviceError) -> String {
             format!("the latent has {given} bytes, the model wants {wanted} (or more than the board has room for)")
         }
         DeviceError::NotGenerated(error) => format!("the model made no image: {error}"),
+        DeviceError::NotErased => "its flash is not as empty as it was".to_owned(),
         other => format!("{other:?}"),
     }
 }

@@ -105,14 +105,18 @@ pub fn check(board: FirmwareBoard) -> Result<(), BoardError> {
 /// # Errors
 /// [`BoardError`]: what is missing, or what the compiler said.
 pub fn build(board: FirmwareBoard, features: &[&str]) -> Result<Firmware, BoardError> {
+    build_program(board, "nickeldime-firmware", features)
+}
+
+/// Builds a program of the firmware's package for `board`.
+pub(super) fn build_program(board: FirmwareBoard, program: &str, features: &[&str]) -> Result<Firmware, BoardError> {
     let checkout = checkout()?;
     check_target(board.target)?;
     let features = [&[board.name()], features].concat().join(",");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
     command
-        // The package has another program, for tests under an emulator.
-        .args(["build", "--quiet", "--package", "nickeldime-firmware", "--bin", "nickeldime-firmware"])
+        .args(["build", "--quiet", "--package", "nickeldime-firmware", "--bin", program])
         .args(["--profile", "firmware"])
         .args(["--target", board.target, "--features", &features])
         .args(["--message-format", "json-render-diagnostics", "--manifest-path"])

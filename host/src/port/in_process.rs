@@ -14,6 +14,7 @@ use nickeldime_core::device::{Activity, Buffers, Clock, Device, Identity, Intege
 use nickeldime_core::storage::RamFlash;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::board::{ResetButton, Wiring};
 use super::error::BoardError;
 use super::pty;
 
@@ -24,6 +25,8 @@ const STORAGE: usize = 64 << 20;
 const WORKSPACE: usize = 16 << 20;
 /// A chunk of one sector and its envelope.
 const RECEIVE: usize = 4096 + 64;
+/// The pseudo-terminal keeps what is not taken.
+const WINDOW: usize = 4 * RECEIVE;
 const SEND: usize = 3 * 1024 + 64;
 const LATENTS: usize = 4096;
 /// How long the thread sleeps before it looks whether it shall end.
@@ -32,6 +35,7 @@ const NAP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 /// A running device. Ends when dropped.
 pub(super) struct InProcess {
     stop: Arc<AtomicBool>,
+    reset: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     _held: File,
 }
@@ -42,10 +46,17 @@ impl InProcess {
         let (line, path) = pty::pair().map_err(BoardError::Pty)?;
         let held = pty::hold(&path).map_err(BoardError::Pty)?;
         let stop = Arc::new(AtomicBool::new(false));
+        let reset = Arc::new(AtomicBool::new(false));
         let serial = Serial { line, stop: Arc::clone(&stop) };
-        let thread = std::thread::Builder::new().name("device".to_owned()).spawn(move || run(serial));
+        let pressed = Arc::clone(&reset);
+        let thread = std::thread::Builder::new().name("device".to_owned()).spawn(move || run(serial, &pressed));
         let thread = thread.map_err(BoardError::Pty)?;
-        Ok((Self { stop, thread: Some(thread), _held: held }, path))
+        Ok((Self { stop, reset, thread: Some(thread), _held: held }, path))
+    }
+
+    /// What resets it: between two requests.
+    pub(super) fn reset_button(&self) -> ResetButton {
+        ResetButton(Wiring::Flag(Arc::clone(&self.reset)))
     }
 
     /// Whether it still runs.
@@ -64,17 +75,27 @@ impl Drop for InProcess {
     }
 }
 
-fn run(serial: Serial) {
+fn run(serial: Serial, reset: &AtomicBool) {
     let stop = Arc::clone(&serial.stop);
     // As words, so that packs in it start at multiples of 4.
     let mut storage = vec![u32::MAX; STORAGE / 4];
     let (mut receive, mut send) = (vec![0; RECEIVE], vec![0; SEND]);
     let (mut latents, mut workspace) = (vec![0; LATENTS], vec![0; WORKSPACE / 4]);
     let flash: RamFlash<&mut [u8]> = RamFlash::new(bytemuck::cast_slice_mut(&mut storage));
-    let buffers = Buffers { receive: &mut receive, send: &mut send, latents: &mut latents, workspace: &mut workspace };
+    let buffers = Buffers {
+        receive: &mut receive,
+        send: &mut send,
+        latents: &mut latents,
+        workspace: &mut workspace,
+        window: WINDOW,
+    };
     let identity = Identity { board: NAME, firmware: env!("CARGO_PKG_VERSION") };
     let mut device = Device::new(identity, serial, flash, Micros(Instant::now()), Integers, buffers);
     while !stop.load(Ordering::Relaxed) {
+        if reset.swap(false, Ordering::Relaxed) {
+            let (serial, flash, clock, buffers) = device.into_parts();
+            device = Device::new(identity, serial, flash, clock, Integers, buffers);
+        }
         if device.poll() == Activity::Idle {
             device.serial().wait(PollFlags::IN);
         }

@@ -23,6 +23,8 @@ pub struct BoardInfo {
     pub workspace: u32,
     /// The longest chunk of an upload.
     pub chunk: u32,
+    /// Bytes of frames that may be on their way to it unanswered.
+    pub window: u32,
     /// The most numbers in a latent.
     pub latents: u16,
     /// Ticks per second of its clock; 0: no clock.
@@ -71,6 +73,7 @@ impl From<Hello<'_>> for BoardInfo {
             free: hello.free,
             workspace: hello.workspace,
             chunk: hello.chunk,
+            window: hello.window,
             latents: hello.latents,
             tick_hz: hello.tick_hz,
             model: hello.model.map(ModelInfo::from),
@@ -93,7 +96,7 @@ impl From<Model<'_>> for ModelInfo {
 }
 
 /// Text from the line, fit for a terminal: what would move its cursor or turn its lines around is replaced.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let acts = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };

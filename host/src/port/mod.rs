@@ -5,20 +5,29 @@
 //!                      pty  -->  emulator (QEMU runs the firmware)
 //!                      pty  -->  in_process (a thread runs the device code of nickeldime-core)
 //! ```
+//!
+//! `on_target` runs the engine alone on an emulated processor, to count and to compare.
 
 pub mod board;
 pub mod client;
 pub mod error;
+pub mod faults;
 pub mod firmware;
+pub mod holder;
 pub mod images;
 pub mod info;
 mod rows;
+pub mod simulated;
 pub mod wire;
 
 #[cfg(unix)]
 mod emulator;
 #[cfg(unix)]
+pub mod faulty_port;
+#[cfg(unix)]
 mod in_process;
+#[cfg(unix)]
+pub mod on_target;
 #[cfg(unix)]
 mod pty;
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serialport::{ErrorKind, SerialPort};
 
 use super::error::PortError;
+use super::holder;
 
 /// Bits a second on ports that care; USB and pseudo-terminals do not.
 pub const BAUD: u32 = 921_600;
@@ -25,6 +26,11 @@ pub trait Wire: Send {
     /// # Errors
     /// When the line broke.
     fn receive(&mut self, buf: &mut [u8], within: Duration) -> io::Result<usize>;
+
+    /// The time on this line: a simulated one has its own.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// An open serial port.
@@ -69,15 +75,19 @@ fn why(port: &str, cause: serialport::Error) -> PortError {
     let port = port.to_owned();
     let text = cause.description.to_lowercase();
     match cause.kind() {
-        ErrorKind::Io(io::ErrorKind::PermissionDenied) => PortError::Permission { port },
+        ErrorKind::Io(io::ErrorKind::PermissionDenied) => PortError::Permission { group: holder::group(&port), port },
         ErrorKind::Io(io::ErrorKind::NotFound) => PortError::NoSuchPort { port, others: names() },
-        ErrorKind::Io(io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock) => PortError::Busy { port },
+        ErrorKind::Io(io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock) => busy(port),
         ErrorKind::NoDevice if text.contains("busy") || text.contains("lock") || text.contains("temporarily") => {
-            PortError::Busy { port }
+            busy(port)
         }
         ErrorKind::NoDevice if !std::path::Path::new(&port).exists() => PortError::NoSuchPort { port, others: names() },
         _ => PortError::Open { port, cause },
     }
+}
+
+fn busy(port: String) -> PortError {
+    PortError::Busy { holder: holder::holder(&port), port }
 }
 
 /// Names of the serial ports of this system.

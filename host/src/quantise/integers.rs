@@ -18,7 +18,7 @@ pub struct Row {
 }
 
 /// Largest integer of a width.
-fn largest_integer(width: WeightWidth) -> f64 {
+pub(super) fn largest_integer(width: WeightWidth) -> f64 {
     match width {
         WeightWidth::I8 => 127.0,
         WeightWidth::I16 => 32767.0,

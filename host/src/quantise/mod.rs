@@ -1,13 +1,18 @@
 //! From float weights to a model pack: ranges of the activations, integers, the pack file, and how faithful it is.
 
+pub mod budget;
 pub mod calibrate;
+mod dense;
 pub mod fidelity;
-mod float_mapping;
 pub mod integers;
+pub mod moments;
 pub mod render;
+pub mod rounding;
 pub mod write;
 
-pub use calibrate::Ranges;
+pub use budget::spend;
+pub use calibrate::{Calibration, Kind, Maps};
 pub use fidelity::{Fidelity, psnr};
+pub use moments::Moments;
 pub use render::{RenderError, render};
-pub use write::{PackFile, PackOptions, PackWriteError, Parts, write_pack};
+pub use write::{LayerReport, PackFile, PackOptions, PackWriteError, Parts, write_pack};

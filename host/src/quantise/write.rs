@@ -1,6 +1,10 @@
 //! The pack writer: `docs/format.md`, from the other side.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::rc::Rc;
+
+use ndarray::{Array1, Array2};
 
 use nickeldime_core::kernel::layout::{conv_index, conv_len};
 use nickeldime_core::number::{FRACTION_BITS, MAX_OFFSET};
@@ -12,9 +16,11 @@ use nickeldime_core::pack::verify::{MAX_IMAGE_FRACTION, MAX_RGB_LIMIT, MODULATIO
 use nickeldime_core::pack::{FORMAT_VERSION, NoiseKind, Pack, PackError, WeightWidth, content_hash};
 use thiserror::Error;
 
-use super::calibrate::{HEADROOM, Ranges};
-use super::float_mapping::{Layer, map_calibration_latents};
+use super::budget::bits;
+use super::calibrate::{Calibration, HEADROOM};
+use super::dense::{Fitted, Inputs, Layer};
 use super::integers::{Row, gain, quantise_row, requant};
+use super::rounding::Feedback;
 use crate::checkpoint::weights::GeneratorWeights;
 use crate::nets::arch::block_resolution;
 
@@ -35,6 +41,8 @@ pub struct PackOptions {
     pub affine: WeightWidth,
     /// Weights of the toRGB layers.
     pub rgb: WeightWidth,
+    /// Layers of these three kinds that have 16-bit weights anyway, by name: `mapping.fc0`, `b8.conv0.affine`, `b8.torgb`.
+    pub wide: BTreeSet<String>,
     /// The noise that the pack is to be shown with.
     pub noise: NoiseKind,
     /// Stores the constant noise maps, of layers whose strength is not 0.
@@ -49,6 +57,7 @@ impl Default for PackOptions {
             mapping: WeightWidth::I16,
             affine: WeightWidth::I8,
             rgb: WeightWidth::I8,
+            wide: BTreeSet::new(),
             noise: NoiseKind::None,
             const_noise: None,
         }
@@ -72,13 +81,41 @@ pub struct Parts {
     pub tables: usize,
 }
 
+/// What became of one layer.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct LayerReport {
+    /// `mapping.fc0`, `b8.conv0`, `b8.conv0.affine`, `b8.torgb`, ...
+    pub name: String,
+    /// Of a weight.
+    pub bits: u8,
+    /// Of all its weights.
+    pub bytes: usize,
+    /// Output over error of the rounded weights, in dB, over the calibration latents; none where its inputs were not seen.
+    pub sqnr_db: Option<f64>,
+    /// Whether [`PackOptions::wide`] may name it.
+    #[serde(skip)]
+    pub can_be_wide: bool,
+}
+
 /// A pack and what is in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PackFile {
     /// The file.
     pub bytes: Vec<u8>,
     /// Its bytes by part.
     pub parts: Parts,
+    /// Its layers.
+    pub layers: Vec<LayerReport>,
+}
+
+/// Layers that were fitted before, for packs that differ in a few.
+#[derive(Debug, Default)]
+pub(super) struct Fits {
+    /// Of the mapping layers, and behind the last: w.
+    inputs: Vec<(Rc<Inputs>, f64)>,
+    dense: BTreeMap<(String, u8), Rc<Fitted>>,
+    /// Of the convolutions.
+    rows: BTreeMap<String, (Rc<Vec<Row>>, Option<f64>)>,
 }
 
 /// Why weights cannot become a pack.
@@ -105,16 +142,27 @@ pub enum PackWriteError {
     Verify(PackError),
 }
 
-/// Quantises a generator and writes its pack. `ranges` cover `bR.conv0.mid`, `bR.convK.out` and `bR.img` of every block.
+/// Quantises a generator and writes its pack. The calibration covers `bR.conv0.mid`, `bR.convK.out` and `bR.img` of every
+/// block; where it has a convolution's inputs too, its weights are rounded for the least error of its output.
 ///
 /// # Errors
 /// Every [`PackWriteError`]; the finished pack has passed [`Pack::open`], overflow proof included.
 pub fn write_pack(
     weights: &GeneratorWeights,
-    ranges: &Ranges,
+    calibration: &Calibration,
     options: &PackOptions,
 ) -> Result<PackFile, PackWriteError> {
-    let mut writer = Writer { weights, ranges, options, blob: Blob::default() };
+    write_with(weights, calibration, options, &mut Fits::default())
+}
+
+/// [`write_pack`], with the layers that are in `fits`.
+pub(super) fn write_with(
+    weights: &GeneratorWeights,
+    calibration: &Calibration,
+    options: &PackOptions,
+    fits: &mut Fits,
+) -> Result<PackFile, PackWriteError> {
+    let mut writer = Writer { weights, calibration, options, fits, blob: Blob::default(), layers: Vec::new() };
     let mut header = writer.header()?;
 
     // The header's own length decides where the arrays begin, and its offsets decide its length: varints only grow, so a
@@ -147,7 +195,7 @@ pub fn write_pack(
     Pack::open(&bytes).map_err(PackWriteError::Verify)?;
     let mut parts = writer.blob.parts;
     parts.tables = bytes.len() - parts.mapping - parts.affine - parts.conv - parts.torgb - parts.noise;
-    Ok(PackFile { bytes, parts })
+    Ok(PackFile { bytes, parts, layers: writer.layers })
 }
 
 /// Rounds up to the pack's alignment.
@@ -226,14 +274,16 @@ fn fixed(value: f64, factor: f64) -> i32 {
     (value * factor).round().clamp(-f64::from(i32::MAX), f64::from(i32::MAX)) as i32
 }
 
-struct Writer<'a> {
+struct Writer<'a, 'f> {
     weights: &'a GeneratorWeights,
-    ranges: &'a Ranges,
+    calibration: &'a Calibration,
     options: &'a PackOptions,
+    fits: &'f mut Fits,
     blob: Blob,
+    layers: Vec<LayerReport>,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> Writer<'a, '_> {
     fn header(&mut self) -> Result<Header<'a>, PackWriteError> {
         let arch = &self.weights.arch;
         let name = self.options.name.as_str();
@@ -250,13 +300,14 @@ impl<'a> Writer<'a> {
         }
 
         let mapping = self.mapping_layers()?;
-        let (largest, ws) = map_calibration_latents(&mapping, arch.z_dim);
         let mut tables = Vec::new();
-        for (index, (layer, largest)) in mapping.iter().zip(largest).enumerate() {
+        for (index, layer) in mapping.iter().enumerate() {
             let last = index + 1 == mapping.len();
-            let fraction = if last { W_FRACTION } else { wide_fraction(largest) };
             let what = format!("mapping.fc{index}");
-            let (table, bytes) = self.dense(layer, self.options.mapping, fraction, &what)?;
+            let fitted = self.fitted(&what, layer, index, self.options.mapping);
+            let largest = self.inputs_behind(index, layer, &fitted);
+            let fraction = if last { W_FRACTION } else { wide_fraction(largest) };
+            let (table, bytes) = self.dense(&fitted, self.width(&what, self.options.mapping), fraction, &what)?;
             self.blob.parts.mapping += bytes;
             tables.push(table);
         }
@@ -266,14 +317,14 @@ impl<'a> Writer<'a> {
         let channels = arch.channels[0];
         let constant = self.tensor("synthesis.b4.const", 16 * channels)?;
         let mut scale = activation_scale(constant.iter().fold(0f64, |m, v| m.max(v.abs())), 1.0);
-        let channel_last = (0..16).flat_map(|p| (0..channels).map(move |c| c * 16 + p));
-        let values = channel_last.map(|i| fixed(constant[i], 1.0 / scale) as i16);
+        let rows = (0..4).flat_map(|y| (0..channels).flat_map(move |c| (0..4).map(move |x| (c * 4 + y) * 4 + x)));
+        let values = rows.map(|i| fixed(constant[i], 1.0 / scale) as i16);
         let constant = self.blob.push_weights(values, WeightWidth::I16).0;
 
         let image_fraction = self.image_fraction()?;
         let mut blocks = Vec::new();
         for index in 0..arch.channels.len() {
-            let (block, out) = self.block(index, scale, image_fraction, &ws)?;
+            let (block, out) = self.block(index, scale, image_fraction)?;
             scale = out;
             blocks.push(block);
         }
@@ -302,18 +353,16 @@ impl<'a> Writer<'a> {
 
     /// The largest magnitude of an activation.
     fn range(&self, name: &str) -> Result<f64, PackWriteError> {
-        let largest = self.ranges.largest(name).ok_or_else(|| PackWriteError::NotCalibrated(name.to_owned()))?;
+        let largest = self.calibration.largest(name).ok_or_else(|| PackWriteError::NotCalibrated(name.to_owned()))?;
         if largest.is_finite() { Ok(largest.into()) } else { Err(PackWriteError::NotFinite(name.to_owned())) }
     }
 
-    /// A fully connected layer of the checkpoint, with its gains and `factor` applied.
+    /// A fully connected layer of the checkpoint, with its gains applied.
     fn layer(&self, name: &str, inputs: usize, outputs: usize, gains: [f64; 2]) -> Result<Layer, PackWriteError> {
         let [weight_gain, bias_gain] = gains;
-        let mut weights = self.tensor(&format!("{name}.weight"), inputs * outputs)?;
-        let mut biases = self.tensor(&format!("{name}.bias"), outputs)?;
-        weights.iter_mut().for_each(|w| *w *= weight_gain / (inputs as f64).sqrt());
-        biases.iter_mut().for_each(|b| *b *= bias_gain);
-        Ok(Layer { inputs, weights, biases })
+        let weights = self.tensor(&format!("{name}.weight"), inputs * outputs)?;
+        let biases = Array1::from(self.tensor(&format!("{name}.bias"), outputs)?) * bias_gain;
+        Ok(Layer { weights: matrix(weights, inputs) * (weight_gain / (inputs as f64).sqrt()), biases })
     }
 
     /// The mapping network, each layer with the activation's gain of sqrt(2) in its weights.
@@ -327,15 +376,51 @@ impl<'a> Writer<'a> {
         (0..arch.mapping_layers).map(layer).collect()
     }
 
-    /// Quantises a matrix-vector layer. Returns its table and the bytes of its weights.
+    /// The width of a layer's weights.
+    fn width(&self, name: &str, otherwise: WeightWidth) -> WeightWidth {
+        if self.options.wide.contains(name) { WeightWidth::I16 } else { otherwise }
+    }
+
+    /// A layer in integers, at the inputs of mapping layer `index` (behind the last one: at w).
+    fn fitted(&mut self, name: &str, layer: &Layer, index: usize, width: WeightWidth) -> Rc<Fitted> {
+        let width = self.width(name, width);
+        let key = (name.to_owned(), bits(width));
+        if let Some(fitted) = self.fits.dense.get(&key) {
+            return fitted.clone();
+        }
+        let fitted = Rc::new(self.inputs(index).fit(layer, width));
+        self.fits.dense.insert(key, fitted.clone());
+        fitted
+    }
+
+    /// The inputs of mapping layer `index`.
+    fn inputs(&mut self, index: usize) -> Rc<Inputs> {
+        if self.fits.inputs.is_empty() {
+            let arch = &self.weights.arch;
+            let latents = Inputs::latents(arch.z_dim, arch.z_dim.max(arch.w_dim));
+            self.fits.inputs.push((Rc::new(latents), 0.0));
+        }
+        self.fits.inputs[index].0.clone()
+    }
+
+    /// Makes the inputs of the next mapping layer, and returns the largest value before the activation.
+    fn inputs_behind(&mut self, index: usize, layer: &Layer, fitted: &Fitted) -> f64 {
+        if self.fits.inputs.len() == index + 1 {
+            let (behind, largest) = self.inputs(index).behind(layer, fitted);
+            self.fits.inputs.push((Rc::new(behind), largest));
+        }
+        self.fits.inputs[index + 1].1
+    }
+
+    /// Writes a matrix-vector layer. Returns its table and the bytes of its weights.
     fn dense(
         &mut self,
-        layer: &Layer,
+        fitted: &Fitted,
         width: WeightWidth,
         fraction: i8,
         what: &str,
     ) -> Result<(Dense, usize), PackWriteError> {
-        let rows: Vec<Row> = layer.weights.chunks(layer.inputs).map(|row| quantise_row(row, width)).collect();
+        let Fitted { rows, biases, error } = fitted;
         let largest = rows.iter().fold(0f64, |m, row| m.max(row.scale));
         // Row scales fill their 21 bits.
         let exponent = if largest > 0.0 { largest.log2().floor() as i32 - 20 } else { 0 };
@@ -344,48 +429,53 @@ impl<'a> Writer<'a> {
         let shift = shift.map_err(|_| PackWriteError::Scale(what.to_owned()))?;
         let (weights, bytes) = self.blob.push_weights(rows.iter().flat_map(|r| r.integers.iter().copied()), width);
         let scales = self.blob.push_i32(rows.iter().map(scale));
-        let biases = self.blob.push_i32(layer.biases.iter().map(|&b| fixed(b, 2f64.powi(fraction.into()))));
+        let biases_at = self.blob.push_i32(biases.iter().map(|&b| fixed(b, 2f64.powi(fraction.into()))));
         let table = Dense {
-            inputs: layer.inputs as u16,
-            outputs: layer.outputs() as u16,
+            inputs: rows.first().map_or(0, |row| row.integers.len()) as u16,
+            outputs: biases.len() as u16,
             width,
             weights,
             scales,
-            biases,
+            biases: biases_at,
             shift,
             fraction,
         };
+        self.report(what, width, bytes, Some(*error), true);
         Ok((table, bytes))
     }
 
+    fn report(&mut self, name: &str, width: WeightWidth, bytes: usize, error: Option<f64>, can_be_wide: bool) {
+        let sqnr_db = error.filter(|&error| error > 0.0).map(|error| -10.0 * error.log10());
+        let name = name.to_owned();
+        self.layers.push(LayerReport { name, bits: bits(width), bytes, sqnr_db, can_be_wide });
+    }
+
     /// The affine layer of a convolution; `factor` is on the styles.
-    fn affine(&mut self, name: &str, channels: usize, factor: f64, ws: &[Vec<f64>]) -> Result<Dense, PackWriteError> {
-        let name = format!("{name}.affine");
-        let layer = self.layer(&name, self.weights.arch.w_dim, channels, [factor, factor])?;
-        let largest = ws.iter().flat_map(|w| layer.apply(w)).fold(0f64, |m, s| m.max(s.abs()));
-        let (table, bytes) = self.dense(&layer, self.options.affine, wide_fraction(largest), &name)?;
+    fn affine(&mut self, name: &str, channels: usize, factor: f64) -> Result<Dense, PackWriteError> {
+        let arch = &self.weights.arch;
+        let (behind_mapping, what) = (arch.mapping_layers, format!("{name}.affine"));
+        let layer = self.layer(&format!("synthesis.{what}"), arch.w_dim, channels, [factor, factor])?;
+        let fitted = self.fitted(&what, &layer, behind_mapping, self.options.affine);
+        let styles = layer.apply(&self.inputs(behind_mapping).float);
+        let largest = styles.iter().fold(0f64, |m, s| m.max(s.abs()));
+        let width = self.width(&what, self.options.affine);
+        let (table, bytes) = self.dense(&fitted, width, wide_fraction(largest), &what)?;
         self.blob.parts.affine += bytes;
         Ok(table)
     }
 
     /// Returns the block and the scale of its feature map.
-    fn block(
-        &mut self,
-        index: usize,
-        input_scale: f64,
-        image_fraction: u8,
-        ws: &[Vec<f64>],
-    ) -> Result<(Block, f64), PackWriteError> {
+    fn block(&mut self, index: usize, input_scale: f64, image_fraction: u8) -> Result<(Block, f64), PackWriteError> {
         let channels = self.weights.arch.channels[index];
         let name = format!("b{}", block_resolution(index));
         let (mut conv0, mut scale) = (None, input_scale);
         if index > 0 {
             let inputs = self.weights.arch.channels[index - 1];
-            let (conv, out) = self.conv(&format!("{name}.conv0"), index, inputs, true, scale, ws)?;
+            let (conv, out) = self.conv(&format!("{name}.conv0"), index, inputs, true, scale)?;
             (conv0, scale) = (Some(conv), out);
         }
-        let (conv1, scale) = self.conv(&format!("{name}.conv1"), index, channels, false, scale, ws)?;
-        let torgb = self.torgb(&format!("{name}.torgb"), channels, scale, image_fraction, ws)?;
+        let (conv1, scale) = self.conv(&format!("{name}.conv1"), index, channels, false, scale)?;
+        let torgb = self.torgb(&format!("{name}.torgb"), channels, scale, image_fraction)?;
         Ok((Block { conv0, conv1, torgb }, scale))
     }
 
@@ -397,7 +487,6 @@ impl<'a> Writer<'a> {
         inputs: usize,
         up: bool,
         input_scale: f64,
-        ws: &[Vec<f64>],
     ) -> Result<(Conv, f64), PackWriteError> {
         let arch = &self.weights.arch;
         let outputs = arch.channels[index];
@@ -415,20 +504,21 @@ impl<'a> Writer<'a> {
         // The activation's gain of sqrt(2) acts before it, in all scales to the output.
         let to_output = std::f64::consts::SQRT_2 * fraction / scale;
 
-        let affine = self.affine(&full, inputs, 1.0, ws)?;
-        let rows = self.conv_rows(&full, inputs, outputs)?;
+        let affine = self.affine(name, inputs, 1.0)?;
+        let (rows, error) = self.conv_rows(name, inputs, outputs)?;
         let modulation_shift = MODULATION_SHIFTS
             .into_iter()
-            .find(|&shift| rows.iter().all(|row| accumulator_fits(row.iter().copied(), shift)))
+            .find(|&shift| rows.iter().all(|row| accumulator_fits(row.integers.iter().map(|&q| q as i8), shift)))
             .ok_or_else(scale_error)?;
         let mut laid = vec![0; conv_len(inputs, outputs)];
         for (o, row) in rows.iter().enumerate() {
-            for (at, &w) in row.iter().enumerate() {
+            for (at, &w) in row.integers.iter().enumerate() {
                 laid[conv_index(inputs, o, at / inputs, at % inputs)] = w as u8;
             }
         }
         let (weights, bytes) = self.blob.push(laid);
         self.blob.parts.conv += bytes;
+        self.report(name, WeightWidth::I8, bytes, error, false);
         let biases = self.blob.push_i32(biases.iter().map(|&b| fixed(b, to_output)));
 
         let modulated = input_scale * 2f64.powi(modulation_shift.into());
@@ -453,16 +543,38 @@ impl<'a> Writer<'a> {
         Ok((table, scale))
     }
 
-    /// A convolution's weights by output channel, `[3][3][inputs]`.
-    fn conv_rows(&self, name: &str, inputs: usize, outputs: usize) -> Result<Vec<Vec<i8>>, PackWriteError> {
-        let weights = self.tensor(&format!("{name}.weight"), 9 * inputs * outputs)?;
-        let channel = |o: usize| {
-            // From [in][ky][kx] to [ky][kx][in].
-            let taps = (0..9).flat_map(|k| (0..inputs).map(move |i| (o * inputs + i) * 9 + k));
-            let taps: Vec<f64> = taps.map(|at| weights[at]).collect();
-            quantise_row(&taps, WeightWidth::I8).integers.iter().map(|&q| q as i8).collect()
-        };
-        Ok((0..outputs).map(channel).collect())
+    /// A convolution's weights by output channel, `[3][3][inputs]`, and their error. Demodulation takes the scales away.
+    fn conv_rows(
+        &mut self,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<(Rc<Vec<Row>>, Option<f64>), PackWriteError> {
+        if let Some(rows) = self.fits.rows.get(name) {
+            return Ok(rows.clone());
+        }
+        let weights = self.tensor(&format!("synthesis.{name}.weight"), 9 * inputs * outputs)?;
+        // From [in][ky][kx] to [ky][kx][in].
+        let order = |(o, at): (usize, usize)| weights[(o * inputs + at % inputs) * 9 + at / inputs];
+        let weights = Array2::from_shape_fn((outputs, 9 * inputs), order);
+        let (rows, error) = self.rounded(name, &weights);
+        let rows = (Rc::new(rows), error);
+        self.fits.rows.insert(name.to_owned(), rows.clone());
+        Ok(rows)
+    }
+
+    /// Rows in 8 bits, with the error that the calibration's moments make of them; without moments, to nearest.
+    fn rounded(&self, name: &str, weights: &Array2<f64>) -> (Vec<Row>, Option<f64>) {
+        match self.calibration.moments(name).and_then(|moments| Feedback::new(&moments)) {
+            Some(feedback) => {
+                let (rows, error) = feedback.round(weights, WeightWidth::I8);
+                (rows, Some(error))
+            }
+            None => {
+                let nearest = |row: ndarray::ArrayView1<'_, f64>| quantise_row(&row.to_vec(), WeightWidth::I8);
+                (weights.rows().into_iter().map(nearest).collect(), None)
+            }
+        }
     }
 
     /// The stored noise of a layer; `to_output` takes a value of the map to the output.
@@ -487,17 +599,22 @@ impl<'a> Writer<'a> {
         channels: usize,
         input_scale: f64,
         image_fraction: u8,
-        ws: &[Vec<f64>],
     ) -> Result<ToRgb, PackWriteError> {
         let full = format!("synthesis.{name}");
-        let affine = self.affine(&full, channels, 1.0 / (channels as f64).sqrt(), ws)?;
-        let mut weights = self.tensor(&format!("{full}.weight"), 3 * channels)?;
-        let mut biases = self.tensor(&format!("{full}.bias"), 3)?;
+        let affine = self.affine(name, channels, 1.0 / (channels as f64).sqrt())?;
         // A modulated activation is x * s / 2^15; the result is in grey levels.
-        weights.iter_mut().for_each(|w| *w *= input_scale * 32768.0 * 127.5);
-        biases.iter_mut().for_each(|b| *b *= 127.5);
-        let layer = Layer { inputs: channels, weights, biases };
-        let (rgb, bytes) = self.dense(&layer, self.options.rgb, image_fraction as i8, name)?;
+        let weights = matrix(self.tensor(&format!("{full}.weight"), 3 * channels)?, channels);
+        let weights = weights * (input_scale * 32768.0 * 127.5);
+        let biases = self.tensor(&format!("{full}.bias"), 3)?.into_iter().map(|b| b * 127.5).collect();
+        let width = self.width(name, self.options.rgb);
+        let (rows, error) = match width {
+            WeightWidth::I8 => self.rounded(name, &weights),
+            WeightWidth::I16 => {
+                (weights.rows().into_iter().map(|row| quantise_row(&row.to_vec(), width)).collect(), None)
+            }
+        };
+        let fitted = Fitted { rows, biases, error: error.unwrap_or_default() };
+        let (rgb, bytes) = self.dense(&fitted, width, image_fraction as i8, name)?;
         self.blob.parts.torgb += bytes;
         let clamp = self.weights.arch.conv_clamp.map_or(f64::INFINITY, f64::from);
         let limit = clamp * 127.5 * f64::from(1 << image_fraction);
@@ -513,6 +630,11 @@ impl<'a> Writer<'a> {
         let room = 32767.0 / (largest * 127.5 * HEADROOM);
         Ok(room.log2().floor().clamp(0.0, MAX_IMAGE_FRACTION.into()) as u8)
     }
+}
+
+/// `[outputs, inputs]` of weights that were counted before.
+fn matrix(weights: Vec<f64>, inputs: usize) -> Array2<f64> {
+    Array2::from_shape_vec((weights.len() / inputs, inputs), weights).expect("the number of weights was checked")
 }
 
 /// Real value of one unit of a 16-bit activation; a layer that is always 0 gets a tiny one.

@@ -311,7 +311,7 @@ fn grids(runs: &[RunData]) -> Result<String, String> {
         if out.is_empty() {
             out += "<h2>The same latents over time</h2>\n";
         }
-        let _ = writeln!(out, "<h3>{}</h3>\n<div class=\"strip\">", escape(&run.name));
+        let _ = writeln!(out, "<h3>{}</h3>\n<div class=\"grids\">", escape(&run.name));
         if let Some(teacher) = &run.teacher_grid {
             figure(&mut out, " class=\"teacher\"", "teacher", teacher)?;
         }

@@ -31,7 +31,8 @@ impl Curve {
     }
 }
 
-/// The mean of `window` points around each, fewer at both ends (as many to the left as to the right).
+/// The mean of `window` points around each, fewer near both ends (as many to the left as to the right), and none where that
+/// would be fewer than half: a single point is no mean.
 fn means(points: &[(f64, f64)], window: usize) -> Points {
     let mut sums = vec![0.0];
     sums.extend(points.iter().scan(0.0, |sum, (_, y)| {
@@ -42,9 +43,9 @@ fn means(points: &[(f64, f64)], window: usize) -> Points {
     let mean = |(i, &(x, _)): (usize, &(f64, f64))| {
         let reach = half.min(i).min(points.len() - 1 - i);
         let (start, end) = (i - reach, i + reach + 1);
-        (x, (sums[end] - sums[start]) / (end - start) as f64)
+        (2 * reach >= half).then(|| (x, (sums[end] - sums[start]) / (end - start) as f64))
     };
-    points.iter().enumerate().map(mean).collect()
+    points.iter().enumerate().filter_map(mean).collect()
 }
 
 #[cfg(test)]
@@ -52,12 +53,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn means_keep_straight_lines_and_constant_ends() {
+    fn means_keep_straight_lines_and_end_before_they_are_single_points() {
         let line: Points = (0..1000).map(|i| (f64::from(i), 3.0 - 2.0 * f64::from(i))).collect();
         let curve = Curve::of(line.clone());
         assert_eq!((curve.window, curve.every), (25, 2));
         assert_eq!(curve.dots.len(), 500);
         assert!(curve.line.iter().all(|(x, y)| (y - (3.0 - 2.0 * x)).abs() < 1e-9));
+        assert_eq!((curve.line[0].0, curve.line.last().unwrap().0), (6.0, 992.0));
     }
 
     #[test]

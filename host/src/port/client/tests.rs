@@ -72,6 +72,7 @@ impl Fake {
                     free: 100,
                     workspace: 100,
                     chunk: 64,
+                    window: 100,
                     latents: 4,
                     tick_hz: 0,
                     model: Some(self.model),

@@ -1,0 +1,157 @@
+//! `nickeldime bench`: what an image costs.
+
+use std::{fmt::Write, ops::ControlFlow, path::PathBuf, time::Instant};
+
+use anyhow::{Context, bail};
+use nickeldime_core::{
+    generator::{Latent, Noise, Sample, generate},
+    pack::Pack,
+};
+use serde::Serialize;
+
+use super::{model::Model, pack::noise_options};
+use crate::{
+    checkpoint::GeneratorWeights,
+    nets::{arch::GeneratorArch, initial},
+    port::on_target::{ImageCost, Kernels, LayerCost, OnTarget, Stage},
+    preview::{NoiseMode, Preview},
+    quantise::write_pack,
+};
+
+/// Images of the host's measurement.
+const IMAGES: u64 = 64;
+/// Latents for the ranges of packs of random weights: how many does not change what they cost.
+const CALIBRATION_SEEDS: u64 = 4;
+
+/// Arguments of `bench`.
+#[derive(clap::Args)]
+pub struct BenchArgs {
+    /// qemu-m4 counts instructions on the emulated Cortex-M4; host measures images a second of one core here.
+    #[arg(long, value_parser = ["qemu-m4", "host"])]
+    board: String,
+    /// The pack; unless given, random weights: paper256 at ratios 0.95 and 0.9, or digits32 at 0.7 on the host.
+    #[arg(long)]
+    pack: Option<PathBuf>,
+    /// The plain kernels, which run on every processor.
+    #[arg(long)]
+    portable: bool,
+}
+
+/// What single layers cost, and whole images.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Counted {
+    board: &'static str,
+    kernels: &'static str,
+    layers: Vec<LayerCost>,
+    /// The first of the images.
+    image: ImageCost,
+    images: Vec<CountedImage>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct CountedImage {
+    name: String,
+    #[serde(flatten)]
+    cost: ImageCost,
+    stages: Vec<Stage>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Timed {
+    board: &'static str,
+    name: String,
+    images: u64,
+    seconds: f64,
+    images_per_second: f64,
+}
+
+pub fn run(args: &BenchArgs, json: bool) -> anyhow::Result<()> {
+    if args.board == "host" {
+        if args.portable {
+            bail!("--portable: the host has no other kernels");
+        }
+        let timed = time(args)?;
+        return super::print(json, &timed, || timed.text());
+    }
+    let kernels = if args.portable { Kernels::Portable } else { Kernels::Dsp };
+    let target = OnTarget::build(kernels)?;
+    let images = packs(args, &[("paper256", 0.95), ("paper256", 0.9)])?
+        .into_iter()
+        .map(|(name, pack)| Ok(CountedImage { name, cost: target.image(&pack)?, stages: target.stages(&pack)? }))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let image = images.first().context("no pack to measure")?.cost;
+    let kernels = if args.portable { "portable" } else { "dsp" };
+    let counted = Counted { board: "qemu-m4", kernels, layers: target.layers()?, image, images };
+    super::print(json, &counted, || counted.text())
+}
+
+/// The pack that was asked for, or packs of random weights; with names.
+fn packs(args: &BenchArgs, otherwise: &[(&str, f64)]) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let Some(path) = &args.pack else {
+        return otherwise.iter().map(|&(arch, ratio)| random_pack(arch, ratio)).collect();
+    };
+    match Model::open(path)? {
+        Model::Pack(bytes) => Ok(vec![(path.display().to_string(), bytes)]),
+        Model::Checkpoint(_) => bail!("{}: is no pack; make one: nickeldime pack", path.display()),
+    }
+}
+
+fn random_pack(arch: &str, ratio: f64) -> anyhow::Result<(String, Vec<u8>)> {
+    let name = format!("{arch}, ratio {ratio}");
+    let arch = GeneratorArch::preset(arch).context("a preset")?.pruned(ratio)?;
+    let weights: GeneratorWeights = initial::like_trained(&arch, 0);
+    let seeds: Vec<u64> = (0..CALIBRATION_SEEDS).collect();
+    let calibration = Preview::new(&weights)?.calibrate(&seeds, NoiseMode::Random, &mut |_| {});
+    Ok((name, write_pack(&weights, &calibration, &noise_options(NoiseMode::Random))?.bytes))
+}
+
+/// Images a second of one core.
+fn time(args: &BenchArgs) -> anyhow::Result<Timed> {
+    let (name, bytes) = packs(args, &[("digits32", 0.7)])?.pop().context("no pack to measure")?;
+    let pack = Pack::open(&bytes)?;
+    let mut workspace = vec![0; pack.workspace_len()];
+    let mut draw = |seed| {
+        let sample = Sample { latent: Latent::Seed(seed), psi: 1 << 14, noise: Noise::Random(seed) };
+        generate(&pack, &sample, &mut workspace, &mut |_, _| ControlFlow::Continue(()))
+    };
+    draw(0)?;
+    let started = Instant::now();
+    for seed in 0..IMAGES {
+        draw(seed)?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(Timed { board: "host", name, images: IMAGES, seconds, images_per_second: IMAGES as f64 / seconds })
+}
+
+impl Timed {
+    fn text(&self) -> String {
+        format!("{}: {:.1} images a second on one core ({} images)", self.name, self.images_per_second, self.images)
+    }
+}
+
+impl Counted {
+    fn text(&self) -> String {
+        let mut text = format!("3x3 layers, {} kernels            instructions   per MAC\n", self.kernels);
+        for layer in &self.layers {
+            let _ = writeln!(text, "{:36} {:>12} {:9.2}", layer.name, layer.instructions, layer.per_mac);
+        }
+        for CountedImage { name, cost, stages } in &self.images {
+            let million = |instructions: u64| instructions as f64 / 1e6;
+            let share = 100.0 * cost.first_row_instructions as f64 / cost.instructions as f64;
+            let _ = write!(
+                text,
+                "\n{name}\n  {:.2} M instructions from w to the last row, {share:.1} % of them to the first; {:.2} M from a seed to w\n  \
+                 RAM {} bytes: {} and a stack of {}\n",
+                million(cost.instructions),
+                million(cost.mapping_instructions),
+                cost.ram_bytes + cost.stack_bytes,
+                cost.ram_bytes,
+                cost.stack_bytes
+            );
+            for stage in stages {
+                let _ = writeln!(text, "  {:36} {:8.2} M", stage.name, million(stage.instructions));
+            }
+        }
+        text
+    }
+}

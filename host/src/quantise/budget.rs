@@ -1,0 +1,46 @@
+//! Which layers get 16-bit weights, where there are bytes to spare: those whose rounding the images show most, for each byte.
+
+use std::collections::BTreeSet;
+
+use nickeldime_core::pack::WeightWidth;
+
+use super::calibrate::Calibration;
+use super::write::{Fits, PackOptions, PackWriteError, write_with};
+use crate::checkpoint::weights::GeneratorWeights;
+
+/// The layers for [`PackOptions::wide`] that `extra` bytes buy. `error` measures a pack: mean squared error of its images, say.
+/// Every layer's worth is what a pack gains in which it alone is wide.
+///
+/// # Errors
+/// Those of the packer, and of `error`.
+pub fn spend<E: From<PackWriteError>>(
+    weights: &GeneratorWeights,
+    calibration: &Calibration,
+    options: &PackOptions,
+    extra: usize,
+    error: &mut dyn FnMut(&[u8]) -> Result<f64, E>,
+) -> Result<BTreeSet<String>, E> {
+    let mut fits = Fits::default();
+    let base = write_with(weights, calibration, options, &mut fits)?;
+    let before = error(&base.bytes)?;
+    let mut worths = Vec::new();
+    for layer in base.layers.iter().filter(|layer| layer.can_be_wide && layer.bits == 8 && layer.bytes <= extra) {
+        let options = PackOptions { wide: [layer.name.clone()].into(), ..options.clone() };
+        let after = error(&write_with(weights, calibration, &options, &mut fits)?.bytes)?;
+        worths.push(((before - after) / layer.bytes as f64, layer));
+    }
+    worths.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (mut wide, mut left) = (BTreeSet::new(), extra);
+    for (worth, layer) in worths {
+        if worth > 0.0 && layer.bytes <= left {
+            left -= layer.bytes;
+            wide.insert(layer.name.clone());
+        }
+    }
+    Ok(wide)
+}
+
+/// Bits of a width.
+pub(super) fn bits(width: WeightWidth) -> u8 {
+    8 * width.bytes() as u8
+}
