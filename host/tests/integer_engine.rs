@@ -93,9 +93,8 @@ fn rounding_looks_at_the_outputs_and_wider_weights_go_where_the_images_show_them
 
     let options = PackOptions { mapping: WeightWidth::I8, ..options };
     let narrow = write_pack(&g, &calibration, &options).unwrap();
-    let error = &mut |pack: &[u8]| {
-        Ok::<_, PackWriteError>(10f64.powf(-fidelity(&g, pack, Noise::Const, 4).mean_db / 10.0))
-    };
+    let error =
+        &mut |pack: &[u8]| Ok::<_, PackWriteError>(10f64.powf(-fidelity(&g, pack, Noise::Const, 4).mean_db / 10.0));
     let wide = spend(&g, &calibration, &options, 8192, error).unwrap();
     let wider = write_pack(&g, &calibration, &PackOptions { wide, ..options }).unwrap();
     let (before, after) = (mean(&narrow, 16), mean(&wider, 16));
