@@ -15,8 +15,9 @@ embed=(--embed "small=$digits/embedder.safetensors:5")
 mkdir -p "$out"
 
 # Distances are measured in another network than the one that DiME uses.
-judge=$out/judge.safetensors
+judge=$out/judge.safetensors second=$out/judge2.safetensors
 [ -f "$judge" ] || "$NICKELDIME" embedder train --data $digits/digits32.zip --seed 1 -o "$judge"
+[ -f "$second" ] || "$NICKELDIME" embedder train --data $digits/digits32.zip --seed 2 -o "$second"
 moments=$out/moments.safetensors
 [ -f "$moments" ] || "$NICKELDIME" moments --teacher $digits/teacher-digits32.pkl "${embed[@]}" --samples 50000 -o "$moments"
 
@@ -48,15 +49,31 @@ for seed in 1 2; do
 done
 
 methods=("$out"/gan "$out"/l1 "$out"/dime "$out"/nickel "$out"/nickel-dime)
-"$NICKELDIME" report "${methods[@]}" -o "$out/report.html" --png >&2
-"$NICKELDIME" report "$out"/{gan,nickel-dime}{,-1,-2} -o "$out/seeds.html" --png >&2
+"$NICKELDIME" report "${methods[@]}" -o "$out/report.html" --svg >&2
+"$NICKELDIME" report "$out"/{gan,nickel-dime}{,-1,-2} -o "$out/seeds.html" --svg >&2
+
+# docs/figures: these, and of seeds-plots FID, and the student's critic of gan and of nickel-dime.
+draw() { "$NICKELDIME" sample "$1" --seed 0..15 --columns 16 -o "$out/$2.png" >&2; }
+draw $digits/teacher-digits32.pkl teacher
+draw "$out/gan" gan
+draw "$out/nickel-dime" nickel-dime
 
 # FID against images seen, and everything at the end of each run.
 names=(gan gan-1 gan-2 l1 dime nickel nickel-dime nickel-dime-1 nickel-dime-2)
 label() { [[ $1 == *-[12] ]] && echo "${1%-*}, ${1##*-}" || echo "$1, 0"; }
 values() { grep -o "\"$1\":[0-9.e-]*" | cut -d: -f2 | xargs -r printf "%.$2f\n"; }
 students() { grep -v '"teacher":true' "$out/$1/eval.jsonl"; }
-end() { echo "| $1 | $(for of in fid:1 kid:3 precision:2 recall:2; do values "${of%:*}" "${of#*:}" <<< "$2"; done | paste -sd'|' | sed 's/|/ | /g') |"; }
+# Other seeds, another classifier, the teacher's critic.
+elsewhere() { "$NICKELDIME" eval "$1" $digits/digits32.zip --features "$2" --samples 5000 --seed 100000 --fid --cache "$out/features" --json | values fid 0; }
+row() { paste -sd'|' | sed 's/|/ | /g; s/^/| /; s/$/ |/'; }
+end() { # NAME MODEL LINE
+    {
+        echo "$1"
+        for of in fid:1 kid:3 precision:2 recall:2; do values "${of%:*}" "${of#*:}" <<< "$3"; done
+        elsewhere "$2" "small=$second"
+        elsewhere "$2" "critic=$digits/teacher-digits32.pkl"
+    } | row
+}
 
 echo "| method, seed | 0 kimg | 1 | 2 | 3 | 4 | 5 | 6 | 8 | 10 | 12 | 14 |"
 echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
@@ -67,9 +84,9 @@ for name in "${names[@]}"; do
     echo "$row"
 done
 echo
-echo "| run, at its end | FID | KID | precision | recall |"
-echo "| --- | --- | --- | --- | --- |"
-end teacher "$(grep '"teacher":true' "$out/gan/eval.jsonl")"
+echo "| run, at its end | FID | KID | precision | recall | FID, second judge | FID, teacher's critic |"
+echo "| --- | --- | --- | --- | --- | --- | --- |"
+end teacher $digits/teacher-digits32.pkl "$(grep '"teacher":true' "$out/gan/eval.jsonl")"
 for name in "${names[@]}"; do
-    end "$(label "$name")" "$(students "$name" | tail -n 1)"
+    end "$(label "$name")" "$out/$name" "$(students "$name" | tail -n 1)"
 done

@@ -6,43 +6,15 @@ mod support;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use ndarray::{Array2, ArrayD};
 use nickeldime::checkpoint::{Tensors, read_tensors, write_tensors};
 use nickeldime_core::latent::gaussian;
-use serde_json::Value;
-use support::{fixture, official, oracle, pickle_writer};
-
-/// Exit code, standard output, standard error.
-fn run(args: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_nickeldime")).args(args).output().expect("the command starts");
-    let text = |bytes| String::from_utf8(bytes).expect("it prints text");
-    (output.status.code().expect("it ends by itself"), text(output.stdout), text(output.stderr))
-}
-
-/// The JSON object of a command that succeeds.
-fn json(args: &[&str]) -> Value {
-    let (code, out, err) = run(&[args, &["--json"]].concat());
-    assert_eq!(code, 0, "{args:?}: {err}");
-    serde_json::from_str(&out).unwrap_or_else(|e| panic!("{args:?}: {e}: {out}"))
-}
-
-/// The error of a command that fails: one line.
-fn error(args: &[&str]) -> String {
-    let (code, out, err) = run(args);
-    assert_eq!(code, 1, "{args:?}: {out}{err}");
-    assert_eq!(out, "", "{args:?}");
-    let last = err.lines().last().unwrap_or_default().to_string();
-    assert!(last.starts_with("error: "), "{args:?}: {err}");
-    assert!(!err.contains("panicked"), "{args:?}: {err}");
-    last
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("paths in tests are text")
-}
+use support::{
+    command::{error, json, run, text},
+    fixture, official, oracle, pickle_writer,
+};
 
 fn images(path: &Path) -> ArrayD<f32> {
     read_tensors(path).unwrap().0.remove("images").expect("raw files have images")
