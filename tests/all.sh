@@ -33,6 +33,7 @@ boards=(
     "qemu-m4 thumbv7em-none-eabihf"
     "qemu-rv32 riscv32imac-unknown-none-elf"
     "pico2 thumbv8m.main-none-eabihf"
+    "pico2,display thumbv8m.main-none-eabihf"
     "nucleo-h743 thumbv7em-none-eabihf"
     "stm32f405 thumbv7em-none-eabihf"
     "stm32f405,emulated thumbv7em-none-eabihf"
@@ -46,7 +47,10 @@ step "lints"
 cargo clippy "${host[@]}" --all-targets -- -D warnings
 for board in "${boards[@]}"; do
     read -r features target <<<"$board"
-    cargo clippy -p nickeldime-firmware --profile firmware --target "$target" --features "$features" -- -D warnings
+    # The profile that the tests build it with.
+    profile=firmware
+    [[ $features != pico2* ]] || profile=firmware-smallest
+    cargo clippy -p nickeldime-firmware --profile "$profile" --target "$target" --features "$features" -- -D warnings
 done
 
 step "documentation"
@@ -59,7 +63,7 @@ step "core: no float on a board without an FPU"
 bash tests/no-float.sh
 
 step "firmware: what the boards share"
-cargo test -p nickeldime-firmware
+cargo test -p nickeldime-firmware --features display
 
 step "host: unit, golden and end-to-end tests"
 cargo test --release -p nickeldime -- --nocapture

@@ -259,6 +259,13 @@ fn a_new_generator_of_any_shape_becomes_a_pack() {
     assert_eq!((&inspected["ram"], &inspected["ram_bytes"]), (&packed["ram"], &packed["ram_bytes"]));
     json(&["new", "--channels", "6,3", "--w-dim", "10", "--mapping-layers", "2", "-o", text(&model)]);
     assert_eq!(json(&["inspect", text(&model)])["z_dim"], 10);
+
+    let like = |trained, made| ["new", "--channels", "5,4,3", "--w-dim", "7", "--like", trained, "-o", made];
+    let after = folder.path().join("after.safetensors");
+    assert_eq!(json(&like(text(&model), text(&after)))["channels"], serde_json::json!([5, 4, 3]));
+    let wrong = error(&like(text(&pack), text(&folder.path().join("none"))));
+    assert!(wrong.contains("new.ndm: is a pack"), "{wrong}");
+    assert!(!folder.path().join("none").exists());
 }
 
 #[test]

@@ -134,6 +134,30 @@ fn an_image_can_be_stopped_and_the_next_one_is_whole() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_board_that_panicked_says_so_after_its_restart() {
+    use nickeldime::boards::{Board, Emulator};
+
+    for (name, says) in [("qemu-m4", "a panic 0"), ("qemu-rv32", "a panic"), ("stm32f405", "a panic 08")] {
+        let board = Board::find(name).expect("known");
+        let emulator = board.emulator.expect("emulated");
+        let features: &'static [&'static str] = [emulator.features, &["panic-once"]].concat().leak();
+        let panics = BoardKind::Emulated(Box::leak(Box::new(Board {
+            emulator: Some(Emulator { features, ..emulator }),
+            ..board
+        })));
+        if let Err(missing) = panics.check() {
+            eprintln!("not tested on {name}: {missing}");
+            continue;
+        }
+        let running = nickeldime::port::Board::start(panics).expect("starts");
+        let client = Client::open(running.port().to_str().expect("in UTF-8")).expect("answers");
+        let restart = client.board().restart.clone().expect("it did not start by itself twice");
+        assert!(restart.starts_with(says), "{name}: {restart}");
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_killed_emulate_leaves_no_emulator_behind() {

@@ -17,10 +17,10 @@ use core::ops::ControlFlow;
 use embedded_io::{Read, ReadReady, Write};
 use sha2::{Digest, Sha256};
 
-use crate::generator::{GenerateError, Join, Latent, Sample};
+use crate::generator::{GenerateError, Join, Latent, Noise, Sample};
 use crate::link::message::{Answer, Ask, DeviceError, Hello, LatentSource, Model, Phase, Sha256Hash, Status};
 use crate::link::{Line, PROTOCOL_VERSION};
-use crate::pack::FORMAT_VERSION;
+use crate::pack::{FORMAT_VERSION, NoiseKind};
 use crate::storage::{MappedFlash, Storage, StorageError};
 
 mod engine;
@@ -65,6 +65,8 @@ pub struct Identity {
     pub board: &'static str,
     /// The firmware's version.
     pub firmware: &'static str,
+    /// Why it started anew without having been asked to, at most 64 bytes; nothing after an ordinary start.
+    pub restart: Option<&'static str>,
 }
 
 /// The RAM that a board gives to its device.
@@ -119,7 +121,7 @@ enum Step {
 struct Plan {
     latent: LatentPlan,
     psi: i16,
-    noise: crate::generator::Noise,
+    noise: Noise,
 }
 
 #[derive(Clone, Copy)]
@@ -190,6 +192,33 @@ where
     /// The serial port, for a board that has to look after it.
     pub fn serial(&mut self) -> &mut S {
         self.line.serial()
+    }
+
+    /// The clock.
+    pub fn clock(&mut self) -> &mut C {
+        &mut self.clock
+    }
+
+    /// Makes an image that no host asked for and sends it nowhere: the engine shows it, where it shows anything. Breaks off
+    /// when something arrives. psi is Q14, the noise the model's own.
+    ///
+    /// # Errors
+    /// Why there is no image, or not all of it; [`GenerateError::Stopped`] too when there is no model.
+    pub fn draw(&mut self, seed: u64, psi: i16) -> Result<(), GenerateError> {
+        let (Some(facts), Some(pack)) = (&self.model, self.storage.active()) else {
+            return Err(GenerateError::Stopped);
+        };
+        let noise = match facts.noise {
+            NoiseKind::None => Noise::None,
+            NoiseKind::Const => Noise::Const,
+            NoiseKind::Random => Noise::Random(seed),
+        };
+        let sample = Sample { latent: Latent::Seed(seed), psi, noise };
+        let line = &mut self.line;
+        self.engine.generate(pack, &sample, self.workspace, &mut |_, _| match line.has_bytes() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
     }
 
     /// The flash, to look at.
@@ -357,6 +386,7 @@ where
             window: self.window(),
             latents: latents(self.latents.len(), self.line.receive_room()),
             tick_hz: C::HZ,
+            restart: self.identity.restart,
             model,
         };
         self.line.send(id, Answer::Hello(hello));

@@ -83,7 +83,7 @@ fn an_image_can_be_stopped_after_any_row() {
     let pack = Pack::open(bytes.bytes()).unwrap();
     let image = draw(&pack, &PLAIN).unwrap();
     let mut workspace = vec![0; pack.workspace_len()];
-    for last in 0..16 {
+    for last in (0..16).step_by(if cfg!(miri) { 7 } else { 1 }) {
         let mut rows = Vec::new();
         let result = generate(&pack, &PLAIN, &mut workspace, &mut |y, row| {
             assert_eq!(rows.len(), 48 * y);
@@ -101,17 +101,18 @@ fn pair(first: u64, second: u64, join: Join) -> Sample<'static> {
 
 #[test]
 fn two_latents_join_at_a_layer_or_by_weight() {
-    let bytes = random_pack(&shape(8, 2, &[5, 4, 3]), 3);
+    let bytes = random_pack(&shape(8, 2, if cfg!(miri) { &[5, 4] } else { &[5, 4, 3] }), 3);
     let pack = Pack::open(bytes.bytes()).unwrap();
     let of = |seed| draw(&pack, &Sample { latent: Latent::Seed(seed), ..pair(0, 0, Join::Cut(0)) }).unwrap();
     let (first, second) = (of(1), of(2));
     let join = |join| draw(&pack, &pair(1, 2, join)).unwrap();
     assert!(join(Join::Cut(0)) == second);
-    assert!(join(Join::Cut(6)) == first && join(Join::Cut(255)) == first);
+    let layers = pack.num_ws() as u8;
+    assert!(join(Join::Cut(layers)) == first && join(Join::Cut(255)) == first);
     assert!(join(Join::Weight(0)) == first);
     assert!(join(Join::Weight(16384)) == second);
 
-    let mut images: Vec<_> = (0..=6).map(|cut| join(Join::Cut(cut))).collect();
+    let mut images: Vec<_> = (0..=layers).map(|cut| join(Join::Cut(cut))).collect();
     images.extend([8192, -8192, i16::MAX, i16::MIN].map(|weight| join(Join::Weight(weight))));
     for (a, image) in images.iter().enumerate() {
         assert!(images[..a].iter().all(|other| other != image), "{a}");
@@ -125,7 +126,8 @@ fn two_latents_join_at_a_layer_or_by_weight() {
 #[test]
 fn a_thousand_packs_of_any_shape_run_without_a_trap() {
     let mut random = Random::new(40);
-    for round in 0..rounds(1000) as u32 {
+    let count = rounds(1000) as u32;
+    for round in 0..count {
         let shape = any_shape(&mut random);
         let bytes = random_pack(&shape, 1000 + round);
         let pack = Pack::open(bytes.bytes()).unwrap();
@@ -138,4 +140,5 @@ fn a_thousand_packs_of_any_shape_run_without_a_trap() {
         let noise = [Noise::None, Noise::Const, Noise::Random(second)][random.below(3) as usize];
         draw(&pack, &Sample { latent, psi: random.word() as i16, noise }).unwrap();
     }
+    println!("{count} packs drawn");
 }

@@ -1,6 +1,6 @@
 //! The engine of a board: what shows, and what must not be forgotten, while an image is made.
 
-use core::marker::PhantomData;
+use core::cell::RefCell;
 use core::ops::ControlFlow;
 
 use nickeldime_core::device::{Engine, Facts, Integers};
@@ -8,13 +8,17 @@ use nickeldime_core::generator::{GenerateError, Sample};
 use nickeldime_core::pack::PackError;
 
 use crate::Board;
+use crate::screen::Screen;
 
-/// [`Integers`] with the board's lamp lit meanwhile, and its watchdog fed at every row.
-pub struct Lamp<B>(PhantomData<B>);
+/// [`Integers`] with the board's lamp lit meanwhile, its watchdog fed at every row, and every row on its screen.
+pub struct Lamp<B: Board> {
+    screen: RefCell<B::Screen>,
+}
 
-impl<B> Default for Lamp<B> {
-    fn default() -> Self {
-        Self(PhantomData)
+impl<B: Board> Lamp<B> {
+    /// The engine of a board with this screen.
+    pub fn new(screen: B::Screen) -> Self {
+        Self { screen: RefCell::new(screen) }
     }
 }
 
@@ -30,9 +34,12 @@ impl<B: Board> Engine for Lamp<B> {
         workspace: &mut [i32],
         row: &mut dyn FnMut(usize, &[u8]) -> ControlFlow<()>,
     ) -> Result<(), GenerateError> {
+        // Nobody else draws: the engine makes one image at a time.
+        let mut screen = self.screen.borrow_mut();
         B::lamp(true);
         let result = Integers.generate(pack, sample, workspace, &mut |y, rgb| {
             B::feed();
+            screen.row(y, rgb);
             row(y, rgb)
         });
         B::lamp(false);

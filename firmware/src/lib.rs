@@ -12,9 +12,12 @@
 pub mod board;
 pub mod lamp;
 pub mod memory;
+pub mod note;
 pub mod register;
 pub mod ring;
+pub mod screen;
 pub mod sizes;
+pub mod standalone;
 #[cfg(all(target_arch = "arm", any(feature = "stm32f405", feature = "nucleo-h743")))]
 mod systick;
 

@@ -4,6 +4,7 @@
 //! [`metrics`] and [`report`] beside.
 
 pub mod backend;
+pub mod boards;
 pub mod checkpoint;
 pub mod cli;
 pub mod compress;

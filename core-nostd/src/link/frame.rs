@@ -235,6 +235,7 @@ mod tests {
             window: 16640,
             latents: 64,
             tick_hz: 1000,
+            restart: None,
             model,
         };
         let ready = Answer::Ready { offset: 0, chunk: 4096, granule: 4, window: 16640, unit: 4096, sector: 4096 };

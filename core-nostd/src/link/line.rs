@@ -89,6 +89,11 @@ impl<'b, S: Read + ReadReady + Write> Line<'b, S> {
         &mut self.serial
     }
 
+    /// Whether bytes have arrived that nobody has looked at.
+    pub fn has_bytes(&mut self) -> bool {
+        self.taken < self.filled || self.serial.read_ready().unwrap_or(false)
+    }
+
     /// The serial port and the two buffers, as [`new`](Self::new) took them.
     pub fn into_parts(self) -> (S, &'b mut [u8], &'b mut [u8]) {
         (self.serial, self.reader.into_buffer(), self.out)

@@ -231,6 +231,8 @@ pub struct Hello<'a> {
     pub latents: u16,
     /// Ticks per second of the clock in [`Answer::Done`]; 0: no clock.
     pub tick_hz: u32,
+    /// What made it start anew without having been asked to: a panic and addresses of it, or its watchdog.
+    pub restart: Option<&'a str>,
     /// The loaded model.
     #[serde(borrow)]
     pub model: Option<Model<'a>>,

@@ -31,6 +31,14 @@ pub struct Ram {
 }
 
 impl Ram {
+    /// The RAM that images of a generator take, from the sizes in its header.
+    ///
+    /// # Errors
+    /// [`PackError::TooLarge`].
+    pub fn of(header: &Header<'_>) -> Result<Self, PackError> {
+        Ok(Plan::new(header)?.ram())
+    }
+
     /// Bytes of the whole workspace.
     pub fn total(&self) -> usize {
         self.rows + self.image + self.scratch + self.styles + self.factors + self.mapping

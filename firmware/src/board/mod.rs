@@ -4,6 +4,7 @@ use embedded_io::{Read, ReadReady, Write};
 use nickeldime_core::device::{Buffers, Clock};
 use nickeldime_core::storage::MappedFlash;
 
+use crate::screen::Screen;
 use crate::sizes::Sizes;
 
 /// One board per feature: the module's file, its type, and the attribute of its runtime's entry point.
@@ -37,6 +38,8 @@ pub struct Parts<B: Board> {
     pub flash: B::Flash,
     /// For timing images.
     pub clock: B::Clock,
+    /// Where images show.
+    pub screen: B::Screen,
     /// RAM for requests, replies and the generator.
     pub buffers: Buffers<'static>,
 }
@@ -52,6 +55,8 @@ pub trait Board: Sized {
     type Flash: MappedFlash;
     /// For timing images.
     type Clock: Clock;
+    /// Where images show: `()` on boards without a display.
+    type Screen: Screen;
 
     /// Starts the board and hands out its parts.
     ///
@@ -67,6 +72,11 @@ pub trait Board: Sized {
 
     /// Keeps its watchdog quiet for another while.
     fn feed() {}
+
+    /// Whether its watchdog has ended the run before this one.
+    fn starved() -> bool {
+        false
+    }
 
     /// Starts it anew.
     fn restart() -> !;

@@ -21,6 +21,7 @@ use stm32h7xx_hal as hal;
 
 use super::{Board, Parts};
 use crate::ring::Ring;
+use crate::screen::NoScreen;
 use crate::sizes::{NUCLEO_H743 as SIZES, Sizes};
 use crate::systick::Millis;
 
@@ -39,6 +40,7 @@ impl Board for NucleoH743 {
     type Serial = Usart;
     type Flash = TwoBanks;
     type Clock = Millis;
+    type Screen = NoScreen;
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once, and nothing else takes the peripherals.
@@ -72,7 +74,7 @@ impl Board for NucleoH743 {
         let flash = TwoBanks { banks: [first, second], scb: core.SCB, cpuid: core.CPUID };
         // SAFETY: the caller calls this once.
         let buffers = unsafe { MEMORY.take(&SIZES) };
-        Parts { serial: Usart(()), flash, clock: Millis::start(core.SYST, SIZES.clock_hz), buffers }
+        Parts { serial: Usart(()), flash, clock: Millis::start(core.SYST, SIZES.clock_hz), screen: NoScreen, buffers }
     }
 
     fn idle(_: &mut Usart) {
@@ -92,6 +94,14 @@ impl Board for NucleoH743 {
     fn feed() {
         // SAFETY: this register only feeds the watchdog.
         unsafe { (*pac::IWDG::PTR).kr.write(|w| w.key().reset()) };
+    }
+
+    fn starved() -> bool {
+        // SAFETY: this register tells why the chip was reset, and is told to forget it.
+        let reasons = unsafe { &(*pac::RCC::PTR).rsr };
+        let starved = reasons.read().iwdg1rstf().bit_is_set();
+        reasons.modify(|_, w| w.rmvf().set_bit());
+        starved
     }
 
     fn restart() -> ! {

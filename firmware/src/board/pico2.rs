@@ -1,6 +1,8 @@
 //! `pico2`: a Raspberry Pi Pico 2 (RP2350, Cortex-M33 at 150 MHz): USB, packs in the flash that the program runs from, the
-//! lamp on GPIO 25.
+//! lamp on GPIO 25; with the feature `display` an ST7789 or ILI9341 on SPI 0.
 
+#[cfg(feature = "display")]
+mod display;
 mod flash;
 mod usb;
 
@@ -16,6 +18,8 @@ use nickeldime_core::device::Clock;
 use rp235x_hal as hal;
 
 use super::{Board, Parts};
+#[cfg(not(feature = "display"))]
+use crate::screen::NoScreen;
 use crate::sizes::{PICO2 as SIZES, Sizes};
 
 /// What the boot ROM wants to see before it starts a program.
@@ -38,6 +42,10 @@ impl Board for Pico2 {
     type Serial = usb::Serial;
     type Flash = flash::PicoFlash;
     type Clock = Micros;
+    #[cfg(feature = "display")]
+    type Screen = display::Display;
+    #[cfg(not(feature = "display"))]
+    type Screen = NoScreen;
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once, and nothing else takes the peripherals.
@@ -63,11 +71,26 @@ impl Board for Pico2 {
             hal::usb::UsbBus::new(chip.USB, chip.USB_DPRAM, clocks.usb_clock, true, &mut chip.RESETS);
         watchdog.start(8.secs());
         critical_section::with(|cs| WATCHDOG.replace(cs, Some(watchdog)));
+        #[cfg(feature = "display")]
+        let screen = {
+            let wires = display::Wires {
+                clock: pins.gpio18.into_function().into_pull_type(),
+                data: pins.gpio19.into_function().into_pull_type(),
+                select: pins.gpio17.into_push_pull_output(),
+                command: pins.gpio20.into_push_pull_output(),
+                reset: pins.gpio21.into_push_pull_output(),
+                light: pins.gpio22.into_push_pull_output(),
+            };
+            // SAFETY: the caller calls this once.
+            unsafe { display::start(chip.SPI0, wires, &mut chip.RESETS, clocks.peripheral_clock.freq(), timer) }
+        };
+        #[cfg(not(feature = "display"))]
+        let screen = NoScreen;
         // SAFETY: the caller calls this once.
         let (flash, buffers) = unsafe { (flash::PicoFlash::new(), MEMORY.take(&SIZES)) };
         // SAFETY: as above.
         let serial = unsafe { usb::Serial::start(bus) };
-        Parts { serial, flash, clock: Micros(timer), buffers }
+        Parts { serial, flash, clock: Micros(timer), screen, buffers }
     }
 
     fn idle(_: &mut usb::Serial) {
@@ -94,7 +117,21 @@ impl Board for Pico2 {
         });
     }
 
+    fn starved() -> bool {
+        // The boot ROM restarts by the watchdog too, and so does a panic: only a run that was not ended by either has left
+        // its mark. Power-on clears it.
+        const RUNS: u32 = 0x4E44_5255;
+        // SAFETY: this register is the program's own, and keeps its value over a restart.
+        let mark = unsafe { (*pac::WATCHDOG::PTR).scratch0() };
+        let starved = mark.read().bits() == RUNS;
+        // SAFETY: as above.
+        mark.write(|w| unsafe { w.bits(RUNS) });
+        starved
+    }
+
     fn restart() -> ! {
+        // SAFETY: as in `starved`.
+        unsafe { (*pac::WATCHDOG::PTR).scratch0().write(|w| w.bits(0)) };
         hal::reboot::reboot(RebootKind::Normal, RebootArch::Normal)
     }
 }

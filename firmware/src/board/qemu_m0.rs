@@ -12,6 +12,7 @@ use nickeldime_core::storage::RamFlash;
 use super::{Board, Parts};
 use crate::memory;
 use crate::register::Peripheral;
+use crate::screen::NoScreen;
 use crate::sizes::{QEMU_M0 as SIZES, Sizes};
 
 // SAFETY: UART 0 of the LM3S6965; only the type below touches it.
@@ -29,12 +30,13 @@ impl Board for QemuM0 {
     type Serial = Uart;
     type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
     type Clock = NoClock;
+    type Screen = NoScreen;
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once; 24 kB of RAM are at this address, and the linker knows nothing of them
         // (qemu_m0.x).
         let (buffers, flash) = unsafe { (MEMORY.take(&SIZES), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
-        Parts { serial: Uart::start(), flash, clock: NoClock, buffers }
+        Parts { serial: Uart::start(), flash, clock: NoClock, screen: NoScreen, buffers }
     }
 
     fn idle(serial: &mut Uart) {

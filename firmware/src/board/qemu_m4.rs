@@ -12,6 +12,7 @@ use nickeldime_core::storage::RamFlash;
 use super::{Board, Parts};
 use crate::memory;
 use crate::register::Peripheral;
+use crate::screen::NoScreen;
 use crate::sizes::{QEMU_M4 as SIZES, Sizes};
 
 // SAFETY: UART 0 and timer 0 of the AN386; only the types below touch them.
@@ -31,12 +32,13 @@ impl Board for QemuM4 {
     type Serial = Uart;
     type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
     type Clock = Timer;
+    type Screen = NoScreen;
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once; 16 MB of RAM are at this address, and the linker knows nothing of them
         // (qemu_m4.x).
         let (buffers, flash) = unsafe { (MEMORY.take(&SIZES), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
-        Parts { serial: Uart::start(), flash, clock: Timer::start(), buffers }
+        Parts { serial: Uart::start(), flash, clock: Timer::start(), screen: NoScreen, buffers }
     }
 
     /// At once, and not after a while of looking: every look takes a lock that the emulator needs to bring the next byte

@@ -12,6 +12,7 @@ use nickeldime_core::storage::RamFlash;
 use super::{Board, Parts};
 use crate::memory;
 use crate::register::Peripheral;
+use crate::screen::NoScreen;
 use crate::sizes::{QEMU_RV32 as SIZES, Sizes};
 
 /// The UART, whose registers are bytes.
@@ -35,12 +36,13 @@ impl Board for QemuRv32 {
     type Serial = Uart;
     type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
     type Clock = Time;
+    type Screen = NoScreen;
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once; 16 MB of RAM are at this address, and the linker knows nothing of them
         // (qemu_rv32.x).
         let (buffers, flash) = unsafe { (MEMORY.take(&SIZES), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
-        Parts { serial: Uart::start(), flash, clock: Time, buffers }
+        Parts { serial: Uart::start(), flash, clock: Time, screen: NoScreen, buffers }
     }
 
     fn idle(serial: &mut Uart) {

@@ -14,6 +14,7 @@ use super::{Board, Parts};
 use crate::memory;
 use crate::register::Peripheral;
 use crate::ring::Ring;
+use crate::screen::NoScreen;
 use crate::sizes::{STM32F405 as SIZES, Sizes};
 use crate::systick::Millis;
 
@@ -50,6 +51,7 @@ impl Board for Stm32f405 {
     #[cfg(feature = "emulated")]
     type Flash = nickeldime_core::storage::RamFlash<&'static mut [u8], 4, 4096>;
     type Clock = Millis;
+    type Screen = NoScreen;
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: nothing else in this program takes the core's peripherals.
@@ -64,7 +66,7 @@ impl Board for Stm32f405 {
         // SAFETY: QEMU has 64 kB of RAM there, and the linker knows nothing of them (stm32f405.x).
         #[cfg(feature = "emulated")]
         let flash = unsafe { memory::ram_flash(0x2002_0000, 64 << 10) };
-        Parts { serial: Usart::start(), flash, clock: Millis::start(core.SYST, SIZES.clock_hz), buffers }
+        Parts { serial: Usart::start(), flash, clock: Millis::start(core.SYST, SIZES.clock_hz), screen: NoScreen, buffers }
     }
 
     fn idle(_: &mut Usart) {
@@ -84,6 +86,15 @@ impl Board for Stm32f405 {
     fn feed() {
         const FEED: u32 = 0xAAAA;
         WATCHDOG.write(0, FEED);
+    }
+
+    fn starved() -> bool {
+        const CSR: usize = 0x74;
+        const BY_WATCHDOG: u32 = 1 << 29;
+        const FORGET: u32 = 1 << 24;
+        let starved = RCC.read(CSR) & BY_WATCHDOG != 0;
+        RCC.modify(CSR, FORGET, FORGET);
+        starved
     }
 
     fn restart() -> ! {

@@ -8,11 +8,13 @@ use serde::Serialize;
 
 use super::{
     embedder::make,
+    pack::noise_options,
     progress::{Bar, say, stop_on_ctrl_c},
     training::{SettingFlags, drive, write_grid},
 };
 use crate::{
     backend::{Choice, Inner, with_backend},
+    boards::{Board, fit},
     checkpoint::{self, weights::GeneratorWeights},
     compress::{
         bank::{TeacherSide, banks},
@@ -29,6 +31,7 @@ use crate::{
         spec::{self, EmbedSpec},
     },
     metrics::cache::FeatureCache,
+    preview::NoiseMode,
     run::{Record, RunFolder},
 };
 
@@ -67,6 +70,9 @@ pub struct CompressArgs {
     /// Where to compute; a resumed run goes on where it was, unless told otherwise.
     #[arg(long, value_enum)]
     backend: Option<Choice>,
+    /// Refuse before training what would not fit this board.
+    #[arg(long, value_name = "BOARD")]
+    board: Option<String>,
     #[command(flatten)]
     student: StudentFlags,
     #[command(flatten)]
@@ -113,6 +119,7 @@ struct StudentFlags {
 
 pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     stop_on_ctrl_c();
+    let board = args.board.as_deref().map(Board::find).transpose()?;
     let (mut record, begun) = match (&args.teacher, &args.data) {
         (Some(teacher), Some(data)) => (begin(args, teacher, data)?, None),
         _ => {
@@ -134,6 +141,11 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
         record.settings = args.settings.resolve(size, &args.student)?;
         record.resize = args.resize.then_some(size);
         record.own_embedder = record.embeds.is_empty() && record.settings.method.parts().dime;
+    }
+    if let Some(board) = &board {
+        let (dense, ratio) = (&teacher.generator.arch, record.settings.ratio);
+        fit::check(board, dense, ratio, &noise_options(NoiseMode::Const))
+            .with_context(|| format!("the student at --ratio {ratio}"))?;
     }
     let data = Dataset::open_as(&record.data, record.resize.map_or(Sizes::Exactly(size), Sizes::Resized))?;
     announce(&record)?;

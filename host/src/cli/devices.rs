@@ -52,7 +52,15 @@ pub fn run(args: &DevicesArgs, json: bool) -> anyhow::Result<()> {
 
 fn line(Found { port, asked_for, result }: &Found) -> String {
     match result {
-        Some(Ok(board)) => format!("{port}  {} (firmware {}): {}", board.board, board.firmware, model(board)),
+        Some(Ok(board)) => {
+            let restart = board.restart.as_ref().map(|why| format!("  restarted after {why}"));
+            let restart = restart.unwrap_or_default();
+            format!("{port}  {} (firmware {}): {}{restart}", board.board, board.firmware, model(board))
+        }
+        Some(Err(PortError::Silent { .. })) | None if wire::usb_board(port).is_some() => {
+            let board = wire::usb_board(port).unwrap_or_default();
+            format!("{port}  a {board} by its USB name, and no answer: unplug it and plug it in again")
+        }
         // Most computers list ports that nothing hangs on.
         Some(Err(PortError::Silent { .. })) | None if !asked_for => format!("{port}  no answer"),
         Some(Err(error)) => error.to_string(),

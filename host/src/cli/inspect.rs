@@ -7,13 +7,18 @@ use nickeldime_core::pack::Pack;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{model::Model, pack::RamParts};
+use super::{
+    model::Model,
+    pack::{RamParts, noise_options},
+};
 use crate::{
+    boards::fit::{Fit, Need, fits},
     nets::{
         arch::{GeneratorArch, block_resolution},
         cost::{Cost, Macs, Params, compression_rate},
     },
     port::hex,
+    preview::NoiseMode,
 };
 
 /// Arguments of `inspect`.
@@ -46,6 +51,11 @@ struct Inspected {
     compression_rate: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     discriminator: Option<bool>,
+    /// Bytes of its pack, about.
+    pack_bytes: usize,
+    /// Bytes of RAM for an image.
+    ram_bytes: usize,
+    boards: Vec<Fit>,
 }
 
 #[derive(Serialize)]
@@ -59,6 +69,7 @@ struct InspectedPack {
     ram_bytes: usize,
     ram: RamParts,
     sha256: String,
+    boards: Vec<Fit>,
 }
 
 pub fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
@@ -79,6 +90,8 @@ pub fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
         None => dense.clone(),
     };
     let cost = Cost::of(&arch);
+    let options = noise_options(NoiseMode::Const);
+    let need = Need::of_arch(&arch, &options)?;
     let inspected = Inspected {
         resolution: arch.resolution(),
         channels: by_resolution(&arch.channels),
@@ -91,6 +104,9 @@ pub fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
         ratio: args.ratio,
         compression_rate: args.ratio.map(|_| compression_rate(&Cost::of(&dense).macs, &cost.macs)),
         discriminator,
+        pack_bytes: need.flash,
+        ram_bytes: need.ram,
+        boards: fits(&need, Some((&dense, args.ratio.unwrap_or(0.0))), &options),
     };
     super::print(json, &inspected, || text(&inspected, &cost))
 }
@@ -115,8 +131,19 @@ fn text(inspected: &Inspected, cost: &Cost) -> String {
         let _ =
             writeln!(out, "ratio {ratio}   {rate:.2} % of the dense generator's MACs are gone (paper's convention)");
     }
+    let _ = writeln!(out, "as a pack   about {} bytes, {} bytes of RAM", inspected.pack_bytes, inspected.ram_bytes);
+    out += &table(&inspected.boards);
     if inspected.discriminator == Some(false) {
         let _ = writeln!(out, "no discriminator in this file: it cannot be a teacher");
+    }
+    out
+}
+
+/// How it stands to every board.
+fn table(boards: &[Fit]) -> String {
+    let mut out = "boards (seconds an image and instructions are estimates):\n".to_owned();
+    for fit in boards {
+        let _ = writeln!(out, "  {}", fit.line());
     }
     out
 }
@@ -133,15 +160,17 @@ fn inspect_pack(bytes: &[u8], json: bool) -> anyhow::Result<()> {
         ram_bytes: pack.ram().total(),
         ram: pack.ram().into(),
         sha256: hex(&Sha256::digest(bytes)),
+        boards: fits(&Need::of_pack(&pack), None, &noise_options(NoiseMode::Const)),
     };
     super::print(json, &inspected, || {
         format!(
-            "pack {:?}, {size}x{size}\nflash   {} bytes\nRAM     {} bytes for an image ({})\nSHA-256 {}",
+            "pack {:?}, {size}x{size}\nflash   {} bytes\nRAM     {} bytes for an image ({})\nSHA-256 {}\n{}",
             inspected.name,
             inspected.bytes,
             inspected.ram_bytes,
             inspected.ram,
             inspected.sha256,
+            table(&inspected.boards),
             size = inspected.resolution
         )
     })

@@ -12,6 +12,10 @@ use sha2::{Digest, Sha256};
 
 use super::{model::Model, progress::Bar};
 use crate::{
+    boards::{
+        Board,
+        fit::{self, Fit, Need},
+    },
     checkpoint::GeneratorWeights,
     files,
     port::hex,
@@ -44,6 +48,9 @@ pub struct PackArgs {
     /// The noise that the device adds unless told otherwise; `const` also stores the maps.
     #[arg(long, value_enum, default_value = "const")]
     noise: NoiseMode,
+    /// Refuse a model that does not fit this board, and say how long its images take there.
+    #[arg(long, value_name = "BOARD")]
+    board: Option<String>,
     /// Bits of the mapping network's weights.
     #[arg(long, value_parser = ["8", "16"], default_value = "16")]
     mapping_bits: String,
@@ -68,6 +75,12 @@ pub struct Packed {
     pub psnr_images: usize,
     /// Of the file, as `send` and `devices` say it.
     pub sha256: String,
+    /// What it needs of a board.
+    #[serde(skip)]
+    pub need: Need,
+    /// How it stands to the board that was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
 }
 
 pub fn run(args: &PackArgs, json: bool) -> anyhow::Result<()> {
@@ -78,7 +91,13 @@ pub fn run(args: &PackArgs, json: bool) -> anyhow::Result<()> {
     let mapping = if args.mapping_bits == "8" { WeightWidth::I8 } else { WeightWidth::I16 };
     let options =
         PackOptions { name: args.name.clone().or(stem).unwrap_or_default(), mapping, ..noise_options(args.noise) };
-    let packed = pack(&checkpoint.generator, options, args.noise, args.extra_bytes, &args.output, &mut Bar::new())?;
+    let board = args.board.as_deref().map(Board::find).transpose()?;
+    if let Some(board) = &board {
+        fit::check(board, &checkpoint.generator.arch, 0.0, &options)
+            .with_context(|| format!("{} as it is", args.model.display()))?;
+    }
+    let mut packed = pack(&checkpoint.generator, options, args.noise, args.extra_bytes, &args.output, &mut Bar::new())?;
+    packed.fit = board.map(|board| fit::fit(&board, &packed.need));
     super::print(json, &packed, || packed.text())
 }
 
@@ -127,6 +146,8 @@ pub fn pack(
         psnr_worst_db: fidelity.worst_db,
         psnr_images: fidelity.images,
         sha256: hex(&Sha256::digest(&file.bytes)),
+        need: Need::of_pack(&pack),
+        fit: None,
     })
 }
 
@@ -215,11 +236,12 @@ impl std::fmt::Display for RamParts {
 
 impl Packed {
     pub fn text(&self) -> String {
+        let fit = self.fit.as_ref().map(|fit| format!("\n{} (estimated)", fit.line()));
         let wide: Vec<&str> = self.layers.iter().filter(|layer| layer.bits == 16).map(|layer| &*layer.name).collect();
         let wide = if wide.is_empty() { String::new() } else { format!("\n16 bit {}", wide.join(", ")) };
         format!(
             "{}\nflash  {} bytes (mapping {}, affine {}, conv {}, toRGB {}, noise {}, tables {}){wide}\nRAM    {} bytes ({})\n\
-             PSNR   {:.1} dB mean, {:.1} dB worst, against the float generator over {} seeds",
+             PSNR   {:.1} dB mean, {:.1} dB worst, against the float generator over {} seeds{}",
             self.pack.display(),
             self.pack_bytes,
             self.parts.mapping,
@@ -232,7 +254,8 @@ impl Packed {
             self.ram,
             self.psnr_db,
             self.psnr_worst_db,
-            self.psnr_images
+            self.psnr_images,
+            fit.unwrap_or_default()
         )
     }
 }

@@ -24,8 +24,8 @@ enum Axis<'a> {
 /// Every channel takes after a random channel of the trained generator, and so has its kernels, its biases, its columns of
 /// toRGB, and its row of the styles' affine. Rows of the mapping network and of the affines, whose inputs are features of w,
 /// have their numbers drawn from one trained row each. Every kernel and every number of a matrix has a sign of its own: what a
-/// training balanced, a random choice would not, and every image would be white. toRGB's weights are doubled. Noise maps are N(0, 1) and their strengths
-/// |N(0, 0.1)|, whatever the trained one's are.
+/// training balanced, a random choice would not, and every image would be white. toRGB's weights are doubled. Noise maps are
+/// N(0, 1) and their strengths |N(0, 0.1)|, whatever the trained one's are.
 pub fn like(trained: &GeneratorWeights, arch: &GeneratorArch, seed: u64) -> GeneratorWeights {
     let mut stream = Stream::new(seed, "likeness", 0);
     let from = &trained.arch;

@@ -8,16 +8,15 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::error::BoardError;
-use super::firmware::{self, FIRMWARE_BOARDS, FirmwareBoard};
 #[cfg(unix)]
 use super::{emulator, in_process};
+use crate::boards::{self, BOARDS, BoardError, build};
 
 /// Which board to start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum BoardKind {
     /// The firmware on an emulated board.
-    Emulated(FirmwareBoard),
+    Emulated(&'static boards::Board),
     /// The device code in this process.
     Host,
 }
@@ -25,13 +24,13 @@ pub enum BoardKind {
 impl BoardKind {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
-        let emulated = FIRMWARE_BOARDS.into_iter().filter(|board| board.emulator.is_some());
+        let emulated = BOARDS.iter().filter(|board| board.emulator.is_some());
         emulated.map(Self::Emulated).chain([Self::Host])
     }
 
     /// The one with the most room: `qemu-m4`.
     pub const fn roomy() -> Self {
-        Self::Emulated(FIRMWARE_BOARDS[0])
+        Self::Emulated(&boards::QEMU_M4)
     }
 
     /// Its name, as in `--board`.
@@ -65,7 +64,7 @@ impl BoardKind {
     pub fn check(self) -> Result<(), BoardError> {
         #[cfg(unix)]
         return match self {
-            Self::Emulated(board) => emulator::check(board).and_then(|_| firmware::check(board)),
+            Self::Emulated(board) => emulator::check(board).and_then(|_| build::check(*board)),
             Self::Host => Ok(()),
         };
         #[cfg(not(unix))]
@@ -83,7 +82,7 @@ impl FromStr for BoardKind {
     type Err = BoardError;
 
     fn from_str(name: &str) -> Result<Self, BoardError> {
-        Self::all().find(|kind| kind.name() == name).ok_or_else(|| match firmware::find(name) {
+        Self::all().find(|kind| kind.name() == name).ok_or_else(|| match boards::Board::find(name) {
             Ok(board) => BoardError::NotEmulated { board: board.name() },
             Err(_) => {
                 let known: Vec<&str> = Self::all().map(Self::name).collect();

@@ -9,9 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::board::{ResetButton, Wiring};
-use super::error::BoardError;
-use super::firmware::{self, FirmwareBoard};
 use super::pty;
+use crate::boards::{self, BoardError, build};
 
 /// How long QEMU may take to say where its line is.
 const START: Duration = Duration::from_secs(20);
@@ -24,7 +23,7 @@ pub(super) struct Emulator {
 }
 
 /// Whether the board has an emulator, and it is installed.
-pub(super) fn check(board: FirmwareBoard) -> Result<firmware::Emulator, BoardError> {
+pub(super) fn check(board: &boards::Board) -> Result<boards::Emulator, BoardError> {
     let emulator = board.emulator.ok_or(BoardError::NotEmulated { board: board.name() })?;
     let found = Command::new(emulator.program).arg("--version").stdin(Stdio::null()).output();
     match found {
@@ -40,9 +39,9 @@ fn package(program: &str) -> &'static str {
 
 impl Emulator {
     /// Builds the firmware of `board`, starts it, and returns the path of its port too.
-    pub(super) fn start(board: FirmwareBoard) -> Result<(Self, PathBuf), BoardError> {
-        let firmware::Emulator { program, machine, features } = check(board)?;
-        let firmware = firmware::build(board, features)?;
+    pub(super) fn start(board: &boards::Board) -> Result<(Self, PathBuf), BoardError> {
+        let boards::Emulator { program, machine, features } = check(board)?;
+        let firmware = build::build(*board, features)?;
         let failed = |said: &str| BoardError::Emulator { program, said: said.to_owned() };
         let mut command = Command::new(program);
         command

@@ -1,7 +1,6 @@
 //! What can go wrong on the line, in words that say what to do.
 
 use std::io;
-use std::path::PathBuf;
 
 use nickeldime_core::link::{DeviceError, PROTOCOL_VERSION};
 use thiserror::Error;
@@ -146,82 +145,6 @@ pub enum PortError {
     /// The caller stopped the sample.
     #[error("stopped")]
     Stopped,
-}
-
-/// Starting an emulated board, or building its firmware, failed.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum BoardError {
-    /// A board that is not known.
-    #[error("no board is called {name}; there are: {known}")]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// The names there are.
-        known: String,
-    },
-    /// The emulator is not installed.
-    #[error("{program} is not installed: `apt-get install {package}` (Debian, Ubuntu)")]
-    NoEmulator {
-        /// The program.
-        program: &'static str,
-        /// The package it is in.
-        package: &'static str,
-    },
-    /// Nothing emulates this board.
-    #[error("no emulator runs {board}: it needs the board itself (`nickeldime firmware flash --board {board}`)")]
-    NotEmulated {
-        /// The board.
-        board: &'static str,
-    },
-    /// The compiler lacks the board's target.
-    #[error("the compiler lacks the target {target}: `rustup target add {target}`")]
-    NoTarget {
-        /// The target.
-        target: &'static str,
-    },
-    /// Cargo or rustc do not start.
-    #[error("{program} does not start ({cause}): building firmware needs the Rust tools, https://rustup.rs")]
-    NoTools {
-        /// The program.
-        program: String,
-        /// Why.
-        cause: io::Error,
-    },
-    /// The firmware's source is not where this program was built.
-    #[error("building firmware needs the checkout: no {} (was the source moved or deleted after the build?)", .path.display())]
-    NoCheckout {
-        /// What was looked for.
-        path: PathBuf,
-    },
-    /// Cargo failed.
-    #[error("the firmware does not build:\n{output}")]
-    Build {
-        /// What cargo said.
-        output: String,
-    },
-    /// The emulator ended at once or did not say where its line is.
-    #[error("{program} did not start the board: {said}")]
-    Emulator {
-        /// The program.
-        program: &'static str,
-        /// What it said.
-        said: String,
-    },
-    /// A pseudo-terminal could not be made or used.
-    #[error("cannot make a pseudo-terminal: {0}")]
-    Pty(io::Error),
-    /// A file could not be read.
-    #[error("{}: {cause}", .path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
-    /// Emulated boards need pseudo-terminals.
-    #[error("emulated boards need a Unix system")]
-    NotHere,
 }
 
 fn join(group: Option<&str>) -> String {

@@ -14,9 +14,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::board::ResetButton;
-use super::error::BoardError;
 use super::faults::{Faults, Faulty};
 use super::pty;
+use crate::boards::BoardError;
 
 /// How long a cut line stays away.
 const AWAY: Duration = Duration::from_secs(1);

@@ -15,8 +15,8 @@ use nickeldime_core::storage::RamFlash;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::board::{ResetButton, Wiring};
-use super::error::BoardError;
 use super::pty;
+use crate::boards::BoardError;
 
 /// The board's name.
 pub(super) const NAME: &str = "host";
@@ -89,7 +89,7 @@ fn run(serial: Serial, reset: &AtomicBool) {
         workspace: &mut workspace,
         window: WINDOW,
     };
-    let identity = Identity { board: NAME, firmware: env!("CARGO_PKG_VERSION") };
+    let identity = Identity { board: NAME, firmware: env!("CARGO_PKG_VERSION"), restart: None };
     let mut device = Device::new(identity, serial, flash, Micros(Instant::now()), Integers, buffers);
     while !stop.load(Ordering::Relaxed) {
         if reset.swap(false, Ordering::Relaxed) {

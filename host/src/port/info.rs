@@ -29,6 +29,8 @@ pub struct BoardInfo {
     pub latents: u16,
     /// Ticks per second of its clock; 0: no clock.
     pub tick_hz: u32,
+    /// What made it start anew without having been asked to.
+    pub restart: Option<String>,
     /// The loaded model.
     pub model: Option<ModelInfo>,
 }
@@ -76,6 +78,7 @@ impl From<Hello<'_>> for BoardInfo {
             window: hello.window,
             latents: hello.latents,
             tick_hz: hello.tick_hz,
+            restart: hello.restart.map(shown),
             model: hello.model.map(ModelInfo::from),
         }
     }

@@ -12,7 +12,6 @@ pub mod board;
 pub mod client;
 pub mod error;
 pub mod faults;
-pub mod firmware;
 pub mod holder;
 pub mod images;
 pub mod info;
@@ -33,6 +32,6 @@ mod pty;
 
 pub use board::{Board, BoardKind};
 pub use client::{Client, Image, Sent};
-pub use error::{BoardError, PortError};
+pub use error::PortError;
 pub use images::images;
 pub use info::{BoardInfo, ModelInfo, hex};

@@ -10,15 +10,13 @@ use std::process::{Command, Stdio};
 
 use object::{Object, ObjectSymbol, SymbolKind};
 
-use super::error::BoardError;
-use super::{emulator, firmware};
+use super::emulator;
+use crate::boards::{BoardError, Emulator, QEMU_M4, build};
 
 /// Instructions of a tick of the board's timer.
 const TICK: u64 = 40;
 /// Instructions between two looks of the profile.
 const PROFILE: u64 = 97 * TICK;
-/// The board.
-const BOARD: &str = "qemu-m4";
 
 /// Which kernels the program has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +31,7 @@ pub enum Kernels {
 #[derive(Debug)]
 pub struct OnTarget {
     program: PathBuf,
-    emulator: firmware::Emulator,
+    emulator: Emulator,
 }
 
 /// A 3x3 layer: i8 weights, i16 activations in and out, requantisation and leaky ReLU included.
@@ -99,13 +97,9 @@ impl OnTarget {
     /// # Errors
     /// What is missing and how to install it, or what the compiler said.
     pub fn build(kernels: Kernels) -> Result<Self, BoardError> {
-        let board = firmware::find(BOARD)?;
-        let emulator = emulator::check(board)?;
+        let emulator = emulator::check(&QEMU_M4)?;
         let features: &[&str] = if kernels == Kernels::Portable { &["portable-kernels"] } else { &[] };
-        let built = firmware::build_program(board, "on-target", features)?.path;
-        // The next build, with other features, takes its place.
-        let program = built.with_file_name(format!("on-target-{kernels:?}").to_lowercase());
-        fs::copy(&built, &program).map_err(|cause| BoardError::File { path: program.clone(), cause })?;
+        let program = build::build_program(QEMU_M4, "on-target", features)?.path;
         Ok(Self { program, emulator })
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use serialport::{ErrorKind, SerialPort};
+use serialport::{ErrorKind, SerialPort, SerialPortInfo, SerialPortType};
 
 use super::error::PortError;
 use super::holder;
@@ -93,6 +93,27 @@ fn busy(port: String) -> PortError {
 /// Names of the serial ports of this system.
 pub fn names() -> Vec<String> {
     serialport::available_ports().unwrap_or_default().into_iter().map(|port| port.port_name).collect()
+}
+
+/// The board that the USB device at a port says it is, in its product's name; UARTs say nothing.
+pub fn usb_board(port: &str) -> Option<String> {
+    usb_boards().find(|(name, _)| name == port).map(|(_, board)| board)
+}
+
+/// Ports whose USB device says that it is this board.
+pub fn running(board: &str) -> Vec<String> {
+    usb_boards().filter(|(_, name)| name == board).map(|(port, _)| port).collect()
+}
+
+/// Ports of USB devices that say that they are a board, and which.
+fn usb_boards() -> impl Iterator<Item = (String, String)> {
+    let board = |port: SerialPortInfo| match port.port_type {
+        SerialPortType::UsbPort(usb) => {
+            usb.product?.strip_prefix("nickeldime ").map(|board| (port.port_name, board.to_owned()))
+        }
+        _ => None,
+    };
+    serialport::available_ports().unwrap_or_default().into_iter().filter_map(board)
 }
 
 impl Wire for SerialWire {

@@ -11,7 +11,7 @@ use rp235x_hal::rom_data::sys_info_api::chip_info;
 use rp235x_hal::usb::UsbBus;
 use usb_device::bus::UsbBusAllocator;
 use usb_device::device::{StringDescriptors, UsbDevice, UsbDeviceBuilder, UsbVidPid};
-use usbd_serial::{SerialPort, USB_CLASS_CDC};
+use usbd_serial::{CdcAcmClass, USB_CLASS_CDC};
 
 use super::Pico2;
 use crate::Board;
@@ -22,16 +22,36 @@ const VENDOR_AND_PRODUCT: UsbVidPid = UsbVidPid(0x2E8A, 0x000A);
 /// What the host finds the board by.
 const PRODUCT: &str = "nickeldime pico2";
 const PACKET: usize = 64;
+/// Of what is sent: a full packet at the end would keep the host waiting for the next.
+const SHORT: usize = PACKET - 1;
 /// How often a full line is looked at before its reader is taken for gone: some seconds.
 const PATIENCE: u32 = 5_000_000;
 
 /// Bytes that the interrupt has taken. When there is no room for a packet the host waits.
 static RECEIVED: Ring<8192> = Ring::new();
-static USB: Mutex<RefCell<Option<Usb>>> = Mutex::new(RefCell::new(None));
+static USB: Mutex<RefCell<Slot>> = Mutex::new(RefCell::new(Slot { full: false, usb: MaybeUninit::uninit() }));
+
+/// An `Option` whose emptiness is all zeros: as another one it would lie in the program, 2 kB.
+struct Slot {
+    full: bool,
+    usb: MaybeUninit<Usb>,
+}
+
+impl Slot {
+    fn put(&mut self, usb: Usb) {
+        self.usb.write(usb);
+        self.full = true;
+    }
+
+    fn get(&mut self) -> Option<&mut Usb> {
+        // SAFETY: `put` has written it.
+        self.full.then(|| unsafe { self.usb.assume_init_mut() })
+    }
+}
 
 struct Usb {
     device: UsbDevice<'static, UsbBus>,
-    port: SerialPort<'static, UsbBus, [u8; 2 * PACKET], [u8; 1024]>,
+    port: CdcAcmClass<'static, UsbBus>,
 }
 
 impl Usb {
@@ -40,7 +60,7 @@ impl Usb {
         self.device.poll(&mut [&mut self.port]);
         let mut packet = [0; PACKET];
         while RECEIVED.room() >= PACKET {
-            match self.port.read(&mut packet) {
+            match self.port.read_packet(&mut packet) {
                 Ok(len) if len > 0 => {
                     for &byte in &packet[..len] {
                         // SAFETY: the only writer, with interrupts masked; there is room.
@@ -61,7 +81,7 @@ fn USBCTRL_IRQ() {
 }
 
 fn with<T>(work: impl FnOnce(&mut Usb) -> T) -> Option<T> {
-    critical_section::with(|cs| USB.borrow_ref_mut(cs).as_mut().map(work))
+    critical_section::with(|cs| USB.borrow_ref_mut(cs).get().map(work))
 }
 
 fn listen() {
@@ -89,7 +109,7 @@ struct Forever {
 unsafe impl Sync for Forever {}
 
 static FOREVER: Forever =
-    Forever { bus: UnsafeCell::new(MaybeUninit::uninit()), serial_number: UnsafeCell::new([b'0'; 16]) };
+    Forever { bus: UnsafeCell::new(MaybeUninit::uninit()), serial_number: UnsafeCell::new([0; 16]) };
 
 /// The line.
 pub struct Serial(());
@@ -104,24 +124,25 @@ impl Serial {
         let (bus, number) = unsafe {
             ((*FOREVER.bus.get()).write(UsbBusAllocator::new(bus)) as &_, &mut *FOREVER.serial_number.get())
         };
-        if let Ok(Some(chip)) = chip_info() {
-            let id = u64::from(chip.wafer_id) << 32 | u64::from(chip.device_id);
-            for (place, shift) in number.iter_mut().zip((0..16).rev()) {
-                *place = b"0123456789ABCDEF"[(id >> (4 * shift) & 15) as usize];
-            }
+        let id = match chip_info() {
+            Ok(Some(chip)) => u64::from(chip.wafer_id) << 32 | u64::from(chip.device_id),
+            _ => 0,
+        };
+        for (place, shift) in number.iter_mut().zip((0..16).rev()) {
+            *place = b"0123456789ABCDEF"[(id >> (4 * shift) & 15) as usize];
         }
         let number: &'static [u8] = number;
         let strings = StringDescriptors::default()
             .manufacturer("nickeldime")
             .product(PRODUCT)
             .serial_number(core::str::from_utf8(number).unwrap_or_default());
-        let port = SerialPort::new_with_store(bus, [0; 2 * PACKET], [0; 1024]);
+        let port = CdcAcmClass::new(bus, PACKET as u16);
         let builder = UsbDeviceBuilder::new(bus, VENDOR_AND_PRODUCT).device_class(USB_CLASS_CDC);
         // Neither is too long, which is all that could be wrong with them.
         let builder = builder.strings(&[strings]).and_then(|builder| builder.max_packet_size_0(64));
         if let Ok(builder) = builder {
             let device = builder.build();
-            critical_section::with(|cs| USB.replace(cs, Some(Usb { device, port })));
+            critical_section::with(|cs| USB.borrow_ref_mut(cs).put(Usb { device, port }));
         }
         listen();
         Self(())
@@ -157,7 +178,8 @@ impl Write for Serial {
     fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
         for _ in 0..PATIENCE {
             // Nobody has the port open: what is said is lost, as on any line.
-            let sent = with(|usb| if usb.port.dtr() { usb.port.write(buf) } else { Ok(buf.len()) });
+            let packet = &buf[..buf.len().min(SHORT)];
+            let sent = with(|usb| if usb.port.dtr() { usb.port.write_packet(packet) } else { Ok(buf.len()) });
             match sent {
                 Some(Ok(len)) => return Ok(len),
                 _ => Pico2::feed(),

@@ -75,6 +75,7 @@ impl Fake {
                     window: 100,
                     latents: 4,
                     tick_hz: 0,
+                    restart: None,
                     model: Some(self.model),
                 }),
             ),

@@ -148,10 +148,12 @@ impl<'p> Course<'p> {
         Some((Ask::UploadRun { upload, after: at, offset, end: run.end }, offset))
     }
 
-    /// Whether there is credit for one more of so many bytes.
+    /// Whether there is credit for one more of so many bytes. On a bad line there is as much less of it as chunks are
+    /// shorter: all that flies behind a loss is sent twice.
     fn has_room(&self, bytes: usize) -> bool {
         let flying: usize = self.flying.iter().map(|message| message.bytes).sum();
-        flying == 0 || flying + bytes <= self.terms.window as usize
+        let window = u64::from(self.terms.window) * u64::from(self.chunk) / u64::from(self.terms.chunk);
+        flying == 0 || (flying + bytes) as u64 <= window
     }
 
     fn sent(&mut self, ask: &Ask<'_>, bytes: usize, end: u32, now: Instant) {

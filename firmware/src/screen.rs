@@ -1,0 +1,91 @@
+//! Where images show as they are made, beside the line.
+
+/// Something that shows rows.
+pub trait Screen {
+    /// Whether there is anything to see.
+    const PRESENT: bool;
+
+    /// Shows row `y` of an image: `rgb` has three bytes for each of its pixels, and the image as many rows as those.
+    fn row(&mut self, y: usize, rgb: &[u8]);
+}
+
+/// No display.
+pub struct NoScreen;
+
+impl Screen for NoScreen {
+    const PRESENT: bool = false;
+
+    fn row(&mut self, _: usize, _: &[u8]) {}
+}
+
+/// A display that may not have started.
+impl<S: Screen> Screen for Option<S> {
+    const PRESENT: bool = S::PRESENT;
+
+    fn row(&mut self, y: usize, rgb: &[u8]) {
+        if let Some(screen) = self {
+            screen.row(y, rgb);
+        }
+    }
+}
+
+#[cfg(feature = "display")]
+pub use canvas::Canvas;
+
+#[cfg(feature = "display")]
+mod canvas {
+    use core::iter::repeat_n;
+
+    use embedded_graphics_core::draw_target::DrawTarget;
+    use embedded_graphics_core::geometry::{Point, Size};
+    use embedded_graphics_core::pixelcolor::Rgb888;
+    use embedded_graphics_core::primitives::Rectangle;
+
+    use super::Screen;
+
+    /// Images in the middle of a display: as many times their size as it has room for, or every second, third, ... pixel
+    /// of those that are larger.
+    pub struct Canvas<D> {
+        target: D,
+    }
+
+    impl<D: DrawTarget> Canvas<D> {
+        /// A canvas on `target`, which is not cleared.
+        pub fn new(target: D) -> Self {
+            Self { target }
+        }
+
+        /// The display.
+        pub fn into_target(self) -> D {
+            self.target
+        }
+    }
+
+    impl<D: DrawTarget> Screen for Canvas<D>
+    where
+        D::Color: From<Rgb888>,
+    {
+        const PRESENT: bool = true;
+
+        fn row(&mut self, y: usize, rgb: &[u8]) {
+            let area = self.target.bounding_box();
+            let (size, room) = (rgb.len() / 3, area.size.width.min(area.size.height) as usize);
+            if size == 0 || room == 0 {
+                return;
+            }
+            let (factor, step) = ((room / size).max(1), size.div_ceil(room));
+            if !y.is_multiple_of(step) {
+                return;
+            }
+            let side = size.div_ceil(step) * factor;
+            let left = area.top_left.x + (area.size.width as usize - side) as i32 / 2;
+            let top = area.top_left.y + (area.size.height as usize - side) as i32 / 2;
+            let corner = Point::new(left, top + (y / step * factor) as i32);
+            let row = Rectangle::new(corner, Size::new(side as u32, factor as u32));
+            let pixels = rgb.as_chunks().0.iter().step_by(step);
+            let colours = pixels.flat_map(|&[r, g, b]| repeat_n(D::Color::from(Rgb888::new(r, g, b)), factor));
+            // A display that fails shows nothing; the image goes on.
+            let _ = self.target.fill_contiguous(&row, repeat_n(colours, factor).flatten());
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Builds a board's firmware from the checkout that this program was built from.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::elf::Program;
+use super::{Board, BoardError};
+
+/// Firmware that was built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Firmware {
+    /// The ELF file.
+    pub path: PathBuf,
+    /// What is in it.
+    pub program: Program,
+}
+
+/// Whether the firmware of `board` can be built here.
+///
+/// # Errors
+/// What is missing, and how to install it.
+pub fn check(board: Board) -> Result<(), BoardError> {
+    checkout()?;
+    check_target(board.target)
+}
+
+/// Builds the firmware of `board`, with cargo features beside its own; quick when nothing has changed.
+///
+/// # Errors
+/// [`BoardError`]: what is missing, or what the compiler said.
+pub fn build(board: Board, features: &[&str]) -> Result<Firmware, BoardError> {
+    build_program(board, "nickeldime-firmware", features)
+}
+
+/// Builds a program of the firmware's package for `board`.
+pub(crate) fn build_program(board: Board, program: &str, features: &[&str]) -> Result<Firmware, BoardError> {
+    let checkout = checkout()?;
+    check_target(board.target)?;
+    let features = [&[board.name()], features].concat();
+    // Cargo gives the programs of all features one name; locked until this one has its own.
+    let _lock = File::open(checkout.join("firmware")).and_then(|folder| folder.lock().map(|()| folder));
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(&cargo);
+    command
+        .args(["build", "--quiet", "--package", "nickeldime-firmware", "--bin", program])
+        .args(["--profile", board.profile])
+        .args(["--target", board.target, "--features", &features.join(",")])
+        .args(["--message-format", "json-render-diagnostics", "--manifest-path"])
+        .arg(checkout.join("Cargo.toml"))
+        // A relative CARGO_TARGET_DIR is the checkout's, wherever this program runs.
+        .current_dir(&checkout)
+        // Flags meant for this computer (target-cpu=native, say) do not fit the board.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("CARGO_BUILD_TARGET")
+        .stdin(Stdio::null());
+    let output = command
+        .output()
+        .map_err(|cause| BoardError::NoTools { program: cargo.to_string_lossy().into_owned(), cause })?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(BoardError::Build { output: last_lines(&said, 40) });
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let built = executable(&messages)
+        .ok_or_else(|| BoardError::Build { output: "cargo did not say where it put the firmware".to_owned() })?;
+    let path = built.with_file_name(format!("{program}-{}", features.join("-")));
+    let bytes = fs::read(&built).map_err(|cause| BoardError::File { path: built, cause })?;
+    crate::files::replace(&path, |out| out.write_all(&bytes))
+        .map_err(|cause| BoardError::Write { path: path.clone(), cause })?;
+    let program = Program::read(&path)?;
+    Ok(Firmware { path, program })
+}
+
+/// The checkout that this program was built from.
+fn checkout() -> Result<PathBuf, BoardError> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let manifest = root.join("firmware").join("Cargo.toml");
+    if manifest.is_file() { Ok(root) } else { Err(BoardError::NoCheckout { path: manifest }) }
+}
+
+/// Asks the compiler for the target's library: without it cargo would fail with pages of errors.
+fn check_target(target: &'static str) -> Result<(), BoardError> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(&rustc)
+        .args(["--print", "target-libdir", "--target", target])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|cause| BoardError::NoTools { program: rustc.to_string_lossy().into_owned(), cause })?;
+    let library = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    if output.status.success() && library.is_dir() { Ok(()) } else { Err(BoardError::NoTarget { target }) }
+}
+
+/// The executable in cargo's messages, one JSON object a line.
+fn executable(messages: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .next_back()
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}

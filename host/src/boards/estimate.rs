@@ -1,0 +1,78 @@
+//! About how many instructions an image takes: a linear model of what it is made of, by counts of the kernels with DSP
+//! instructions on the emulated Cortex-M4.
+
+use crate::nets::arch::GeneratorArch;
+use crate::nets::cost::{Cost, LayerKind};
+
+/// What an image is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// Multiply-accumulates of the 3x3 convolutions.
+    pub convolutions: u64,
+    /// Of the mapping network and the styles.
+    pub dense: u64,
+    /// Values that convolutions give: each is modulated, rounded, activated.
+    pub values: u64,
+    /// Multiply-accumulates of toRGB, and three for each pixel of each size that is doubled.
+    pub colours: u64,
+}
+
+impl Work {
+    /// Of one image.
+    pub fn of(arch: &GeneratorArch) -> Self {
+        let cost = Cost::of(arch);
+        let mut work = Self { convolutions: 0, dense: 0, values: 0, colours: 0 };
+        for layer in &cost.layers {
+            let pixels = (layer.resolution * layer.resolution) as u64;
+            work.dense += layer.affine_macs;
+            match layer.kind {
+                LayerKind::Mapping => work.dense += layer.macs,
+                LayerKind::Conv => {
+                    work.convolutions += layer.macs;
+                    // An up-sampling convolution gives four values a pixel of its input, and as many on the way.
+                    let up = layer.name.ends_with("conv0");
+                    work.values += layer.cout as u64 * pixels * if up { 8 } else { 1 };
+                }
+                LayerKind::ToRgb => work.colours += layer.macs + 3 * pixels,
+            }
+        }
+        work
+    }
+
+    /// The four numbers, in the order of [`Core::per`].
+    pub fn numbers(&self) -> [f64; 4] {
+        [self.convolutions, self.dense, self.values, self.colours].map(|number| number as f64)
+    }
+}
+
+/// What a kind of core takes for each part of the work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Core {
+    /// Its name.
+    pub name: &'static str,
+    /// Instructions for one of each of [`Work::numbers`].
+    pub per: [f64; 4],
+    /// Cycles an instruction takes, waiting for flash included: a usual number, not a measured one.
+    pub cycles_per_instruction: f64,
+}
+
+impl Core {
+    /// Instructions of one image.
+    pub fn instructions(&self, work: &Work) -> u64 {
+        self.per.iter().zip(work.numbers()).map(|(per, number)| per * number).sum::<f64>() as u64
+    }
+}
+
+/// Instructions of the kernels with DSP instructions.
+const DSP: [f64; 4] = [1.6, 3.0, 20.0, 4.0];
+
+/// The Cortex-M4 of an STM32F4, its flash behind a cache of a few lines.
+pub const CORTEX_M4: Core = Core { name: "Cortex-M4", per: DSP, cycles_per_instruction: 1.4 };
+/// The Cortex-M33 of an RP2350, its flash behind 16 kB of cache on four wires.
+pub const CORTEX_M33: Core = Core { name: "Cortex-M33", per: DSP, cycles_per_instruction: 1.4 };
+/// A Cortex-M7 with its caches on: two instructions at once, where they let it.
+pub const CORTEX_M7: Core = Core { name: "Cortex-M7", per: DSP, cycles_per_instruction: 0.8 };
+/// A Cortex-M0: no DSP, no long products.
+pub const CORTEX_M0: Core = Core { name: "Cortex-M0", per: DSP, cycles_per_instruction: 1.4 };
+/// An RV32IMAC.
+pub const RV32: Core = Core { name: "RV32IMAC", per: DSP, cycles_per_instruction: 1.2 };

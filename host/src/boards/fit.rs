@@ -1,0 +1,279 @@
+//! Whether a model fits a board, how long its images will take there, and what would fit instead.
+
+use anyhow::bail;
+use nickeldime_core::pack::{Pack, PackError};
+use serde::Serialize;
+
+use super::estimate::Work;
+use super::{BOARDS, Board};
+use crate::nets::arch::GeneratorArch;
+use crate::quantise::{Outline, PackOptions};
+
+/// Stack of a device with a model: what the deepest requests take, measured on the emulated boards
+/// (`nickeldime bench`) and rounded up.
+pub const STACK: u32 = 22 << 10;
+/// Flash sectors that hold the records of what is stored.
+const RECORDS: u32 = 2;
+
+/// What a model needs on any board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// Bytes of the pack.
+    pub flash: usize,
+    /// Bytes of RAM for an image.
+    pub ram: usize,
+    /// What an image is made of.
+    pub work: Work,
+}
+
+impl Need {
+    /// Of a pack that is there.
+    pub fn of_pack(pack: &Pack<'_>) -> Self {
+        let header = pack.header();
+        let arch = GeneratorArch {
+            z_dim: pack.z_dim(),
+            w_dim: pack.w_dim(),
+            mapping_layers: header.mapping.len(),
+            channels: header.blocks.iter().map(|block| block.conv1.outputs.into()).collect(),
+            conv_clamp: None,
+        };
+        Self { flash: pack.bytes().len(), ram: pack.ram().total(), work: Work::of(&arch) }
+    }
+
+    /// Of an architecture, packed as `options` say.
+    ///
+    /// # Errors
+    /// [`PackError`]: beyond what any pack can hold.
+    pub fn of_arch(arch: &GeneratorArch, options: &PackOptions) -> Result<Self, PackError> {
+        let Outline { bytes, ram } = Outline::of(arch, options)?;
+        Ok(Self { flash: bytes, ram: ram.total(), work: Work::of(arch) })
+    }
+}
+
+/// Bytes needed, and bytes there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Room {
+    /// Needed.
+    pub needed: u64,
+    /// There are.
+    pub available: u64,
+}
+
+impl Room {
+    /// Whether it is enough.
+    pub fn fits(self) -> bool {
+        self.needed <= self.available
+    }
+}
+
+/// How a model stands to a board.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Fit {
+    /// The board.
+    pub board: &'static str,
+    /// Whether the model runs on it.
+    pub fits: bool,
+    /// The pack in whole sectors, and the storage for packs.
+    pub flash: Room,
+    /// Whether a second pack of this size can be sent while this one stays loaded.
+    pub updates: bool,
+    /// Of generating.
+    pub ram: Room,
+    /// Of the stack.
+    pub stack: Room,
+    /// Instructions an image on the board's core: an estimate.
+    pub instructions: u64,
+    /// Seconds an image: an estimate, from those and a usual number of cycles an instruction.
+    pub seconds: f64,
+    /// That it is one.
+    pub estimate: bool,
+    /// What fits instead, of a model that does not and of which the unpruned architecture is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Instead>,
+}
+
+/// What fits instead.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Instead {
+    /// The least pruning ratio, in hundredths, at which the same resolution fits.
+    pub ratio: Option<f64>,
+    /// The largest resolution that fits at the ratio that was asked for.
+    pub resolution: Option<usize>,
+}
+
+/// A model's standing on one board.
+pub fn fit(board: &Board, need: &Need) -> Fit {
+    let sizes = board.sizes;
+    let sectors = |bytes: u64| bytes.next_multiple_of(sizes.sector.into());
+    let flash =
+        Room { needed: sectors(need.flash as u64), available: u64::from(sizes.storage - RECORDS * sizes.sector) };
+    let ram = Room { needed: need.ram as u64, available: sizes.workspace.into() };
+    let stack = Room { needed: STACK.into(), available: sizes.stack.into() };
+    let instructions = board.core.instructions(&need.work);
+    Fit {
+        board: board.name(),
+        fits: flash.fits() && ram.fits() && stack.fits(),
+        updates: 2 * flash.needed <= flash.available,
+        flash,
+        ram,
+        stack,
+        instructions,
+        seconds: instructions as f64 * board.core.cycles_per_instruction / f64::from(sizes.clock_hz),
+        estimate: true,
+        instead: None,
+    }
+}
+
+/// A model's standing on every board. Of a `dense` architecture that was pruned by `ratio`, what would fit instead is said
+/// too.
+pub fn fits(need: &Need, dense: Option<(&GeneratorArch, f64)>, options: &PackOptions) -> Vec<Fit> {
+    let with = |board: &Board| {
+        let mut fit = fit(board, need);
+        if !fit.fits {
+            fit.instead = dense.map(|(dense, ratio)| instead(board, dense, ratio, options));
+        }
+        fit
+    };
+    BOARDS.iter().map(with).collect()
+}
+
+/// What fits on a board instead of `dense` pruned by `ratio`.
+pub fn instead(board: &Board, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> Instead {
+    let runs = |arch: &GeneratorArch| Need::of_arch(arch, options).is_ok_and(|need| fit(board, &need).fits);
+    let runs_at = |hundredths: u32| dense.pruned(f64::from(hundredths) / 100.0).is_ok_and(|arch| runs(&arch));
+    // More pruning never needs more: halve the way to the least.
+    let (mut too_little, mut enough) = (0, 99);
+    let ratio_that_fits = if runs_at(0) {
+        Some(0.0)
+    } else if runs_at(enough) {
+        while enough - too_little > 1 {
+            let middle = (too_little + enough) / 2;
+            if runs_at(middle) {
+                enough = middle;
+            } else {
+                too_little = middle;
+            }
+        }
+        Some(f64::from(enough) / 100.0)
+    } else {
+        None
+    };
+    let smaller = |blocks: &usize| {
+        let channels = dense.channels[..*blocks].to_vec();
+        let arch = GeneratorArch { channels, ..dense.clone() };
+        arch.pruned(ratio).is_ok_and(|arch| runs(&arch))
+    };
+    let blocks = (2..dense.channels.len()).rev().find(smaller);
+    Instead { ratio: ratio_that_fits, resolution: blocks.map(|blocks| 2 << blocks) }
+}
+
+/// Refuses an architecture that does not fit the board, with the numbers and what fits instead. `dense` is what the ratio
+/// is of.
+///
+/// # Errors
+/// That it does not fit.
+pub fn check(board: &Board, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> anyhow::Result<()> {
+    let fit = fit(board, &Need::of_arch(&dense.pruned(ratio)?, options)?);
+    let Some(problem) = fit.problem() else { return Ok(()) };
+    let name = board.name();
+    bail!("does not fit {name}: {problem}. {}", instead(board, dense, ratio, options).text(name))
+}
+
+impl Instead {
+    /// In words.
+    pub fn text(&self, board: &str) -> String {
+        let ratio = self.ratio.map(|ratio| format!("--ratio {ratio:.2} fits"));
+        let size = self.resolution.map(|size| format!("at this ratio {size}x{size} fits"));
+        match (ratio, size) {
+            (None, None) => format!("nothing of this architecture fits {board}"),
+            (Some(one), Some(other)) => format!("{one}; {other}"),
+            (Some(one), None) | (None, Some(one)) => one,
+        }
+    }
+}
+
+impl Fit {
+    /// What does not fit, in words; nothing when all does.
+    pub fn problem(&self) -> Option<String> {
+        let parts = [("flash", self.flash), ("RAM", self.ram), ("stack", self.stack)];
+        let short = parts.into_iter().filter(|(_, room)| !room.fits());
+        let said: Vec<String> = short
+            .map(|(what, Room { needed, available })| format!("{needed} bytes of {what} needed, {available} there"))
+            .collect();
+        (!said.is_empty()).then(|| said.join("; "))
+    }
+
+    /// One line of a table.
+    pub fn line(&self) -> String {
+        let Self { board, flash, ram, instructions, seconds, .. } = self;
+        let verdict = match (self.problem(), self.instead) {
+            (None, _) if self.updates => "fits".to_owned(),
+            (None, _) => "fits, but not beside another of its size".to_owned(),
+            (Some(problem), None) => format!("does not fit: {problem}"),
+            (Some(problem), Some(instead)) => format!("does not fit: {problem} ({})", instead.text(board)),
+        };
+        format!(
+            "{board:<12} flash {:>5.1} %  RAM {:>5.1} %  about {:.0} M instructions, {seconds:.1} s  {verdict}",
+            percent(*flash),
+            percent(*ram),
+            *instructions as f64 / 1e6,
+        )
+    }
+}
+
+fn percent(Room { needed, available }: Room) -> f64 {
+    100.0 * needed as f64 / available.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boards::QEMU_M4;
+
+    fn board(name: &str) -> Board {
+        Board::find(name).unwrap()
+    }
+
+    #[test]
+    fn what_is_said_to_fit_instead_fits_and_nothing_larger() {
+        let dense = GeneratorArch::preset("paper256").unwrap();
+        let options = PackOptions::default();
+        for name in ["pico2", "nucleo-h743", "stm32f405"] {
+            let board = board(name);
+            let said = instead(&board, &dense, 0.5, &options);
+            let fits_at = |ratio: f64| check(&board, &dense, ratio, &options).is_ok();
+            if let Some(ratio) = said.ratio {
+                assert!(fits_at(ratio) && !fits_at(ratio - 0.01), "{name}: {ratio}");
+            } else {
+                assert!(!fits_at(0.99), "{name}");
+            }
+            let cut = |size: usize| {
+                let blocks = size.ilog2() as usize - 1;
+                let arch = GeneratorArch { channels: dense.channels[..blocks].to_vec(), ..dense.clone() };
+                check(&board, &arch, 0.5, &options).is_ok()
+            };
+            if let Some(size) = said.resolution {
+                assert!(cut(size) && !cut(2 * size), "{name}: {size}");
+            } else {
+                assert!(!cut(8), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_the_numbers_and_the_way_out() {
+        let dense = GeneratorArch::preset("paper256").unwrap();
+        let options = PackOptions::default();
+        let said = check(&board("pico2"), &dense, 0.3, &options).unwrap_err().to_string();
+        assert!(said.contains("bytes of flash needed, 3923968 there"), "{said}");
+        assert!(said.contains("--ratio 0."), "{said}");
+        assert!(check(&QEMU_M4, &dense, 0.9, &options).is_ok());
+    }
+
+    #[test]
+    fn every_stack_is_as_deep_as_promised() {
+        for board in super::super::BOARDS {
+            assert!(board.sizes.stack >= STACK, "{}", board.name());
+        }
+    }
+}

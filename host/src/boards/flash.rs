@@ -1,0 +1,208 @@
+//! Brings firmware onto a board: as a file onto its boot loader's volume, or through a debug probe.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::build::Firmware;
+use super::{Board, BoardError, Load, uf2};
+
+/// What a boot loader's volume says about itself.
+const INFO: &str = "INFO_UF2.TXT";
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flashed {
+    /// The file was written to this volume.
+    Volume(PathBuf),
+    /// The chip was written through a probe.
+    Probe,
+}
+
+/// The UF2 file beside the firmware, written anew; none for boards that take none.
+///
+/// # Errors
+/// [`BoardError::Write`].
+pub fn uf2_file(board: &Board, firmware: &Firmware) -> Result<Option<PathBuf>, BoardError> {
+    let Load::Uf2 { family, .. } = board.load else { return Ok(None) };
+    let path = firmware.path.with_file_name(format!("{}.uf2", board.name()));
+    let bytes = uf2::write(&firmware.program.segments, family);
+    crate::files::replace(&path, |out| out.write_all(&bytes))
+        .map_err(|cause| BoardError::Write { path: path.clone(), cause })?;
+    Ok(Some(path))
+}
+
+/// Whether the board, and what it takes to write to it, is there. A volume may be named; else it is looked for.
+///
+/// # Errors
+/// What is missing, or that it is another board, and what to do.
+pub fn check(board: &Board, volume: Option<&Path>) -> Result<Target, BoardError> {
+    match board.load {
+        Load::Emulator => Err(BoardError::NotABoard { board: board.name() }),
+        Load::Uf2 { id, .. } => find_volume(board.name(), id, volume).map(Target::Volume),
+        Load::Probe { chip, id_at, id } => {
+            let probe = Probe { board: board.name(), chip };
+            probe.check(id_at, id)?;
+            Ok(Target::Probe(probe))
+        }
+    }
+}
+
+/// Where firmware goes.
+#[derive(Debug)]
+pub enum Target {
+    /// A boot loader's volume.
+    Volume(PathBuf),
+    /// The chip at a debug probe.
+    Probe(Probe),
+}
+
+impl Target {
+    /// Writes the firmware.
+    ///
+    /// # Errors
+    /// [`BoardError::Write`], or what `probe-rs` said.
+    pub fn write(&self, board: &Board, firmware: &Firmware) -> Result<Flashed, BoardError> {
+        match self {
+            Self::Volume(volume) => {
+                let Load::Uf2 { family, .. } = board.load else {
+                    return Err(BoardError::NotAVolume { volume: volume.clone() });
+                };
+                let bytes = uf2::write(&firmware.program.segments, family);
+                let path = volume.join(format!("nickeldime-{}.uf2", board.name()));
+                copy(&path, &bytes).map_err(|cause| BoardError::Write { path, cause })?;
+                Ok(Flashed::Volume(volume.clone()))
+            }
+            Self::Probe(probe) => {
+                probe.run(&[OsStr::new("download"), firmware.path.as_os_str()])?;
+                probe.run(&[OsStr::new("reset")])?;
+                Ok(Flashed::Probe)
+            }
+        }
+    }
+}
+
+/// Writes a file to the volume, which goes away with its last block: the board starts the new firmware.
+fn copy(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    // The board may be gone before it says that it has everything.
+    let _ = file.sync_all();
+    Ok(())
+}
+
+fn find_volume(board: &'static str, id: &str, named: Option<&Path>) -> Result<PathBuf, BoardError> {
+    let candidates = match named {
+        Some(volume) => vec![volume.to_owned()],
+        None => mounted(),
+    };
+    let mut wrong = None;
+    for volume in candidates {
+        match fs::read_to_string(volume.join(INFO)) {
+            Ok(info) => match board_id(&info) {
+                found if found == id => return Ok(volume),
+                found => wrong = Some(BoardError::WrongVolume { board, volume, found: found.to_owned() }),
+            },
+            Err(_) if named.is_some() => return Err(BoardError::NotAVolume { volume }),
+            Err(_) => {}
+        }
+    }
+    Err(wrong.unwrap_or_else(|| BoardError::NoVolume { board, ports: crate::port::wire::running(board) }))
+}
+
+/// The board's id in `INFO_UF2.TXT`; nothing where there is none.
+fn board_id(info: &str) -> &str {
+    info.lines().find_map(|line| line.strip_prefix("Board-ID:")).unwrap_or_default().trim()
+}
+
+/// Where volumes are mounted.
+fn mounted() -> Vec<PathBuf> {
+    if cfg!(windows) {
+        return ('D'..='Z').map(|letter| PathBuf::from(format!("{letter}:\\"))).collect();
+    }
+    if cfg!(target_os = "macos") {
+        let volumes = fs::read_dir("/Volumes").into_iter().flatten().flatten();
+        return volumes.map(|entry| entry.path()).collect();
+    }
+    // A line is "device path type ...", with spaces in the path as \040.
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let volumes = mounts.lines().filter(|line| line.starts_with("/dev/"));
+    volumes.filter_map(|line| line.split(' ').nth(1)).map(|path| path.replace("\\040", " ").into()).collect()
+}
+
+/// `probe-rs`, set to a board's chip.
+#[derive(Debug)]
+pub struct Probe {
+    board: &'static str,
+    chip: &'static str,
+}
+
+impl Probe {
+    /// Whether there is a probe, and this board's chip at it.
+    fn check(&self, id_at: u32, id: u32) -> Result<(), BoardError> {
+        let list = self.call(&[OsStr::new("list")])?;
+        if list.contains("No debug probes were found") {
+            return Err(BoardError::NoProbe { board: self.board });
+        }
+        let said = self.run(&["read", "b32", &format!("{id_at:#x}"), "1"].map(OsStr::new))?;
+        // Perhaps with its address before it.
+        let word = said.split_whitespace().next_back().unwrap_or_default();
+        let found = u32::from_str_radix(word.trim_start_matches("0x"), 16)
+            .map_err(|_| BoardError::Probe { board: self.board, said: said.trim().to_owned() })?;
+        match found & 0xFFF {
+            found if found == id => Ok(()),
+            found => Err(BoardError::WrongChip { board: self.board, chip: self.chip, found, expected: id }),
+        }
+    }
+
+    /// Runs a command on the chip; returns what it printed.
+    fn run(&self, args: &[&OsStr]) -> Result<String, BoardError> {
+        self.call(&[args, &["--chip", self.chip].map(OsStr::new)].concat())
+    }
+
+    fn call(&self, args: &[&OsStr]) -> Result<String, BoardError> {
+        let output = Command::new("probe-rs").args(args).stdin(Stdio::null()).output();
+        let output = output.map_err(|cause| BoardError::NoProbeRs { board: self.board, cause })?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        if said.contains("No connected probes were found") {
+            return Err(BoardError::NoProbe { board: self.board });
+        }
+        let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        Err(BoardError::Probe { board: self.board, said: lines.join("; ") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume(info: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::write(folder.path().join(INFO), info).expect("written");
+        folder
+    }
+
+    #[test]
+    fn the_boot_loader_of_another_board_is_refused() {
+        let pico = Board::find("pico2").expect("known");
+        let right = volume("UF2 Bootloader v1.0\r\nModel: Raspberry Pi RP2350\r\nBoard-ID: RP2350\r\n");
+        assert!(matches!(check(&pico, Some(right.path())), Ok(Target::Volume(path)) if path == right.path()));
+        let wrong = volume("UF2 Bootloader v3.0\r\nModel: Raspberry Pi RP2\r\nBoard-ID: RPI-RP2\r\n");
+        let said = check(&pico, Some(wrong.path())).expect_err("another board").to_string();
+        assert!(said.contains("RPI-RP2") && said.contains("RP2350"), "{said}");
+        let none = tempfile::tempdir().expect("a temporary folder");
+        let said = check(&pico, Some(none.path())).expect_err("no volume").to_string();
+        assert!(said.contains("BOOTSEL"), "{said}");
+    }
+
+    #[test]
+    fn emulated_boards_are_not_flashed() {
+        let said = check(&super::super::QEMU_M4, None).expect_err("there is no such board").to_string();
+        assert!(said.contains("nickeldime emulate"), "{said}");
+    }
+}
