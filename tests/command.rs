@@ -6,6 +6,7 @@ mod support;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use ndarray::{Array2, ArrayD};
@@ -24,14 +25,18 @@ fn latents(path: &Path, name: &str, rows: &Array2<f32>) {
     write_tensors(path, &Tensors::from([(name.to_string(), rows.clone().into_dyn())]), &Default::default()).unwrap();
 }
 
-/// A pack of the fixture's teacher.
-fn teacher_pack(folder: &Path) -> PathBuf {
-    let pack = folder.join("teacher.ndm");
-    let packed = json(&["pack", text(&fixture("digits32/teacher-digits32.pkl")), "-o", text(&pack)]);
-    assert_eq!(packed["pack_bytes"], fs::metadata(&pack).unwrap().len());
-    assert!(packed["psnr_db"].as_f64().unwrap() >= 44.0, "{packed}");
-    assert!(packed["psnr_worst_db"].as_f64().unwrap() >= 36.0, "{packed}");
-    pack
+/// A pack of the fixture's teacher, made once.
+fn teacher_pack() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    let make = || {
+        let pack = Path::new(env!("CARGO_TARGET_TMPDIR")).join("teacher.ndm");
+        let packed = json(&["pack", text(&fixture("digits32/teacher-digits32.pkl")), "-o", text(&pack)]);
+        assert_eq!(packed["pack_bytes"], fs::metadata(&pack).unwrap().len());
+        assert!(packed["psnr_db"].as_f64().unwrap() >= 44.0, "{packed}");
+        assert!(packed["psnr_worst_db"].as_f64().unwrap() >= 36.0, "{packed}");
+        pack
+    };
+    MADE.get_or_init(make)
 }
 
 #[test]
@@ -95,13 +100,13 @@ fn inspect_gives_the_papers_numbers_without_a_file() {
 #[test]
 fn a_pack_draws_the_same_from_seeds_and_from_their_latents() {
     let folder = tempfile::tempdir().unwrap();
-    let pack = teacher_pack(folder.path());
+    let pack = teacher_pack();
     let rows = Array2::from_shape_fn((4, 64), |(n, i)| f32::from(gaussian(n as u64, i as u32)) / 4096.0);
     let z = folder.path().join("z.safetensors");
     latents(&z, "z", &rows);
     for psi in ["1", "0.7", "-0.5"] {
-        let seeds = json(&["sample", text(&pack), "--seed", "0..3", "--psi", psi]);
-        let given = json(&["sample", text(&pack), "--latents", text(&z), "--psi", psi]);
+        let seeds = json(&["sample", text(pack), "--seed", "0..3", "--psi", psi]);
+        let given = json(&["sample", text(pack), "--latents", text(&z), "--psi", psi]);
         assert_eq!(seeds["sha256"], given["sha256"], "psi {psi}");
         assert_eq!(seeds["images"], 4);
     }
@@ -110,7 +115,7 @@ fn a_pack_draws_the_same_from_seeds_and_from_their_latents() {
 #[test]
 fn a_pack_is_near_its_float_model_with_every_noise() {
     let folder = tempfile::tempdir().unwrap();
-    let pack = teacher_pack(folder.path());
+    let pack = teacher_pack();
     let raw = folder.path().join("raw.safetensors");
     for noise in ["none", "const", "random"] {
         let draw = |model: &Path| {
@@ -118,7 +123,7 @@ fn a_pack_is_near_its_float_model_with_every_noise() {
             images(&raw)
         };
         let float = draw(&fixture("digits32/teacher-digits32.pkl")).mapv(|x| (x * 127.5 + 127.5).clamp(0.0, 255.0));
-        let error = (float - draw(&pack)).mapv(|x| x * x).mean().unwrap();
+        let error = (float - draw(pack)).mapv(|x| x * x).mean().unwrap();
         let psnr = 10.0 * (255.0f32 * 255.0 / error).log10();
         assert!(psnr >= 44.0, "{noise}: {psnr} dB");
     }
@@ -161,7 +166,7 @@ fn damaged_files_are_refused_by_name() {
         let said = error(&["sample", text(&damaged)]);
         assert!(said.contains(text(&damaged)), "{said}");
     }
-    let whole = fs::read(teacher_pack(folder.path())).unwrap();
+    let whole = fs::read(teacher_pack()).unwrap();
     for at in [0, 10, 70, 500, whole.len() / 2, whole.len() - 1] {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
@@ -179,11 +184,11 @@ fn damaged_files_are_refused_by_name() {
 fn latents_that_do_not_fit_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let teacher = fixture("digits32/teacher-digits32.pkl");
-    let pack = teacher_pack(folder.path());
+    let pack = teacher_pack();
     let file = folder.path().join("l.safetensors");
     let refused = |name: &str, rows: &Array2<f32>| {
         latents(&file, name, rows);
-        for model in [&teacher, &pack] {
+        for model in [&*teacher, pack] {
             error(&["sample", text(model), "--latents", text(&file)]);
         }
     };
@@ -225,20 +230,19 @@ fn the_demo_ends_with_equal_hashes() {
 
 #[test]
 fn two_seeds_join_alike_in_float_and_in_integers() {
-    let folder = tempfile::tempdir().unwrap();
-    let pack = teacher_pack(folder.path());
+    let pack = teacher_pack();
     let teacher = fixture("digits32/teacher-digits32.pkl");
     let hash = |model: &Path, more: &[&str]| {
         json(&[&["sample", text(model), "--seed", "1..3"], more].concat())["sha256"].clone()
     };
-    for model in [&*pack, &*teacher] {
+    for model in [pack, &*teacher] {
         let alone = hash(model, &[]);
         assert_eq!(hash(model, &["--towards", "9", "--weight", "0"]), alone);
         assert_eq!(hash(model, &["--mix", "9", "--cut", "8"]), alone);
         assert_ne!(hash(model, &["--towards", "9", "--weight", "0.5"]), alone);
         assert_ne!(hash(model, &["--mix", "9", "--cut", "4"]), alone);
     }
-    let wrong = error(&["sample", text(&pack), "--towards", "9", "--weight", "2"]);
+    let wrong = error(&["sample", text(pack), "--towards", "9", "--weight", "2"]);
     assert!(wrong.contains("--weight 2"), "{wrong}");
 }
 

@@ -268,6 +268,29 @@ fn a_full_disk_is_an_error_and_loses_nothing() {
     assert!(student(&whole) == fs::read(folder.path().join("said")).unwrap(), "another student after a full disk");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_grow_is_an_error_with_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, output) = (folder.path().join("whole"), folder.path().join("run"));
+    let embed = embed();
+    let args = small_run(&output, "nickel-dime", &embed);
+    // The log and the record fit, a grid does not. The signal's default would end the command before it can speak.
+    let script = "trap '' XFSZ; ulimit -f 20; exec \"$0\" \"$@\"";
+    let limited =
+        Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_nickeldime")]).args(&args).output().unwrap();
+    let said = String::from_utf8_lossy(&limited.stderr).into_owned();
+    assert_eq!(limited.status.code(), Some(1), "{said}");
+    let last = said.lines().last().unwrap();
+    assert!(last.starts_with("error: ") && last.contains(text(&output)) && last.contains("File too large"), "{said}");
+    let all = fs::read_dir(output.join("grids")).unwrap().chain(fs::read_dir(&output).unwrap());
+    let names: Vec<_> = all.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!names.iter().any(|name| name.contains(".nickeldime-")), "half a file is left: {names:?}");
+    json(&["compress", "--resume", "-o", text(&output)]);
+    json(&small_run(&whole, "nickel-dime", &embed));
+    assert!(student(&output) == student(&whole), "another student");
+}
+
 #[test]
 fn gradients_that_stay_broken_stop_the_run_with_their_count_in_the_log() {
     let folder = tempfile::tempdir().unwrap();
@@ -316,6 +339,11 @@ fn a_teacher_can_be_trained_from_nothing() {
     let trained = json(&["inspect", text(&output)]);
     assert_eq!((trained["resolution"].as_u64(), trained["discriminator"].as_bool()), (Some(32), Some(true)));
     assert!(error(&["compress", "--resume", "-o", text(&output)]).contains("nickeldime train"));
+    // What only a compression has, it has not.
+    assert_eq!(run(&[&args[..], &["--ratio", "0.5"]].concat()).0, 2);
+    let page = folder.path().join("page.html");
+    json(&["report", text(&output), "-o", text(&page)]);
+    assert!(fs::read_to_string(&page).unwrap().contains("<td class=\"t\">from scratch</td><td>\u{2013}</td>"));
 
     // It is a teacher.
     let (student, teacher) = (folder.path().join("student"), output.join("student.safetensors"));

@@ -414,7 +414,7 @@ fn what_is_not_a_pack_never_replaces_one() {
 #[test]
 fn an_upload_abandoned_at_any_chunk_leaves_the_old_model() {
     let (old, new) = (pack(0, 1, 600), pack(0, 2, 700));
-    for chunks in 0..=new.len().div_ceil(128) {
+    for chunks in (0..=new.len().div_ceil(128)).step_by(if cfg!(miri) { 4 } else { 1 }) {
         let mut bench = Bench::with_model(&old);
         bench.begin(&new);
         let stored = new.len().min(128 * chunks);
@@ -624,7 +624,7 @@ fn any_order_of_any_requests_leaves_a_working_device() {
     };
     let mut bench = Bench::with_model(&packs[0]);
     let mut loaded = sha(&packs[0]);
-    for step in 0..30_000 {
+    for step in 0..if cfg!(miri) { 40 } else { 30_000 } {
         let bytes = &packs[random(3) as usize];
         let from = (64 * random(5) as usize).min(bytes.len());
         let data = &bytes[from..bytes.len().min(from + 64 * (1 + random(2) as usize))];
@@ -771,7 +771,8 @@ fn every_sequence_of_six_messages_is_answered_as_it_is_meant() {
     let start = Bench::with_model(&packs[0]).device.into_parts().1.release();
     let mut bench = Bench::empty();
     let mut ended = [0; 3];
-    for sequence in 0..WORDS.len().pow(6) {
+    let all = WORDS.len().pow(6);
+    for sequence in (0..all).step_by(if cfg!(miri) { all / 9 } else { 1 }) {
         bench = bench.with_flash(Flash::new(start.clone()));
         let mut meant = Meant { loaded: Some(0), upload: None };
         let words = (0..6).map(|place| sequence / WORDS.len().pow(place) % WORDS.len());
@@ -796,5 +797,5 @@ fn every_sequence_of_six_messages_is_answered_as_it_is_meant() {
             }
         }
     }
-    assert!(ended.iter().all(|&count| count >= 34), "{ended:?}");
+    assert!(cfg!(miri) || ended.iter().all(|&count| count >= 34), "{ended:?}");
 }

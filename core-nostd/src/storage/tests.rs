@@ -15,6 +15,9 @@ const WORD: usize = 8;
 type Ram = RamFlash<Vec<u8>, WORD, SECTOR>;
 type Failing = FailingFlash<Vec<u8>, WORD, SECTOR>;
 
+/// One of so many places where power is lost: Miri takes some thousand times as long.
+const FEWER: usize = if cfg!(miri) { 11 } else { 1 };
+
 fn flash(sectors: usize) -> Ram {
     RamFlash::erased(vec![0; sectors * SECTOR])
 }
@@ -167,7 +170,7 @@ fn runs_come_in_order_and_are_whole_sectors() {
 #[test]
 fn an_upload_goes_on_after_a_reset_at_the_last_whole_sector() {
     let bytes = pack(2, 400);
-    for chunks in 0..17 {
+    for chunks in (0..17).step_by(if cfg!(miri) { 4 } else { 1 }) {
         let mut storage = Storage::mount(flash(16));
         upload(&mut storage, &pack(1, 300)).expect("fits");
         storage.begin(400, sha(&bytes)).expect("fits");
@@ -265,7 +268,7 @@ fn erased_storage_has_no_model_also_after_power_is_lost_on_the_way() {
     upload(&mut storage, &pack(2, 300)).expect("fits");
     let before = storage.release().release();
     let mut ended = (0, 0);
-    for cut in 1..100 {
+    for cut in (1..100).step_by(FEWER) {
         let mut flash = Failing::new(Ram::new(before.clone()));
         flash.lose_power_at(cut, cut);
         let mut storage = Storage::mount(flash);
@@ -282,7 +285,7 @@ fn erased_storage_has_no_model_also_after_power_is_lost_on_the_way() {
             break;
         }
     }
-    assert!(ended.0 > 0 && ended.1 > 5, "{ended:?}");
+    assert!(ended.0 > 0 && FEWER * ended.1 > 5, "{ended:?}");
 }
 
 #[test]
@@ -325,7 +328,7 @@ fn power_lost_at_any_erase_or_write_leaves_the_old_or_the_new_pack_whole() {
         upload(&mut storage, &old).expect("fits");
         let before = storage.release().release();
         let mut ended = (0, 0);
-        for cut in 1..1000 {
+        for cut in (1..1000).step_by(FEWER) {
             let mut flash = Failing::new(RamFlash::new(before.clone()));
             flash.lose_power_at(cut, cut);
             let mut storage = Storage::mount(flash);
@@ -347,7 +350,7 @@ fn power_lost_at_any_erase_or_write_leaves_the_old_or_the_new_pack_whole() {
                 break;
             }
         }
-        assert!(ended.0 > 10 && ended.1 > 0, "{ended:?}");
+        assert!(FEWER * ended.0 > 10 && ended.1 > 0, "{ended:?}");
     }
 }
 
@@ -361,7 +364,7 @@ fn any_record_at_all_is_survived() {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         seed >> 8
     };
-    for _ in 0..20_000 {
+    for _ in 0..if cfg!(miri) { 40 } else { 20_000 } {
         let mut bytes = good.clone();
         for _ in 0..=random() % 4 {
             let at = random() as usize % (2 * SECTOR);
@@ -403,7 +406,7 @@ fn a_record_whose_pack_is_damaged_never_wins_again() {
         upload(&mut storage, &pack(9, 120)).expect("fits");
         assert_eq!(Storage::mount(storage.release()).active(), Some(&pack(9, 120)[..]), "{damaged} damaged");
         // Power lost on the way there takes nothing that there was.
-        for cut in 1..100 {
+        for cut in (1..100).step_by(FEWER) {
             let mut flash = Failing::new(Ram::new(bytes.clone()));
             flash.lose_power_at(cut, cut);
             let mut storage = Storage::mount(flash);

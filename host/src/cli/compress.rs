@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use burn::tensor::backend::Backend;
+use serde::Serialize;
 
 use super::{
     embedder::make,
@@ -16,10 +17,11 @@ use crate::{
     compress::{
         bank::{TeacherSide, banks},
         in_domain::{BATCH as BATCH_OF_EMBEDDER, InDomain, LR},
+        method::Method,
         mmd::Mmd,
         moments::{BATCH, GlobalMoments, Sampling},
         pipeline::{Inputs, Start, check, prepare},
-        settings::Settings,
+        settings::{Criterion, Settings},
     },
     data::{Dataset, Sizes},
     embed::{
@@ -66,7 +68,47 @@ pub struct CompressArgs {
     #[arg(long, value_enum)]
     backend: Option<Choice>,
     #[command(flatten)]
+    student: StudentFlags,
+    #[command(flatten)]
     settings: SettingFlags,
+}
+
+/// The settings of a compression that a training from scratch has not.
+#[derive(clap::Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct StudentFlags {
+    /// What the student learns from.
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<Method>,
+    /// Share of the channels to remove.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio: Option<f64>,
+    /// How channels are scored.
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    criterion: Option<Criterion>,
+    /// Teacher images to score channels with.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score_samples: Option<usize>,
+    /// Teacher images behind the global moments.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moment_samples: Option<usize>,
+    /// How distributions are compared in an embedding.
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mmd: Option<Mmd>,
+    /// Teacher images in the bank of --mmd rbf and poly.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bank_samples: Option<usize>,
+    /// Thousands of images to train an embedder of its own with, where none is given.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedder_kimg: Option<f64>,
 }
 
 pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
@@ -74,7 +116,7 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     let (mut record, begun) = match (&args.teacher, &args.data) {
         (Some(teacher), Some(data)) => (begin(args, teacher, data)?, None),
         _ => {
-            args.settings.refuse_with_resume()?;
+            args.settings.refuse_with_resume(&args.student)?;
             let (run, record, state) = RunFolder::resume(&args.output)?;
             (record, Some((run, state)))
         }
@@ -89,7 +131,7 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     let teacher = checkpoint::from_bytes(&path, &bytes)?;
     let size = teacher.generator.arch.resolution();
     if begun.is_none() {
-        record.settings = args.settings.resolve(size)?;
+        record.settings = args.settings.resolve(size, &args.student)?;
         record.resize = args.resize.then_some(size);
         record.own_embedder = record.embeds.is_empty() && record.settings.method.parts().dime;
     }

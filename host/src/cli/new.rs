@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 
+use super::model::Model;
 use crate::{
     checkpoint::{Checkpoint, write_checkpoint},
-    nets::{arch::GeneratorArch, initial},
+    nets::{arch::GeneratorArch, initial, likeness},
 };
 
 /// Arguments of `new`.
@@ -32,6 +33,9 @@ pub struct NewArgs {
     /// Of the weights.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// A trained generator, of any shape, that the weights take after; unless given, they are normally distributed.
+    #[arg(long, value_name = "MODEL")]
+    like: Option<PathBuf>,
     /// The safetensors file to write.
     #[arg(short, long)]
     output: PathBuf,
@@ -58,7 +62,13 @@ pub fn run(args: &NewArgs, json: bool) -> anyhow::Result<()> {
     };
     dense.check()?;
     let arch = dense.pruned(args.ratio)?;
-    let generator = initial::like_trained(&arch, args.seed);
+    let generator = match &args.like {
+        Some(path) => match Model::open(path)? {
+            Model::Checkpoint(trained) => likeness::like(&trained.generator, &arch, args.seed),
+            Model::Pack(_) => bail!("{}: is a pack; a checkpoint's weights are wanted", path.display()),
+        },
+        None => initial::like_trained(&arch, args.seed),
+    };
     let parameters = generator.tensors.values().map(|tensor| tensor.len()).sum();
     let checkpoint = Checkpoint { generator, discriminator: None };
     write_checkpoint(&args.output, &checkpoint, &Default::default())?;

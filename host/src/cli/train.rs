@@ -68,7 +68,7 @@ pub fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
             (record, data, run, None)
         }
         None => {
-            args.settings.refuse_with_resume()?;
+            args.settings.refuse_with_resume(&())?;
             let (run, record, state) = RunFolder::resume(&args.output)?;
             let data = opened(&record.data, record.resize)?;
             (record, data, run, state)
@@ -97,7 +97,7 @@ fn begin(args: &TrainArgs, data: PathBuf, resolution: usize) -> anyhow::Result<(
         "{}: {resolution}x{resolution} images; the networks take powers of two from 8 to 1024",
         data.display()
     );
-    let mut settings = args.settings.resolve(resolution)?;
+    let mut settings = args.settings.resolve(resolution, &())?;
     settings.method = Method::Gan;
     // StyleGAN2-ADA's configurations differ in width, depth of the mapping and group.
     let preset = args.settings.preset_name(resolution);

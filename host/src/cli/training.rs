@@ -15,10 +15,8 @@ use crate::{
     checkpoint::{Checkpoint, DiscriminatorWeights, GeneratorWeights, write_checkpoint},
     compress::{
         error::CompressError,
-        method::Method,
-        mmd::Mmd,
         pipeline::train,
-        settings::{Criterion, PRESETS, Settings},
+        settings::{PRESETS, Settings},
         state,
         trainer::Trainer,
     },
@@ -45,38 +43,6 @@ pub struct SettingFlags {
     #[arg(long, value_name = "FILE.toml")]
     #[serde(skip)]
     settings: Option<PathBuf>,
-    /// What the student learns from.
-    #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<Method>,
-    /// Share of the channels to remove.
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ratio: Option<f64>,
-    /// How channels are scored.
-    #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    criterion: Option<Criterion>,
-    /// Teacher images to score channels with.
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    score_samples: Option<usize>,
-    /// Teacher images behind the global moments.
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    moment_samples: Option<usize>,
-    /// How distributions are compared in an embedding.
-    #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mmd: Option<Mmd>,
-    /// Teacher images in the bank of --mmd rbf and poly.
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bank_samples: Option<usize>,
-    /// Thousands of images to train an embedder of its own with, where none is given.
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    embedder_kimg: Option<f64>,
     /// Thousands of real images to show.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,17 +82,16 @@ pub struct SettingFlags {
 }
 
 impl SettingFlags {
-    /// A run keeps its settings to its end: none may be given when it is resumed.
-    pub fn refuse_with_resume(&self) -> anyhow::Result<()> {
-        let given = self.preset.is_some()
-            || self.settings.is_some()
-            || serde_json::to_value(self)? != Value::Object(Map::new());
+    /// A run keeps its settings to its end: none, and none of `more`, may be given when it is resumed.
+    pub fn refuse_with_resume(&self, more: &impl Serialize) -> anyhow::Result<()> {
+        let given =
+            self.preset.is_some() || self.settings.is_some() || !table(self)?.is_empty() || !table(more)?.is_empty();
         anyhow::ensure!(!given, "a resumed run keeps its settings; begin a new run to change them");
         Ok(())
     }
 
-    /// The settings for images of `resolution`.
-    pub fn resolve(&self, resolution: usize) -> anyhow::Result<Settings> {
+    /// The settings for images of `resolution`; `more` are flags beside these.
+    pub fn resolve(&self, resolution: usize, more: &impl Serialize) -> anyhow::Result<Settings> {
         let preset = self.preset_name(resolution);
         let preset = Settings::preset(preset, resolution).context("no such preset")?;
         let over_file = match &self.settings {
@@ -137,8 +102,7 @@ impl SettingFlags {
                 preset.with(table).with_context(|| path.display().to_string())?
             }
         };
-        let Value::Object(flags) = serde_json::to_value(self)? else { return Ok(over_file) };
-        Ok(over_file.with(flags)?)
+        Ok(over_file.with(table(self)?)?.with(table(more)?)?)
     }
 
     /// The preset that was asked for, or the one for this size.
@@ -151,6 +115,14 @@ impl SettingFlags {
             (None, _) => "auto",
         }
     }
+}
+
+/// The flags that were given, by their settings' names.
+fn table(flags: &impl Serialize) -> anyhow::Result<Map<String, Value>> {
+    Ok(match serde_json::to_value(flags)? {
+        Value::Object(table) => table,
+        _ => Map::new(),
+    })
 }
 
 /// What a training left behind.

@@ -192,7 +192,7 @@ impl Dataset {
     fn refuse(&self, entry: &Entry, problem: impl ToString) -> DataError {
         DataError::Image {
             file: self.path.join(&entry.name),
-            problem: problem.to_string().replace(char::is_control, " "),
+            problem: problem.to_string().replace(char::is_control, " ").trim_end().into(),
         }
     }
 
@@ -226,7 +226,8 @@ impl Dataset {
             let size = dimensions(self.bytes(entry, FRONT)?);
             let size = match size {
                 Ok(size) => size,
-                Err(_) => dimensions(self.bytes(entry, LARGEST_FILE)?).map_err(|e| self.refuse(entry, e))?,
+                Err(_) => dimensions(self.bytes(entry, LARGEST_FILE)?)
+                    .map_err(|e| self.refuse(entry, format!("no image, or a damaged one: {e}")))?,
             };
             match self.sizes.taken(size, (index > 0).then_some(self.resolution)) {
                 Ok(size) => self.resolution = size,
@@ -339,7 +340,7 @@ fn decoded(bytes: Vec<u8>, largest: u32) -> Result<DynamicImage, String> {
     // Up to 16 bytes a pixel of the decoder's.
     limits.max_alloc = Some(16 * u64::from(largest) * u64::from(largest));
     reader.limits(limits);
-    reader.decode().map_err(|e| e.to_string())
+    reader.decode().map_err(|e| format!("damaged: {e}"))
 }
 
 /// `image` paints what is damaged or missing in a JPEG file grey, and says nothing.

@@ -7,6 +7,7 @@ pub mod dual;
 pub mod generator;
 pub mod initial;
 pub mod kernel;
+pub mod likeness;
 pub mod names;
 pub mod ops;
 pub mod resize;

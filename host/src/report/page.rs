@@ -111,7 +111,7 @@ fn embeddings(run: &RunData) -> (String, bool) {
         return ("the run does not say which it used.".into(), false);
     };
     if used.is_empty() {
-        return ("none: without DiME.".into(), false);
+        return ("none, as no distributions are matched (no DiME).".into(), true);
     }
     let one = |e: &Embedding| {
         let file = e.path.file_name().unwrap_or(e.path.as_os_str()).to_string_lossy().into_owned();

@@ -89,7 +89,7 @@ pub fn images_seen(run: &Path) -> Result<Option<u64>, RunError> {
 /// runs are read alike.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
-    /// `nickel-dime`, `gan`, ...
+    /// `nickel-dime`, `gan`, ...; `from scratch` for a training of a teacher.
     pub method: Option<String>,
     /// Share of the channels removed.
     pub ratio: Option<f64>,
@@ -166,9 +166,11 @@ impl Record {
         if record.get("own-embedder") == Some(&Value::Bool(true)) {
             embeddings.get_or_insert_default().push(Embedding::own());
         }
+        let scratch = record.get("scratch").is_some_and(|shapes| !shapes.is_null());
+        let method = if scratch { Some("from scratch") } else { setting("method").and_then(Value::as_str) };
         Self {
-            method: setting("method").and_then(Value::as_str).map(str::to_string),
-            ratio: setting("ratio").and_then(Value::as_f64),
+            method: method.map(str::to_string),
+            ratio: setting("ratio").and_then(Value::as_f64).filter(|_| !scratch),
             batch: setting("batch").and_then(Value::as_u64),
             seed: setting("seed").and_then(Value::as_u64),
             teacher: path("teacher"),
