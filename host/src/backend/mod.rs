@@ -1,6 +1,6 @@
 //! The backends that the command runs on, named in one place.
 
-#[cfg(feature = "cuda")]
+#[cfg(any(feature = "cuda", test))]
 mod cuda;
 
 use burn::{
