@@ -267,3 +267,25 @@ fn a_new_generator_of_any_shape_becomes_a_pack() {
     assert!(wrong.contains("new.ndm: is a pack"), "{wrong}");
     assert!(!folder.path().join("none").exists());
 }
+
+#[test]
+fn every_backend_computes_the_golden_numbers_or_says_why_not() {
+    for backend in ["flex", "ndarray"] {
+        let health = json(&["doctor", "--backend", backend, "--iterations", "0"]);
+        let checks = health["checks"].as_array().unwrap();
+        assert_eq!(checks.len(), 8, "{health}");
+        assert!(checks.iter().all(|check| check["largest_error"].as_f64().unwrap() <= 1e-4), "{health}");
+    }
+    let timed = json(&["doctor", "--iterations", "1", "--batch", "4"]);
+    assert!(timed["images_per_second"].as_f64().unwrap() > 0.0, "{timed}");
+    for phase in ["generator", "path", "critics", "r1", "average"] {
+        assert!(timed["milliseconds"][phase].as_f64().unwrap() > 0.0, "{timed}");
+    }
+    // Without the feature, without a driver, or without a GPU.
+    let (code, _, said) = run(&["doctor", "--backend", "cuda", "--iterations", "0"]);
+    if code != 0 {
+        let expected = ["error: this program was built without cuda: cargo build", "error: no CUDA device: "];
+        let last = said.lines().last().unwrap_or_default();
+        assert!(code == 1 && expected.iter().any(|begin| last.starts_with(begin)), "{said}");
+    }
+}

@@ -6,7 +6,7 @@ use nickeldime_core::generator::Join;
 use nickeldime_core::pack::NoiseKind;
 
 use crate::{
-    backend::Cpu,
+    backend::{Choice, Inner, Unavailable, with_backend},
     checkpoint::weights::GeneratorWeights,
     nets::{
         arch::{GeneratorArch, block_resolution},
@@ -99,6 +99,12 @@ pub enum PreviewError {
         /// Of the generator.
         expected: usize,
     },
+    /// Weights that do not fit their architecture.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Where to compute.
+    #[error(transparent)]
+    Backend(#[from] Unavailable),
     /// The caller wanted no more.
     #[error("stopped: nothing was written")]
     Stopped,
@@ -106,18 +112,26 @@ pub enum PreviewError {
 
 /// A float generator.
 pub struct Preview {
-    generator: Generator<Cpu>,
+    generator: Box<dyn Draw>,
     arch: GeneratorArch,
 }
 
 impl Preview {
-    /// Takes the weights in.
+    /// Takes the weights in, on the CPU.
     ///
     /// # Errors
     /// Weights that do not fit their architecture.
-    pub fn new(weights: &GeneratorWeights) -> Result<Self, LoadError> {
-        let empty = Generator::new(&weights.arch, &Default::default());
-        Ok(Self { generator: names::load(empty, &weights.tensors)?, arch: weights.arch.clone() })
+    pub fn new(weights: &GeneratorWeights) -> Result<Self, PreviewError> {
+        Self::on(Choice::Flex, weights)
+    }
+
+    /// Takes the weights in, on a backend.
+    ///
+    /// # Errors
+    /// Weights that do not fit their architecture, or a backend that is not there.
+    pub fn on(backend: Choice, weights: &GeneratorWeights) -> Result<Self, PreviewError> {
+        let generator: Box<dyn Draw> = with_backend!(backend, A => Box::new(Drawing::<Inner<A>>::new(weights)?));
+        Ok(Self { generator, arch: weights.arch.clone() })
     }
 
     /// Height and width of the images.
@@ -131,6 +145,41 @@ impl Preview {
     /// # Errors
     /// Latents of another width than the generator's, or `going_on` broke off.
     pub fn images(
+        &self,
+        latents: &Latents,
+        psi: f32,
+        noise: NoiseMode,
+        going_on: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Vec<Vec<f32>>, PreviewError> {
+        self.generator.images(latents, psi, noise, going_on)
+    }
+
+    /// What the activations are like over the images of `seeds`, for the quantiser: noise as asked, no truncation.
+    pub fn calibrate(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration {
+        self.generator.calibrate(seeds, noise, progress)
+    }
+}
+
+/// What a [`Preview`] does, on some backend.
+trait Draw {
+    fn images(
+        &self,
+        latents: &Latents,
+        psi: f32,
+        noise: NoiseMode,
+        going_on: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Vec<Vec<f32>>, PreviewError>;
+
+    fn calibrate(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration;
+}
+
+struct Drawing<B: Backend> {
+    generator: Generator<B>,
+    arch: GeneratorArch,
+}
+
+impl<B: Backend> Draw for Drawing<B> {
+    fn images(
         &self,
         latents: &Latents,
         psi: f32,
@@ -152,8 +201,7 @@ impl Preview {
         Ok(images)
     }
 
-    /// What the activations are like over the images of `seeds`, for the quantiser: noise as asked, no truncation.
-    pub fn calibrate(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration {
+    fn calibrate(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration {
         let mut calibration = Calibration::new();
         for (i, seeds) in seeds.chunks(BATCH).enumerate() {
             let ws = self.generator.ws(latents(seeds, self.arch.z_dim, &Default::default()));
@@ -164,6 +212,13 @@ impl Preview {
         }
         calibration
     }
+}
+
+impl<B: Backend> Drawing<B> {
+    fn new(weights: &GeneratorWeights) -> Result<Self, LoadError> {
+        let empty = Generator::new(&weights.arch, &Default::default());
+        Ok(Self { generator: names::load(empty, &weights.tensors)?, arch: weights.arch.clone() })
+    }
 
     /// The learned constant, once for every image of a batch.
     fn constant(&self, batch: usize) -> Maps {
@@ -172,14 +227,14 @@ impl Preview {
         Maps { channels: values.len() / 16, size: 4, values: values.repeat(batch) }
     }
 
-    fn ws(&self, given: &Latents, start: usize, end: usize, psi: f32) -> Result<Tensor<Cpu, 3>, PreviewError> {
+    fn ws(&self, given: &Latents, start: usize, end: usize, psi: f32) -> Result<Tensor<B, 3>, PreviewError> {
         let device = Default::default();
         let rows = |rows: &Array2<f32>, width: usize| {
             if rows.ncols() != width {
                 return Err(PreviewError::Width { given: rows.ncols(), expected: width });
             }
             let values: Vec<f32> = rows.rows().into_iter().skip(start).take(end - start).flatten().copied().collect();
-            Ok(Tensor::<Cpu, 2>::from_data(TensorData::new(values, [end - start, width]), &device))
+            Ok(Tensor::<B, 2>::from_data(TensorData::new(values, [end - start, width]), &device))
         };
         let z = match given {
             Latents::W(w) => return Ok(self.generator.broadcast(rows(w, self.arch.w_dim)?)),
@@ -197,7 +252,7 @@ impl Preview {
         Ok(self.generator.mapping.truncate(self.generator.ws(z), psi, None))
     }
 
-    fn noise(&self, mode: NoiseMode, seeds: &[u64]) -> Noise<Cpu> {
+    fn noise(&self, mode: NoiseMode, seeds: &[u64]) -> Noise<B> {
         match mode {
             NoiseMode::None => Noise::None,
             NoiseMode::Const => Noise::Const,
@@ -211,7 +266,7 @@ impl Preview {
 }
 
 /// What the device makes of two latents, of ws `[images, num_ws, w_dim]`.
-fn joined(first: Tensor<Cpu, 3>, second: Tensor<Cpu, 3>, join: Join) -> Tensor<Cpu, 3> {
+fn joined<B: Backend>(first: Tensor<B, 3>, second: Tensor<B, 3>, join: Join) -> Tensor<B, 3> {
     let num_ws = first.dims()[1];
     match join {
         Join::Cut(0) => second,

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    backend::Choice,
     compress::{settings::Settings, trainer::Losses},
     embed::spec::EmbedSpec,
     files,
@@ -90,6 +91,9 @@ pub struct Record {
     /// Whether it makes an embedder of its own images, none being given.
     #[serde(default)]
     pub own_embedder: bool,
+    /// Where it is computed, unless a resumed run is told otherwise.
+    #[serde(default)]
+    pub backend: Choice,
     /// The settings, resolved.
     pub settings: Settings,
 }
@@ -120,6 +124,7 @@ impl Record {
             resize: None,
             embeds: Vec::new(),
             own_embedder: false,
+            backend: Choice::default(),
             settings: Settings::default(),
         }
     }

@@ -45,12 +45,13 @@ def main():
         rounds = [[measured(command, args.threads) for command in (ours, theirs)] for _ in range(args.rounds)]
         best = [max(side, key=lambda run: run["images_per_second"]) for side in zip(*rounds)]
         print(f"{args.arch}, batch {batch}, {args.threads} threads, best of {args.rounds} rounds")
-        print(f"{'ms an iteration':<20}{'nickeldime':>14}{best[1]['what']:>20}{'ratio':>8}")
+        print(f"{'ms an iteration':<24}{'nickeldime':>14}{best[1]['what']:>20}{'ratio':>8}")
         for phase in best[0]["milliseconds"]:
             us, them = (run["milliseconds"][phase] for run in best)
-            print(f"  {phase:<18}{us:>14.2f}{them:>20.2f}{them / us:>8.2f}")
-        us, them = (run["images_per_second"] for run in best)
-        print(f"{'images a second':<20}{us:>14.1f}{them:>20.1f}{us / them:>8.2f}", flush=True)
+            print(f"  {phase:<22}{us:>14.2f}{them:>20.2f}{them / us:>8.2f}")
+        for name in ("images_per_second", "images_per_cpu_second"):
+            us, them = (max(run[name] for run in side) for side in zip(*rounds))
+            print(f"{name.replace('_', ' '):<24}{us:>14.1f}{them:>20.1f}{us / them:>8.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use burn::tensor::backend::Backend;
 use serde::Serialize;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     training::{SettingFlags, drive, write_grid},
 };
 use crate::{
-    backend::{Cpu, CpuTraining},
+    backend::{Choice, Inner, with_backend},
     boards::{Board, fit},
     checkpoint::{self, weights::GeneratorWeights},
     compress::{
@@ -66,6 +67,9 @@ pub struct CompressArgs {
     /// for the seeds 0, 1, ... (0000.png, 0001.png, ..., as `sample --each` writes them).
     #[arg(long)]
     masks: Option<PathBuf>,
+    /// Where to compute; a resumed run goes on where it was, unless told otherwise.
+    #[arg(long, value_enum)]
+    backend: Option<Choice>,
     /// Refuse before training what would not fit this board.
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
@@ -124,6 +128,8 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
             (record, Some((run, state)))
         }
     };
+    record.backend = args.backend.unwrap_or(record.backend);
+    record.backend.check()?;
     let path = record.teacher.clone().context("this run was begun by `nickeldime train`: resume it there")?;
     let bytes = record.read_input(&path)?;
     for embed in record.embeds.clone() {
@@ -160,16 +166,17 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
         None => (RunFolder::create(&args.output, &record)?, None),
     };
     if record.own_embedder {
-        embedders.push(own_embedder(&run, &data, &record.settings)?);
+        embedders.push(own_embedder(&run, &data, &record)?);
     }
-    let side = teacher_side(given, &run, &teacher.generator, &embedders, &record.settings)?;
     let start = state.map_or(Start::Fresh, Start::Saved);
     let inputs = Inputs { teacher: &teacher, data: &data, embeds: &embedders, masks };
-    let mut trainer =
-        prepare::<CpuTraining>(inputs, &side, &record.settings, start, &Default::default(), &mut Bar::new())?;
-    let run = run.opened_log(trainer.step)?;
     write_grid(&teacher.generator, &run.teacher_grid())?;
-    let trained = drive(&mut trainer, &data, run, &args.output, false)?;
+    let trained = with_backend!(record.backend, A => {
+        let side = teacher_side::<Inner<A>>(given, &run, &teacher.generator, &embedders, &record.settings)?;
+        let mut trainer = prepare::<A>(inputs, &side, &record.settings, start, &Default::default(), &mut Bar::new())?;
+        let run = run.opened_log(trainer.step)?;
+        drive(&mut trainer, &data, run, &args.output, false)?
+    });
     trained.finish(&record.settings, "compress", json)
 }
 
@@ -216,11 +223,12 @@ fn announce(record: &Record) -> anyhow::Result<()> {
 }
 
 /// The embedder that the run makes of its own images, or made before it was stopped.
-fn own_embedder(run: &RunFolder, data: &Dataset, settings: &Settings) -> anyhow::Result<EmbedderWeights> {
+fn own_embedder(run: &RunFolder, data: &Dataset, record: &Record) -> anyhow::Result<EmbedderWeights> {
     let path = run.embedder();
     if !path.exists() {
-        let Settings { embedder_kimg: kimg, mirror, seed, .. } = *settings;
-        make(data, InDomain { kimg, batch: BATCH_OF_EMBEDDER, lr: LR, mirror, seed }, &path)?;
+        let Settings { embedder_kimg: kimg, mirror, seed, .. } = record.settings;
+        let settings = InDomain { kimg, batch: BATCH_OF_EMBEDDER, lr: LR, mirror, seed };
+        make(data, settings, record.backend, &path)?;
     }
     Ok(EmbedderWeights::read(&EmbedSpec::own(path))?)
 }
@@ -237,7 +245,7 @@ fn read_moments(
 }
 
 /// The teacher's side of the settings' way to compare distributions, out of the run's folder or into it.
-fn teacher_side(
+fn teacher_side<B: Backend>(
     given: Option<GlobalMoments>,
     run: &RunFolder,
     teacher: &GeneratorWeights,
@@ -245,20 +253,20 @@ fn teacher_side(
     settings: &Settings,
 ) -> anyhow::Result<TeacherSide> {
     if settings.mmd == Mmd::Moments {
-        let moments = kept_moments(given, run, teacher, embedders, settings.moment_samples)?;
+        let moments = kept_moments::<B>(given, run, teacher, embedders, settings.moment_samples)?;
         return Ok(TeacherSide::Moments(moments));
     }
     let sampling = Sampling { samples: settings.bank_samples, seed: 0, batch: BATCH };
     let cache = FeatureCache::new(&run.bank());
     let banks = match embedders {
         [] => Vec::new(),
-        _ => banks::<Cpu>(teacher, embedders, sampling, &cache, &Default::default(), &mut Bar::new())?,
+        _ => banks::<B>(teacher, embedders, sampling, &cache, &Default::default(), &mut Bar::new())?,
     };
     Ok(TeacherSide::Banks(settings.mmd, banks))
 }
 
 /// The run's moments: those that were given, those of its folder, or new ones. From then on the folder has them.
-fn kept_moments(
+fn kept_moments<B: Backend>(
     given: Option<GlobalMoments>,
     run: &RunFolder,
     teacher: &GeneratorWeights,
@@ -271,7 +279,7 @@ fn kept_moments(
         return read_moments(&path, teacher, embedders).context(again);
     }
     let sampling = Sampling { samples, seed: 0, batch: BATCH };
-    let measure = || GlobalMoments::measure::<Cpu>(teacher, embedders, sampling, &Default::default(), &mut Bar::new());
+    let measure = || GlobalMoments::measure::<B>(teacher, embedders, sampling, &Default::default(), &mut Bar::new());
     let moments = given.map_or_else(measure, Ok)?;
     if !embedders.is_empty() {
         moments.write(&path)?;

@@ -1,18 +1,25 @@
 //! `nickeldime doctor`: is a backend right, and how fast is it here?
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 
+use super::progress::say;
 use crate::{
-    backend::CpuTraining,
-    doctor::speed::{self, Load, Speed},
+    backend::{Choice, with_backend},
+    doctor::{
+        golden::{self, Check},
+        speed::{self, Load, Speed},
+    },
     nets::arch::GeneratorArch,
 };
 
 /// Arguments of `doctor`.
 #[derive(clap::Args)]
 pub struct DoctorArgs {
+    /// The backend.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Choice,
     /// The architecture whose training iteration is timed.
     #[arg(long, default_value = "digits32", value_parser = PossibleValuesParser::new(GeneratorArch::PRESETS))]
     arch: String,
@@ -29,22 +36,62 @@ pub struct DoctorArgs {
 
 #[derive(Serialize)]
 struct Health {
-    backend: &'static str,
+    backend: Choice,
+    tolerance: f64,
+    checks: Vec<Check>,
     #[serde(flatten)]
-    speed: Speed,
+    speed: Option<Speed>,
 }
 
 pub fn run(args: &DoctorArgs, json: bool) -> anyhow::Result<()> {
+    let backend = args.backend;
     let dense = GeneratorArch::preset(&args.arch).context("a preset's name")?;
     let load = Load { arch: args.arch.clone(), ratio: args.ratio, batch: args.batch, iterations: args.iterations };
-    let speed = speed::measure::<CpuTraining>(&dense, load, &Default::default())?;
-    let health = Health { backend: "flex", speed };
-    super::print(json, &health, || {
-        let Speed { load, images_per_second, milliseconds } = &health.speed;
-        let mut text = format!("{} at batch {}: {images_per_second:.1} images/s\n", load.arch, load.batch);
-        for (phase, milliseconds) in milliseconds {
-            text += &format!("  {:<10}{milliseconds:>9.2} ms an iteration\n", format!("{phase:?}").to_lowercase());
+    let health = with_backend!(backend, A => {
+        let device = Default::default();
+        say(format_args!("computing golden numbers on {}", backend.name()));
+        let checks = golden::checks::<A>(&device)?;
+        let time = || {
+            say(format_args!("training random {} networks for {} iterations", load.arch, load.iterations));
+            speed::measure::<A>(&dense, load, &device)
+        };
+        let speed = (args.iterations > 0).then(time).transpose()?;
+        Health { backend, tolerance: tolerance(backend), checks, speed }
+    });
+    super::print(json, &health, || health.text())?;
+    let wrong: Vec<_> = health.checks.iter().filter(|check| !check.within(health.tolerance)).collect();
+    ensure!(wrong.is_empty(), "{} computes wrong: {}", backend.name(), names(&wrong));
+    Ok(())
+}
+
+/// GPUs round the factors of matrix products to 10 bits and more (TF32).
+fn tolerance(backend: Choice) -> f64 {
+    if backend == Choice::Cuda { 2e-2 } else { 1e-4 }
+}
+
+fn names(checks: &[&Check]) -> String {
+    checks.iter().map(|check| check.name).collect::<Vec<_>>().join(", ")
+}
+
+impl Health {
+    fn text(&self) -> String {
+        let mut text =
+            format!("{}, largest errors relative to the largest entry of each tensor:\n", self.backend.name());
+        for check in &self.checks {
+            let error = check.largest_error.map_or("not finite".into(), |error| format!("{error:.1e}"));
+            let mark = if check.within(self.tolerance) { "" } else { "   WRONG" };
+            text += &format!("  {:<20}{error:>10}  of {} tensors ({}){mark}\n", check.name, check.tensors, check.of);
+        }
+        if let Some(Speed { load, images_per_second, images_per_cpu_second, milliseconds }) = &self.speed {
+            text += &format!(
+                "training {} at batch {}: {images_per_second:.1} images/s, {images_per_cpu_second:.1} for each CPU second\n",
+                load.arch, load.batch
+            );
+            for (phase, milliseconds) in milliseconds {
+                let phase = format!("{phase:?}").to_lowercase();
+                text += &format!("  {phase:<20}{milliseconds:>10.2} ms an iteration\n");
+            }
         }
         text
-    })
+    }
 }

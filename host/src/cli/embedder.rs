@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::progress::{Bar, say, stop_on_ctrl_c};
 use crate::{
-    backend::CpuTraining,
+    backend::{Choice, with_backend},
     checkpoint::{Metadata, write_tensors},
     compress::in_domain::{self, BATCH, InDomain, LR, Learned},
     data::{Dataset, Sizes},
@@ -52,6 +52,9 @@ struct TrainArgs {
     /// Mirror images at random.
     #[arg(long)]
     mirror: bool,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Choice,
     /// Of all randomness.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -78,7 +81,7 @@ pub fn run(args: &EmbedderArgs, json: bool) -> anyhow::Result<()> {
     let settings =
         InDomain { kimg: args.kimg, batch: args.batch as usize, lr: args.lr, mirror: args.mirror, seed: args.seed };
     let started = Instant::now();
-    let learned = make(&data, settings, &args.output)?;
+    let learned = make(&data, settings, args.backend, &args.output)?;
     let how = how(&learned);
     say(format_args!("an embedder of these images: not one of the paper's (DINO and CLIP ResNet-50)"));
     let trained = Trained {
@@ -96,8 +99,10 @@ pub fn run(args: &EmbedderArgs, json: bool) -> anyhow::Result<()> {
 }
 
 /// Trains an embedder on a dataset and writes it, for `--embed small=FILE`.
-pub fn make(data: &Dataset, settings: InDomain, output: &Path) -> anyhow::Result<Learned> {
-    let learned = in_domain::train::<CpuTraining>(data, settings, &Default::default(), &mut Bar::new())?;
+pub fn make(data: &Dataset, settings: InDomain, backend: Choice, output: &Path) -> anyhow::Result<Learned> {
+    let learned = with_backend!(backend, A => {
+        in_domain::train::<A>(data, settings, &Default::default(), &mut Bar::new())?
+    });
     let notes = [
         ("network", "small".into()),
         ("learned by", how(&learned)),

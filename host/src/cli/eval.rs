@@ -16,6 +16,7 @@ use super::{
     source::{Drawing, Shown, Source, SourceKind, record_of},
 };
 use crate::{
+    backend::Choice,
     metrics::{
         FewSamples, Metrics, Wanted,
         cache::FeatureCache,
@@ -71,6 +72,9 @@ pub struct EvalArgs {
     /// Compute FID even with no more images than features: it is far too large then.
     #[arg(long)]
     few_samples: bool,
+    /// Where float networks draw, and where features are taken.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Choice,
     /// Keep features in this folder; a run keeps its own in RUN/features.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -136,10 +140,10 @@ pub fn run(args: &EvalArgs, json: bool) -> anyhow::Result<()> {
     ensure!(a_is_run || !args.snapshots, "{}: --snapshots is for runs", args.a.display());
     stop_on_ctrl_c();
     let wanted = args.wanted();
-    let network = FeatureNetwork::open(&args.extractor()?)?;
+    let network = FeatureNetwork::open(&args.extractor()?, args.backend)?;
     let own = a_is_run.then(|| args.a.join("features"));
     let cache = args.cache.clone().or(own).map(|folder| FeatureCache::new(&folder));
-    let mut features = Features { network: &network, cache, bar: Bar::new() };
+    let mut features = Features { network: &network, backend: args.backend, cache, bar: Bar::new() };
 
     let (b_path, resize) = args.compared_with()?;
     let shown = Shown { mirror: args.mirror, resize };
@@ -147,7 +151,7 @@ pub fn run(args: &EvalArgs, json: bool) -> anyhow::Result<()> {
     let count = u64::from(args.samples);
     let drawing = |first: u64| -> anyhow::Result<Drawing> {
         let end = first.checked_add(count).context("--seed: beyond the largest seed")?;
-        Ok(Drawing { seeds: first..end, psi: args.psi, noise: args.noise })
+        Ok(Drawing { seeds: first..end, psi: args.psi, noise: args.noise, backend: args.backend })
     };
     // Other latents than those of A: the same model twice is then compared with itself, not with its copies.
     let b = Source::open(&b_path, &drawing(args.seed.saturating_add(count))?, shown)?;
@@ -245,6 +249,7 @@ fn side(path: &Path, source: &Source) -> Side {
 /// Takes features, or finds them.
 struct Features<'a> {
     network: &'a FeatureNetwork,
+    backend: Choice,
     cache: Option<FeatureCache>,
     bar: Bar,
 }
@@ -252,7 +257,9 @@ struct Features<'a> {
 impl Features<'_> {
     fn of(&mut self, source: &Source) -> anyhow::Result<Array2<f32>> {
         let Identity { kind, sha256, .. } = self.network.identity();
-        let key = format!("{kind} {sha256} {}", source.key);
+        // Other backends' features differ in their last digits.
+        let place = if self.backend == Choice::Flex { String::new() } else { format!(" on {}", self.backend.name()) };
+        let key = format!("{kind} {sha256} {}{place}", source.key);
         let kept = self.cache.as_ref().and_then(|cache| cache.get(&key, source.images.len()));
         if let Some(features) = kept {
             return Ok(features);

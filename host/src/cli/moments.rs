@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::progress::{Bar, say, stop_on_ctrl_c};
 use crate::{
-    backend::Cpu,
+    backend::{Choice, Inner, with_backend},
     checkpoint,
     compress::moments::{BATCH, GlobalMoments, Sampling},
     embed::{
@@ -36,6 +36,9 @@ pub struct MomentsArgs {
     /// Images at a time.
     #[arg(long, default_value_t = BATCH as u32, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    backend: Choice,
     /// The file to write (safetensors).
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -73,6 +76,7 @@ struct Measured<'a> {
 
 pub fn run(args: &MomentsArgs, json: bool) -> anyhow::Result<()> {
     stop_on_ctrl_c();
+    args.backend.check()?;
     for spec in &args.embed {
         let kind = spec.kind;
         let paper = if kind.is_of_the_paper() { "one of the paper's" } else { "not one of the paper's" };
@@ -83,7 +87,10 @@ pub fn run(args: &MomentsArgs, json: bool) -> anyhow::Result<()> {
     let embedders = args.embed.iter().map(EmbedderWeights::read).collect::<Result<Vec<_>, _>>()?;
     let sampling = Sampling { samples: args.samples as usize, seed: args.seed, batch: args.batch as usize };
     let started = Instant::now();
-    let moments = GlobalMoments::measure::<Cpu>(&teacher, &embedders, sampling, &Default::default(), &mut Bar::new())?;
+    let moments = with_backend!(args.backend, A => {
+        let device = Default::default();
+        GlobalMoments::measure::<Inner<A>>(&teacher, &embedders, sampling, &device, &mut Bar::new())?
+    });
     let seconds = started.elapsed().as_secs_f64();
     moments.write(&args.output)?;
     let measured = Measured {

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{model::Model, pack::device_noise};
 use crate::{
+    backend::Choice,
     data::{Dataset, Sizes},
     metrics::{
         extractor::sha256_of,
@@ -32,6 +33,8 @@ pub struct Drawing {
     pub psi: f32,
     /// `None`: a pack's own, random noise for float networks.
     pub noise: Option<NoiseMode>,
+    /// Where float networks draw.
+    pub backend: Choice,
 }
 
 /// What is made of the images of a folder or zip.
@@ -79,12 +82,12 @@ impl Source {
 
     /// Opens a checkpoint or a pack.
     pub fn of_model(path: &Path, drawing: &Drawing) -> anyhow::Result<Self> {
-        let Drawing { seeds, psi, noise } = drawing.clone();
+        let Drawing { seeds, psi, noise, backend } = drawing.clone();
         let hash = || sha256_of(path);
         let (kind, noise, hash, images): (_, _, _, Box<dyn Images>) = match Model::open(path)? {
             Model::Checkpoint(checkpoint) => {
                 let noise = noise.unwrap_or(NoiseMode::Random);
-                let preview = Preview::new(&checkpoint.generator)?;
+                let preview = Preview::on(backend, &checkpoint.generator)?;
                 (SourceKind::Model, noise, hash()?, Box::new(DrawnImages { preview, seeds: seeds.clone(), psi, noise }))
             }
             Model::Pack(bytes) => {

@@ -9,7 +9,7 @@ use super::{
     training::{SettingFlags, drive},
 };
 use crate::{
-    backend::CpuTraining,
+    backend::{Choice, with_backend},
     compress::{
         method::Method,
         pipeline::{Start, prepare_scratch},
@@ -49,12 +49,16 @@ pub struct TrainArgs {
     /// Layers of the mapping network; the preset's unless given.
     #[arg(long)]
     mapping_layers: Option<usize>,
+    /// Where to compute; a resumed run goes on where it was, unless told otherwise.
+    #[arg(long, value_enum)]
+    backend: Option<Choice>,
     #[command(flatten)]
     settings: SettingFlags,
 }
 
 pub fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     stop_on_ctrl_c();
+    args.backend.unwrap_or_default().check()?;
     let (record, data, run, state) = match &args.data {
         Some(path) => {
             RunFolder::vacant(&args.output)?;
@@ -75,9 +79,11 @@ pub fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let (given, size) = (data.resolution(), arch.resolution());
     ensure!(given == size, "{}: {given}x{given} images; the run is of {size}x{size}", record.data.display());
     let start = state.map_or(Start::Fresh, Start::Saved);
-    let mut trainer = prepare_scratch::<CpuTraining>(&arch, &critic, &record.settings, start, &Default::default())?;
-    let run = run.opened_log(trainer.step)?;
-    let trained = drive(&mut trainer, &data, run, &args.output, true)?;
+    let trained = with_backend!(args.backend.unwrap_or(record.backend), A => {
+        let mut trainer = prepare_scratch::<A>(&arch, &critic, &record.settings, start, &Default::default())?;
+        let run = run.opened_log(trainer.step)?;
+        drive(&mut trainer, &data, run, &args.output, true)?
+    });
     trained.finish(&record.settings, "train", json)
 }
 
@@ -117,7 +123,9 @@ fn begin(args: &TrainArgs, data: PathBuf, resolution: usize) -> anyhow::Result<(
     };
     let critic = DiscriminatorArch::beside(&arch, group.min(settings.batch));
     settings.check(critic.mbstd_group)?;
-    let record = Record { settings, scratch: Some((arch, critic)), resize: args.resize, ..Record::new(data) };
+    let backend = args.backend.unwrap_or_default();
+    let scratch = Some((arch, critic));
+    let record = Record { settings, scratch, resize: args.resize, backend, ..Record::new(data) };
     let run = RunFolder::create(Path::new(&args.output), &record)?;
     Ok((record, run))
 }

@@ -6,12 +6,12 @@ use std::{
 };
 
 use anyhow::Context;
+use burn::tensor::backend::AutodiffBackend;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Interrupted, progress::Bar, sample::Drawing};
 use crate::{
-    backend::CpuTraining,
     checkpoint::{Checkpoint, DiscriminatorWeights, GeneratorWeights, write_checkpoint},
     compress::{
         error::CompressError,
@@ -138,8 +138,8 @@ pub struct Trained {
 
 /// Iterates to the settings' end, or to Ctrl-C, and fills the run's folder. The first snapshot is what the training began
 /// with; the last is made in both cases.
-pub fn drive(
-    trainer: &mut Trainer<CpuTraining>,
+pub fn drive<A: AutodiffBackend>(
+    trainer: &mut Trainer<A>,
     data: &Dataset,
     mut run: RunFolder,
     path: &Path,
@@ -194,7 +194,7 @@ impl Trained {
 }
 
 /// Writes the student, its grid, and (last) the state: a resumed run finds them in step.
-fn snapshot(trainer: &Trainer<CpuTraining>, run: &RunFolder, with_critic: bool) -> anyhow::Result<()> {
+fn snapshot<A: AutodiffBackend>(trainer: &Trainer<A>, run: &RunFolder, with_critic: bool) -> anyhow::Result<()> {
     let images = trainer.step * trainer.settings.batch as u64;
     let student = student(trainer)?;
     write_grid(&student, &run.grid_at(images))?;
@@ -207,12 +207,12 @@ fn snapshot(trainer: &Trainer<CpuTraining>, run: &RunFolder, with_critic: bool) 
 }
 
 /// The student's moving average: the product.
-pub fn student(trainer: &Trainer<CpuTraining>) -> anyhow::Result<GeneratorWeights> {
+pub fn student<A: AutodiffBackend>(trainer: &Trainer<A>) -> anyhow::Result<GeneratorWeights> {
     let average = &trainer.average;
     Ok(GeneratorWeights::from_tensors(names::export(average), average.clamp)?)
 }
 
-fn critic(trainer: &Trainer<CpuTraining>) -> anyhow::Result<DiscriminatorWeights> {
+fn critic<A: AutodiffBackend>(trainer: &Trainer<A>) -> anyhow::Result<DiscriminatorWeights> {
     let network = &trainer.student_critic.network;
     Ok(DiscriminatorWeights::from_tensors(names::export(network), network.b4.group, network.clamp)?)
 }

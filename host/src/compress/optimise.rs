@@ -43,33 +43,55 @@ impl<M: AutodiffModule<A>, A: AutodiffBackend> LazyAdam<M, A> {
 }
 
 fn sanitise<A: AutodiffBackend, M: AutodiffModule<A>>(module: &M, grads: &mut GradientsParams) -> usize {
-    struct Sanitiser<'a> {
-        grads: &'a mut GradientsParams,
-        replaced: usize,
+    // A sum is finite only if every entry is: one number to fetch in the usual case.
+    let mut sums = Sums { grads, sums: Vec::new() };
+    module.visit(&mut sums);
+    let Some(sum) = (!sums.sums.is_empty()).then(|| Tensor::cat(sums.sums, 0).sum()) else { return 0 };
+    if sum.into_data().iter::<f32>().all(f32::is_finite) {
+        return 0;
     }
-    impl<A: AutodiffBackend> ModuleVisitor<A> for Sanitiser<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<A, D>>) {
-            let Some(grad) = self.grads.get::<A::InnerBackend, D>(param.id) else {
-                return;
-            };
-            // A sum is finite only if every entry is: one number to fetch in the usual case.
-            let sum: f32 = grad.clone().sum().into_data().iter::<f32>().sum();
-            if sum.is_finite() {
-                return;
-            }
-            let bad = grad.clone().is_finite().bool_not().int().sum();
-            self.replaced += bad.into_data().iter::<i64>().sum::<i64>() as usize;
-            let grad = grad
-                .clone()
-                .mask_fill(grad.clone().is_nan(), 0.0)
-                .mask_fill(grad.clone().equal_elem(f32::INFINITY), LARGEST)
-                .mask_fill(grad.equal_elem(f32::NEG_INFINITY), -LARGEST);
-            self.grads.register(param.id, grad);
+    let mut replacer = Replacer { grads, replaced: 0 };
+    module.visit(&mut replacer);
+    replacer.replaced
+}
+
+/// The sum of each gradient.
+struct Sums<'a, B: Backend> {
+    grads: &'a GradientsParams,
+    sums: Vec<Tensor<B, 1>>,
+}
+
+impl<A: AutodiffBackend> ModuleVisitor<A> for Sums<'_, A::InnerBackend> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<A, D>>) {
+        let grad = self.grads.get::<A::InnerBackend, D>(param.id);
+        self.sums.extend(grad.map(Tensor::sum));
+    }
+}
+
+/// Replaces what is not finite, and counts it.
+struct Replacer<'a> {
+    grads: &'a mut GradientsParams,
+    replaced: usize,
+}
+
+impl<A: AutodiffBackend> ModuleVisitor<A> for Replacer<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<A, D>>) {
+        let Some(grad) = self.grads.get::<A::InnerBackend, D>(param.id) else {
+            return;
+        };
+        let bad = grad.clone().is_finite().bool_not().int().sum();
+        let bad = bad.into_data().iter::<i64>().sum::<i64>() as usize;
+        if bad == 0 {
+            return;
         }
+        self.replaced += bad;
+        let grad = grad
+            .clone()
+            .mask_fill(grad.clone().is_nan(), 0.0)
+            .mask_fill(grad.clone().equal_elem(f32::INFINITY), LARGEST)
+            .mask_fill(grad.equal_elem(f32::NEG_INFINITY), -LARGEST);
+        self.grads.register(param.id, grad);
     }
-    let mut sanitiser = Sanitiser { grads, replaced: 0 };
-    module.visit(&mut sanitiser);
-    sanitiser.replaced
 }
 
 /// Moves an average generator towards a generator: `average <- lerp(now, average, keep)`; buffers are copied.

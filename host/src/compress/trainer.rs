@@ -167,14 +167,15 @@ impl<A: AutodiffBackend> Trainer<A> {
     /// [`Trainer::iterate`], with a call after every phase.
     pub fn iterate_watched(&mut self, real: Tensor<A::InnerBackend, 4>, done: &mut dyn FnMut(Phase)) -> Losses {
         let mut losses = Losses::default();
-        self.generator_main(&mut losses);
+        let mut readings = Readings(Vec::new());
+        self.generator_main(&mut losses, &mut readings);
         done(Phase::Generator);
         let path_interval = self.settings.path_interval;
         if path_interval > 0 && self.step.is_multiple_of(path_interval.into()) {
             self.generator_path(&mut losses);
             done(Phase::Path);
         }
-        self.critics_main(real.clone(), &mut losses);
+        self.critics_main(real.clone(), &mut losses, &mut readings);
         done(Phase::Critics);
         if self.step.is_multiple_of(self.settings.r1_interval.into()) {
             self.critics_r1(real, &mut losses);
@@ -183,13 +184,14 @@ impl<A: AutodiffBackend> Trainer<A> {
         let now = self.student.valid();
         let average = self.average.clone();
         self.average = blend(average, &now, self.settings.ema_keep(self.step));
+        readings.read(&mut losses);
         done(Phase::Average);
         self.step += 1;
         losses
     }
 
     /// Both critics' feedback and DiME.
-    fn generator_main(&mut self, losses: &mut Losses) {
+    fn generator_main(&mut self, losses: &mut Losses, readings: &mut Readings<A::InnerBackend>) {
         let draw = self.draw::<A>("generator", self.settings.batch);
         let (w, ws) = styles(&self.student, &draw);
         let image = self.student.synthesise(ws, &draw.noise);
@@ -198,18 +200,18 @@ impl<A: AutodiffBackend> Trainer<A> {
         if let Some(critic) = &self.teacher_critic {
             loss = loss + judge(critic);
         }
-        losses.feedback = number(&loss);
+        readings.note(&loss, |losses| &mut losses.feedback);
         for kernel in &self.kernels {
             let features = kernel.embedder.features(image.clone());
             let term = kernel.target.loss(features, kernel.weights);
-            losses.dime += number(&term);
+            readings.note(&term, |losses| &mut losses.dime);
             loss = loss + term;
         }
         if let Some(teacher) = self.teacher.as_ref().filter(|_| self.settings.method.parts().l1) {
             let draw = draw.inner();
             let target = teacher.synthesise(styles(teacher, &draw).1, &draw.noise);
             let term = (image - Tensor::from_inner(target)).abs().mean();
-            losses.l1 = number(&term);
+            readings.note(&term, |losses| &mut losses.l1);
             loss = loss + term.mul_scalar(L1_WEIGHT);
         }
         self.student.mapping.track(w);
@@ -238,7 +240,12 @@ impl<A: AutodiffBackend> Trainer<A> {
     }
 
     /// The critics' logistic loss, and D_S's lesson from the teacher generator.
-    fn critics_main(&mut self, real: Tensor<A::InnerBackend, 4>, losses: &mut Losses) {
+    fn critics_main(
+        &mut self,
+        real: Tensor<A::InnerBackend, 4>,
+        losses: &mut Losses,
+        readings: &mut Readings<A::InnerBackend>,
+    ) {
         let draw = self.draw::<A::InnerBackend>("critics", self.settings.batch);
         let student = self.student.valid();
         let (w, ws) = styles(&student, &draw);
@@ -246,24 +253,33 @@ impl<A: AutodiffBackend> Trainer<A> {
         let fake = Tensor::from_inner(student.synthesise(ws, &draw.noise));
         let real = Tensor::from_inner(real);
         let taught = self.lesson(&draw);
-        losses.matching = taught.as_ref().map_or(0.0, number);
+        if let Some(taught) = &taught {
+            readings.note(taught, |losses| &mut losses.matching);
+        }
 
-        let mut judge = |critic: &mut Critic<A>, taught: Option<Tensor<A, 1>>| {
-            let fake = critic.network.forward(fake.clone());
-            let real = critic.network.forward(real.clone());
-            let logits = Logits { real: number(&real.clone().mean()), fake: number(&fake.clone().mean()) };
-            let mut loss = as_fake(fake) + as_real(real);
-            let logistic = number(&loss);
-            if let Some(taught) = taught {
-                loss = loss + taught.mul_scalar(nickel::WEIGHT);
-            }
-            losses.replaced += critic.step(loss);
-            (logistic, logits)
-        };
-        (losses.student_critic, losses.student_logits) = judge(&mut self.student_critic, taught);
+        let mut judge =
+            |critic: &mut Critic<A>, taught: Option<Tensor<A, 1>>, [logistic, on_real, on_fake]: [Place; 3]| {
+                let fake = critic.network.forward(fake.clone());
+                let real = critic.network.forward(real.clone());
+                readings.note(&real.clone().mean(), on_real);
+                readings.note(&fake.clone().mean(), on_fake);
+                let mut loss = as_fake(fake) + as_real(real);
+                readings.note(&loss, logistic);
+                if let Some(taught) = taught {
+                    loss = loss + taught.mul_scalar(nickel::WEIGHT);
+                }
+                losses.replaced += critic.step(loss);
+            };
+        let places: [Place; 3] =
+            [|l| &mut l.student_critic, |l| &mut l.student_logits.real, |l| &mut l.student_logits.fake];
+        judge(&mut self.student_critic, taught, places);
         if let Some(critic) = &mut self.teacher_critic {
-            let (logistic, logits) = judge(critic, None);
-            (losses.teacher_critic, losses.teacher_logits) = (logistic, Some(logits));
+            let places: [Place; 3] = [
+                |l| &mut l.teacher_critic,
+                |l| &mut l.teacher_logits.get_or_insert_default().real,
+                |l| &mut l.teacher_logits.get_or_insert_default().fake,
+            ];
+            judge(critic, None, places);
         }
     }
 
@@ -359,6 +375,25 @@ impl<B: Backend> Tap<B> for CatchMap<B> {
     }
 }
 
-fn number<B: Backend>(x: &Tensor<B, 1>) -> f32 {
-    x.to_data().iter::<f32>().sum()
+/// A number among [`Losses`].
+type Place = fn(&mut Losses) -> &mut f32;
+
+/// Numbers that stay on the device until the end of the iteration, to be fetched all at once.
+struct Readings<B: Backend>(Vec<(Tensor<B, 1>, Place)>);
+
+impl<B: Backend> Readings<B> {
+    /// Will add `x` `[1]` to the number at `place`.
+    fn note<A: AutodiffBackend<InnerBackend = B>>(&mut self, x: &Tensor<A, 1>, place: Place) {
+        self.0.push((x.clone().inner(), place));
+    }
+
+    fn read(self, losses: &mut Losses) {
+        let (tensors, places): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
+        if tensors.is_empty() {
+            return;
+        }
+        for (value, place) in Tensor::cat(tensors, 0).into_data().iter::<f32>().zip(places) {
+            *place(losses) += value;
+        }
+    }
 }

@@ -46,6 +46,8 @@ pub struct Speed {
     pub load: Load,
     /// Real images a second, all phases together.
     pub images_per_second: f64,
+    /// Real images for each second of this process's CPU time, all threads together: what a busy machine leaves comparable.
+    pub images_per_cpu_second: f64,
     /// Of each phase, an iteration: those that are not in every iteration have their share.
     pub milliseconds: BTreeMap<Phase, f64>,
 }
@@ -83,9 +85,17 @@ pub fn measure<A: AutodiffBackend>(
     };
     // The first iteration has every phase: it warms all of them up.
     rounds(1, &mut trainer);
+    let before = cpu_seconds();
     let seconds = rounds(load.iterations, &mut trainer);
     let images = load.batch as f64 * f64::from(load.iterations);
-    Ok(Speed { load, images_per_second: images / seconds, milliseconds })
+    let images_per_cpu_second = images / (cpu_seconds() - before);
+    Ok(Speed { load, images_per_second: images / seconds, images_per_cpu_second, milliseconds })
+}
+
+/// CPU time of this process so far.
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 fn trainer<A: AutodiffBackend>(

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::images::Images;
 use crate::{
-    backend::Cpu,
+    backend::{Choice, Inner, Unavailable, with_backend},
     checkpoint::{self, CheckpointError},
     embed::{
         Embedder, EmbedderWeights,
@@ -122,6 +122,9 @@ pub enum ExtractError {
         /// Of the critic.
         critic: usize,
     },
+    /// Where to compute.
+    #[error(transparent)]
+    Backend(#[from] Unavailable),
     /// The images.
     #[error("{0}")]
     Images(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -130,31 +133,31 @@ pub enum ExtractError {
     Stopped,
 }
 
-/// An extractor, ready to run on the CPU.
+/// An extractor, ready to run.
 #[derive(Debug)]
 pub struct FeatureNetwork {
     identity: Identity,
-    network: Network,
+    network: Box<dyn Extract>,
+}
+
+/// A network on some backend.
+trait Extract: std::fmt::Debug {
+    fn features(&self, images: Array4<f32>) -> Result<Array2<f32>, ExtractError>;
 }
 
 #[derive(Debug)]
-enum Network {
-    Embedder(Box<Embedder<Cpu>>),
-    Critic { network: Box<Discriminator<Cpu>>, resolution: usize },
+enum Network<B: Backend> {
+    Embedder(Box<Embedder<B>>),
+    Critic { network: Box<Discriminator<B>>, resolution: usize },
 }
 
-impl FeatureNetwork {
-    /// Reads the weights.
-    ///
-    /// # Errors
-    /// A file that is not there, damaged, or of another network.
-    pub fn open(extractor: &Extractor) -> Result<Self, ExtractError> {
-        let file = extractor.path();
-        let load = |cause| ExtractError::Load { file: file.into(), cause };
-        let network = match extractor {
+impl<B: Backend> Network<B> {
+    fn open(extractor: &Extractor) -> Result<Self, ExtractError> {
+        let load = |cause| ExtractError::Load { file: extractor.path().into(), cause };
+        match extractor {
             Extractor::Embedder(spec) => {
                 let weights = EmbedderWeights::read(spec)?;
-                Network::Embedder(Box::new(weights.build(&Default::default()).map_err(load)?))
+                Ok(Self::Embedder(Box::new(weights.build(&Default::default()).map_err(load)?)))
             }
             Extractor::Critic(path) => {
                 let weights = checkpoint::open(path)?.discriminator;
@@ -162,9 +165,46 @@ impl FeatureNetwork {
                 let empty = Discriminator::new(&weights.arch, &Default::default());
                 let mut network = names::load(empty, &weights.tensors).map_err(load)?;
                 network.b4.group = 1;
-                Network::Critic { network: Box::new(network), resolution: weights.arch.resolution() }
+                Ok(Self::Critic { network: Box::new(network), resolution: weights.arch.resolution() })
+            }
+        }
+    }
+}
+
+impl<B: Backend> Extract for Network<B> {
+    fn features(&self, images: Array4<f32>) -> Result<Array2<f32>, ExtractError> {
+        let (count, _, height, _) = images.dim();
+        let shape = images.shape().to_vec();
+        let values = images.iter().copied().collect();
+        let images = Tensor::<B, 4>::from_data(TensorData::new(values, shape), &Default::default());
+        let features = match self {
+            Self::Embedder(embedder) => embedder.features(images),
+            Self::Critic { network, resolution } => {
+                if height != *resolution {
+                    return Err(ExtractError::Resolution { images: height, critic: *resolution });
+                }
+                let mut last = CatchLast(Vec::new());
+                network.forward_tapped(images.into(), &mut last);
+                let values = last.0;
+                let width = values.len() / count.max(1);
+                let data = TensorData::new(values, [count, width]);
+                Tensor::from_data(data, &Default::default())
             }
         };
+        let [rows, columns] = features.dims();
+        let values: Vec<f32> = features.into_data().iter().collect();
+        Ok(Array2::from_shape_vec((rows, columns), values).unwrap_or_default())
+    }
+}
+
+impl FeatureNetwork {
+    /// Reads the weights, and brings the network to a backend.
+    ///
+    /// # Errors
+    /// A file that is not there, damaged, or of another network; a backend that is not there.
+    pub fn open(extractor: &Extractor, backend: Choice) -> Result<Self, ExtractError> {
+        let file = extractor.path();
+        let network: Box<dyn Extract> = with_backend!(backend, A => Box::new(Network::<Inner<A>>::open(extractor)?));
         let sha256 = sha256_of(file).map_err(|cause| ExtractError::Images(cause.into()))?;
         let kind = extractor.kind();
         let identity = Identity {
@@ -188,27 +228,7 @@ impl FeatureNetwork {
     /// # Errors
     /// Images of a size that the network does not take.
     pub fn features(&self, images: Array4<f32>) -> Result<Array2<f32>, ExtractError> {
-        let (count, _, height, _) = images.dim();
-        let shape = images.shape().to_vec();
-        let values = images.iter().copied().collect();
-        let images = Tensor::<Cpu, 4>::from_data(TensorData::new(values, shape), &Default::default());
-        let features = match &self.network {
-            Network::Embedder(embedder) => embedder.features(images),
-            Network::Critic { network, resolution } => {
-                if height != *resolution {
-                    return Err(ExtractError::Resolution { images: height, critic: *resolution });
-                }
-                let mut last = CatchLast(Vec::new());
-                network.forward_tapped(images.into(), &mut last);
-                let values = last.0;
-                let width = values.len() / count.max(1);
-                let data = TensorData::new(values, [count, width]);
-                Tensor::from_data(data, &Default::default())
-            }
-        };
-        let [rows, columns] = features.dims();
-        let values: Vec<f32> = features.into_data().iter().collect();
-        Ok(Array2::from_shape_vec((rows, columns), values).unwrap_or_default())
+        self.network.features(images)
     }
 
     /// The features of all images, in their order.

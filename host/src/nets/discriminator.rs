@@ -8,7 +8,7 @@ use burn::{
 use super::{
     arch::{DiscriminatorArch, block_resolution},
     dual::Dual,
-    ops::{Activation, FullyConnected, bias_act, correlate, fir, parameter},
+    ops::{Activation, FullyConnected, bias_act, correlate, fir, parameter, reciprocal},
     tap::{NoTap, Tap, Within},
 };
 
@@ -128,7 +128,7 @@ fn minibatch_deviation<B: Backend>(x: Dual<B, 4>, group: usize) -> Dual<B, 4> {
         .function(|d| d.powi_scalar(2), |d| d.mul_scalar(2.0))
         .linear(|t| t.mean_dim(0))
         .shift(Tensor::full([1, 1, 1], 1e-8, &x.primal.device()))
-        .function(|v| v.sqrt(), |v| v.sqrt().recip().mul_scalar(0.5))
+        .function(|v| v.sqrt(), |v| reciprocal(v.sqrt()).mul_scalar(0.5))
         .linear(|t| t.mean_dim(2))
         .linear(|t| t.expand([members, groups, h * w]).reshape([n, 1, h, w]));
     Dual {

@@ -9,8 +9,8 @@ use super::{
     arch::{GeneratorArch, block_resolution},
     dual::Dual,
     ops::{
-        Activation, FullyConnected, bias_act, buffer, channel_bias, correlate, fir, parameter, scale_channels,
-        transposed, upsample,
+        Activation, FullyConnected, bias_act, buffer, channel_bias, correlate, fir, parameter, reciprocal,
+        scale_channels, transposed, upsample,
     },
     tap::{NoTap, Tap, Within},
 };
@@ -138,7 +138,7 @@ impl<B: Backend> SynthesisLayer<B> {
             .function(|s| s.powi_scalar(2), |s| s.mul_scalar(2.0))
             .linear(|s| s.matmul(power.clone()))
             .shift(Tensor::full([1, 1], EPSILON, &weight.device()))
-            .function(|e| e.sqrt().recip(), |e| e.clone().sqrt().mul(e).recip().mul_scalar(-0.5));
+            .function(|e| reciprocal(e.sqrt()), |e| reciprocal(e.clone().sqrt().mul(e)).mul_scalar(-0.5));
         tap.see("dcoefs", &demodulation.primal);
 
         let x = scale_channels(x, styles);

@@ -29,7 +29,7 @@ impl<B: Backend> Named for super::discriminator::Discriminator<B> {
 }
 
 /// A named tensor is missing or has another size. A checkpoint that was read by this crate is complete.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("tensor {name}: expected {expected} numbers, found {found}")]
 pub struct LoadError {
     /// The tensor's name in the checkpoint.

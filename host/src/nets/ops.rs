@@ -47,6 +47,11 @@ pub fn buffer<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device)
     Param::from_tensor(Tensor::zeros(shape, device)).set_require_grad(false)
 }
 
+/// `1 / x`, by a division: what burn-ndarray has for a reciprocal is the processor's estimate, right to 12 bits.
+pub fn reciprocal<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    x.ones_like() / x
+}
+
 /// A fully connected layer with equalised learning rate: `act(x W^T lr_mult / sqrt(in) + b lr_mult)`.
 #[derive(Module, Debug)]
 pub struct FullyConnected<B: Backend> {
