@@ -3,6 +3,8 @@
 //!
 //! Every test runs on the device code in process (`host`), and on the firmware in the emulators that are installed.
 
+#[path = "../core-nostd/tests/support/packs.rs"]
+mod packs;
 mod support;
 
 use std::fs;
@@ -12,7 +14,8 @@ use std::time::{Duration, Instant};
 use nickeldime::port::{BoardKind, Client, PortError};
 use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::link::DeviceError;
-use nickeldime_core::pack::{Pack, PackError};
+use nickeldime_core::pack::{Pack, PackError, WeightWidth};
+use packs::{Shape, random_pack, tiny};
 use support::{Running, all_rows, boards, emulate, error, json, packed, preview, seed, text};
 
 #[test]
@@ -37,6 +40,27 @@ fn the_device_makes_the_image_that_the_host_previewed() {
         let ports = json(&["devices", "--port", port]);
         let found = ports["ports"].as_array().expect("a list").iter().find(|entry| entry["port"] == port);
         assert_eq!(found.expect("in the list")["model"]["sha256"], sent["sha256"]);
+    }
+}
+
+/// Odd channel counts and either width of weights, on processors with and without DSP, an FPU, and division.
+#[test]
+fn generators_of_five_shapes_make_the_hosts_images_on_every_processor() {
+    let shapes: [&[u16]; 5] = [&[6, 3], &[9, 7, 6], &[9, 7, 6, 5], &[5, 7, 3, 4], &[5, 7, 3, 4, 3]];
+    for kind in boards() {
+        let board = emulate(kind);
+        let mut client = Client::open(&board.port).expect("answers");
+        for (index, channels) in shapes.into_iter().enumerate() {
+            let width = [WeightWidth::I8, WeightWidth::I16][index % 2];
+            let shape = Shape { z_dim: 7, w_dim: 9, mapping_layers: 2, channels: channels.to_vec(), width, ..tiny() };
+            let pack = random_pack(&shape, index as u32);
+            client.upload(pack.bytes(), &mut |_, _| {}).expect("fits");
+            for number in 0..8 {
+                let sample = Sample { noise: Noise::Random(number), ..seed(number) };
+                let image = client.sample(&sample, &mut all_rows).expect("makes an image");
+                assert!(image.rgb == preview(pack.bytes(), &sample), "{kind}, {shape:?}, seed {number}");
+            }
+        }
     }
 }
 
