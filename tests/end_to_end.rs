@@ -54,6 +54,8 @@ fn generators_of_five_shapes_make_the_hosts_images_on_every_processor() {
             let width = [WeightWidth::I8, WeightWidth::I16][index % 2];
             let shape = Shape { z_dim: 7, w_dim: 9, mapping_layers: 2, channels: channels.to_vec(), width, ..tiny() };
             let pack = random_pack(&shape, index as u32);
+            // The smallest board has room for one at a time.
+            client.erase().expect("answers");
             client.upload(pack.bytes(), &mut |_, _| {}).expect("fits");
             for number in 0..8 {
                 let sample = Sample { noise: Noise::Random(number), ..seed(number) };

@@ -98,7 +98,7 @@ pub(crate) fn upper(a: i32, b: i32) -> i32 {
 pub struct Activation<'a> {
     /// `[outputs]`: multiplier and shift from an accumulator.
     pub requants: &'a [[i32; 2]],
-    /// `[outputs]`, with the output's fractional bits, magnitudes at most [`MAX_OFFSET`](crate::number::MAX_OFFSET).
+    /// `[outputs]`, with the output's fractional bits, magnitudes at most [`MAX_OFFSET`].
     pub biases: &'a [i32],
     /// `[width]`, likewise.
     pub noise: &'a [i32],
