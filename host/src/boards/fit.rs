@@ -1,7 +1,7 @@
 //! Whether a model fits a board, how long its images will take there, and what would fit instead.
 
 use anyhow::bail;
-use nickeldime_core::pack::{Pack, PackError};
+use nickeldime_core::pack::{Pack, PackError, WeightWidth};
 use serde::Serialize;
 
 use super::estimate::Work;
@@ -99,6 +99,9 @@ pub struct Instead {
     pub ratio: Option<f64>,
     /// The largest resolution that fits at the ratio that was asked for.
     pub resolution: Option<usize>,
+    /// Of the mapping network's weights, where these fit only with fewer bits than were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mapping_bits: Option<u8>,
 }
 
 /// A model's standing on one board.
@@ -139,6 +142,21 @@ pub fn fits(need: &Need, dense: Option<(&GeneratorArch, f64)>, options: &PackOpt
 
 /// What fits on a board instead of `dense` pruned by `ratio`.
 pub fn instead(board: &Board, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> Instead {
+    let found = instead_packed(board, dense, ratio, options);
+    if found.ratio.is_some() || found.resolution.is_some() || options.mapping == WeightWidth::I8 {
+        return found;
+    }
+    let narrow = instead_packed(board, dense, ratio, &narrow(options));
+    Instead { mapping_bits: Some(8), ..narrow }
+}
+
+/// With 8-bit weights in the mapping network: the least that a model can take.
+pub fn narrow(options: &PackOptions) -> PackOptions {
+    PackOptions { mapping: WeightWidth::I8, ..options.clone() }
+}
+
+/// [`instead`], packed as `options` say.
+fn instead_packed(board: &Board, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> Instead {
     let runs = |arch: &GeneratorArch| Need::of_arch(arch, options).is_ok_and(|need| fit(board, &need).fits);
     let runs_at = |hundredths: u32| dense.pruned(f64::from(hundredths) / 100.0).is_ok_and(|arch| runs(&arch));
     // More pruning never needs more: halve the way to the least.
@@ -164,7 +182,7 @@ pub fn instead(board: &Board, dense: &GeneratorArch, ratio: f64, options: &PackO
         arch.pruned(ratio).is_ok_and(|arch| runs(&arch))
     };
     let blocks = (2..dense.channels.len()).rev().find(smaller);
-    Instead { ratio: ratio_that_fits, resolution: blocks.map(|blocks| 2 << blocks) }
+    Instead { ratio: ratio_that_fits, resolution: blocks.map(|blocks| 2 << blocks), mapping_bits: None }
 }
 
 /// Refuses an architecture that does not fit the board, with the numbers and what fits instead. `dense` is what the ratio
@@ -184,10 +202,11 @@ impl Instead {
     pub fn text(&self, board: &str) -> String {
         let ratio = self.ratio.map(|ratio| format!("--ratio {ratio:.2} fits"));
         let size = self.resolution.map(|size| format!("at this ratio {size}x{size} fits"));
+        let with = self.mapping_bits.map_or(String::new(), |bits| format!("with `pack --mapping-bits {bits}`, "));
         match (ratio, size) {
             (None, None) => format!("nothing of this architecture fits {board}"),
-            (Some(one), Some(other)) => format!("{one}; {other}"),
-            (Some(one), None) | (None, Some(one)) => one,
+            (Some(one), Some(other)) => format!("{with}{one}; {other}"),
+            (Some(one), None) | (None, Some(one)) => format!("{with}{one}"),
         }
     }
 }
@@ -241,6 +260,7 @@ mod tests {
         for name in ["pico2", "nucleo-h743", "stm32f405"] {
             let board = board(name);
             let said = instead(&board, &dense, 0.5, &options);
+            let options = if said.mapping_bits.is_some() { narrow(&options) } else { options.clone() };
             let fits_at = |ratio: f64| check(&board, &dense, ratio, &options).is_ok();
             if let Some(ratio) = said.ratio {
                 assert!(fits_at(ratio) && !fits_at(ratio - 0.01), "{name}: {ratio}");
@@ -266,7 +286,7 @@ mod tests {
         let options = PackOptions::default();
         let said = check(&board("pico2"), &dense, 0.3, &options).unwrap_err().to_string();
         assert!(said.contains("bytes of flash needed, 3923968 there"), "{said}");
-        assert!(said.contains("--ratio 0."), "{said}");
+        assert!(said.contains("with `pack --mapping-bits 8`, --ratio 0."), "{said}");
         assert!(check(&QEMU_M4, &dense, 0.9, &options).is_ok());
     }
 

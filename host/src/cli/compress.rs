@@ -144,8 +144,12 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     }
     if let Some(board) = &board {
         let (dense, ratio) = (&teacher.generator.arch, record.settings.ratio);
-        fit::check(board, dense, ratio, &noise_options(NoiseMode::Const))
-            .with_context(|| format!("the student at --ratio {ratio}"))?;
+        let options = noise_options(NoiseMode::Const);
+        if fit::check(board, dense, ratio, &options).is_err() {
+            fit::check(board, dense, ratio, &fit::narrow(&options))
+                .with_context(|| format!("the student at --ratio {ratio}"))?;
+            say(format_args!("this student fits {} with `pack --mapping-bits 8` only", board.name()));
+        }
     }
     let data = Dataset::open_as(&record.data, record.resize.map_or(Sizes::Exactly(size), Sizes::Resized))?;
     announce(&record)?;
