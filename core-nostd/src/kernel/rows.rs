@@ -1,8 +1,8 @@
 //! Whole rows, made of the kernels that this processor has.
 
-use super::best;
-use super::finish::{Activation, Scale, requant};
+use super::finish::{Activation, RequantPlan, requant};
 use super::layout::{middle_len, padded, pair_len, plane_len};
+use super::selected;
 use crate::number::Requant;
 
 /// What a row is made in.
@@ -26,7 +26,7 @@ pub fn modulate_row(row: &[i16], styles: &[i16], shift: u8, width: usize, out: &
             && let Some((inner, after)) = rest.split_last_chunk_mut::<2>()
         {
             (*before, *after) = ([0; 2], [0; 2]);
-            best::modulate(a, b, [s0, s1], shift, inner);
+            selected::modulate(a, b, [s0, s1], shift, inner);
         }
     }
 }
@@ -60,10 +60,10 @@ pub fn conv3x3_row(
     let channels = out.chunks_exact_mut(width.max(1)).zip(finish.requants).zip(finish.biases);
     for (o, ((out, &entry), &bias)) in channels.enumerate() {
         let pair = weights.get(o / 2 * pair_len(inputs)..).and_then(|w| w.get(..pair_len(inputs)));
-        best::expand(pair.unwrap_or_default(), o % 2 == 1, all_taps);
+        selected::expand(pair.unwrap_or_default(), o % 2 == 1, all_taps);
         let taps = all_taps.get(first * share..(first + count) * share).unwrap_or_default();
-        best::correlate(present, taps, acc);
-        best::activate_row(acc, finish.noise, Scale::new(requant(entry)), bias, finish.limit, out);
+        selected::correlate(present, taps, acc);
+        selected::activate_row(acc, finish.noise, RequantPlan::new(requant(entry)), bias, finish.limit, out);
     }
 }
 
@@ -91,7 +91,7 @@ pub fn transposed3x3_row(
     acc.fill(0);
     for (o, (out, &entry)) in out.chunks_exact_mut(len).zip(requants).enumerate() {
         let pair = weights.get(o / 2 * pair_len(inputs)..).and_then(|w| w.get(..pair_len(inputs)));
-        best::expand(pair.unwrap_or_default(), o % 2 == 1, all_taps);
+        selected::expand(pair.unwrap_or_default(), o % 2 == 1, all_taps);
         let mut sources = [(&[][..], &[][..]); 2];
         let mut count = 0;
         for &(row, tap) in &rows {
@@ -102,8 +102,8 @@ pub fn transposed3x3_row(
         }
         // Column -1 and the two behind the last stay 0.
         let columns = acc.get_mut(1..2 * width + 2).unwrap_or_default();
-        best::spread(sources.get(..count).unwrap_or_default(), columns);
-        best::requantise_row(acc, Scale::new(requant(entry)), out);
+        selected::spread(sources.get(..count).unwrap_or_default(), columns);
+        selected::requantise_row(acc, RequantPlan::new(requant(entry)), out);
     }
 }
 
@@ -120,28 +120,12 @@ pub fn fir_row(
     let len = middle_len(width);
     let Some(columns) = work.acc.get_mut(..len) else { return };
     // A sum is at most 64 * 32767, below 2^21.
-    let (before, scale) = Scale::with_room(fir, 9);
+    let (before, scale) = RequantPlan::with_room(fir, 9);
     for (o, (out, &bias)) in out.chunks_exact_mut((2 * width).max(1)).zip(finish.biases).enumerate() {
         let channel = |row: Option<_>| row.and_then(|row: &[i16]| row.get(o * len..)?.get(..len));
-        best::filter_down(rows.map(channel), before, columns);
-        best::filter_along(columns);
+        selected::filter_down(rows.map(channel), before, columns);
+        selected::filter_along(columns);
         let sums = columns.get(..2 * width).unwrap_or_default();
-        best::activate_row(sums, finish.noise, scale, bias, finish.limit, out);
+        selected::activate_row(sums, finish.noise, scale, bias, finish.limit, out);
     }
-}
-
-/// One output channel of a 1x1 convolution over a modulated row: `acc` has the width; taps are `[pair][2]`.
-pub fn mix_row(row: &[i16], taps: &[i16], acc: &mut [i32]) {
-    best::mix(row, taps, acc);
-}
-
-/// Adds a colour's accumulators to a row of the image: scaled, with a bias, limited to `limit` (at most 2^24), and the sum to
-/// 16 bits.
-pub fn blend_row(acc: &[i32], scale: Scale, bias: i32, limit: i32, rgb: &mut [i16]) {
-    best::blend_row(acc, scale, bias, limit, rgb);
-}
-
-/// Blocks of the counter-based generator ([`latent::threefry`](crate::latent::threefry)), for the positions from `first` on.
-pub fn random_row(key: [u32; 2], stream: u32, first: u32, out: &mut [[u32; 2]]) {
-    best::random_row(key, stream, first, out);
 }
