@@ -18,12 +18,12 @@ pub mod rows;
 
 /// The kernels that this processor runs: those of `dsp`, or the plain ones.
 #[cfg(dsp_kernels)]
-pub use dsp as best;
+pub use dsp as selected;
 #[cfg(not(dsp_kernels))]
-pub use portable as best;
+pub use portable as selected;
 
-pub use best::{dot_i8_wide, dot_i16};
 pub use finish::{Activation, Scale};
 pub use layout::{energy, middle_len, padded, plane_len};
 pub use portable::upsample_rgb_row;
 pub use rows::{Work, blend_row, conv3x3_row, fir_row, mix_row, modulate_row, random_row, transposed3x3_row};
+pub use selected::{dot_i8_wide, dot_i16};

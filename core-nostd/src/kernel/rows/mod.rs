@@ -1,16 +1,19 @@
 //! Whole rows, made of the kernels that this processor has.
 
-use super::best;
-use super::finish::{Activation, Scale, requant};
-use super::layout::{middle_len, padded, pair_len, plane_len};
+pub mod channel;
+pub mod pair;
+
+use super::finish::{Activation, Scale};
+use super::layout::{middle_len, plane_len};
+use super::selected;
 use crate::number::Requant;
 
-/// What a row is made in.
+/// The buffers in which a row is made.
 #[derive(Debug)]
 pub struct Work<'w> {
     /// One output channel's weights as 16 bits: `9 * padded(inputs)`.
     pub taps: &'w mut [i16],
-    /// One output channel's accumulators: the width, or [`middle_len`].
+    /// Accumulators: at least the width, or [`middle_len`]. The kernels use all that there is.
     pub acc: &'w mut [i32],
 }
 
@@ -26,7 +29,7 @@ pub fn modulate_row(row: &[i16], styles: &[i16], shift: u8, width: usize, out: &
             && let Some((inner, after)) = rest.split_last_chunk_mut::<2>()
         {
             (*before, *after) = ([0; 2], [0; 2]);
-            best::modulate(a, b, [s0, s1], shift, inner);
+            selected::modulate(a, b, [s0, s1], shift, inner);
         }
     }
 }
@@ -43,7 +46,6 @@ pub fn conv3x3_row(
     work: &mut Work<'_>,
     out: &mut [i16],
 ) {
-    let share = 3 * padded(inputs);
     // The rows that are there lie one after the other, and so do their taps.
     let first = rows.iter().position(Option::is_some).unwrap_or_default();
     let mut present = [&[][..]; 3];
@@ -52,18 +54,11 @@ pub fn conv3x3_row(
         *to = row;
         count += 1;
     }
-    let (Some(present), Some(acc), Some(all_taps)) =
-        (present.get(..count), work.acc.get_mut(..width), work.taps.get_mut(..3 * share))
-    else {
-        return;
-    };
-    let channels = out.chunks_exact_mut(width.max(1)).zip(finish.requants).zip(finish.biases);
-    for (o, ((out, &entry), &bias)) in channels.enumerate() {
-        let pair = weights.get(o / 2 * pair_len(inputs)..).and_then(|w| w.get(..pair_len(inputs)));
-        best::expand(pair.unwrap_or_default(), o % 2 == 1, all_taps);
-        let taps = all_taps.get(first * share..(first + count) * share).unwrap_or_default();
-        best::correlate(present, taps, acc);
-        best::activate_row(acc, finish.noise, Scale::new(requant(entry)), bias, finish.limit, out);
+    let present = present.get(..count).unwrap_or_default();
+    if selected::TWO_OUTPUTS {
+        pair::conv3x3_row(present, first, width, inputs, weights, finish, work, out);
+    } else {
+        channel::conv3x3_row(present, first, width, inputs, weights, finish, work, out);
     }
 }
 
@@ -84,26 +79,18 @@ pub fn transposed3x3_row(
     work: &mut Work<'_>,
     out: &mut [i16],
 ) {
-    let share = 3 * padded(inputs);
-    let len = middle_len(width);
     let rows = if parity == 0 { [(row, 0), (above, 2)] } else { [(row, 1), (None, 0)] };
-    let (Some(acc), Some(all_taps)) = (work.acc.get_mut(..len), work.taps.get_mut(..3 * share)) else { return };
-    acc.fill(0);
-    for (o, (out, &entry)) in out.chunks_exact_mut(len).zip(requants).enumerate() {
-        let pair = weights.get(o / 2 * pair_len(inputs)..).and_then(|w| w.get(..pair_len(inputs)));
-        best::expand(pair.unwrap_or_default(), o % 2 == 1, all_taps);
-        let mut sources = [(&[][..], &[][..]); 2];
-        let mut count = 0;
-        for &(row, tap) in &rows {
-            if let (Some(row), Some(source)) = (row, sources.get_mut(count)) {
-                *source = (row, all_taps.get(tap * share..(tap + 1) * share).unwrap_or_default());
-                count += 1;
-            }
-        }
-        // Column -1 and the two behind the last stay 0.
-        let columns = acc.get_mut(1..2 * width + 2).unwrap_or_default();
-        best::spread(sources.get(..count).unwrap_or_default(), columns);
-        best::requantise_row(acc, Scale::new(requant(entry)), out);
+    let mut present = [(&[][..], 0); 2];
+    let mut count = 0;
+    for (to, (row, tap)) in present.iter_mut().zip(rows.into_iter().filter_map(|(row, tap)| Some((row?, tap)))) {
+        *to = (row, tap);
+        count += 1;
+    }
+    let present = present.get(..count).unwrap_or_default();
+    if selected::TWO_OUTPUTS {
+        pair::transposed3x3_row(present, width, inputs, weights, requants, work, out);
+    } else {
+        channel::transposed3x3_row(present, width, inputs, weights, requants, work, out);
     }
 }
 
@@ -123,25 +110,25 @@ pub fn fir_row(
     let (before, scale) = Scale::with_room(fir, 9);
     for (o, (out, &bias)) in out.chunks_exact_mut((2 * width).max(1)).zip(finish.biases).enumerate() {
         let channel = |row: Option<_>| row.and_then(|row: &[i16]| row.get(o * len..)?.get(..len));
-        best::filter_down(rows.map(channel), before, columns);
-        best::filter_along(columns);
+        selected::filter_down(rows.map(channel), before, columns);
+        selected::filter_along(columns);
         let sums = columns.get(..2 * width).unwrap_or_default();
-        best::activate_row(sums, finish.noise, scale, bias, finish.limit, out);
+        selected::activate_row(sums, finish.noise, scale, bias, finish.limit, out);
     }
 }
 
 /// One output channel of a 1x1 convolution over a modulated row: `acc` has the width; taps are `[pair][2]`.
 pub fn mix_row(row: &[i16], taps: &[i16], acc: &mut [i32]) {
-    best::mix(row, taps, acc);
+    selected::mix(row, taps, acc);
 }
 
 /// Adds a colour's accumulators to a row of the image: scaled, with a bias, limited to `limit` (at most 2^24), and the sum to
 /// 16 bits.
 pub fn blend_row(acc: &[i32], scale: Scale, bias: i32, limit: i32, rgb: &mut [i16]) {
-    best::blend_row(acc, scale, bias, limit, rgb);
+    selected::blend_row(acc, scale, bias, limit, rgb);
 }
 
 /// Blocks of the counter-based generator ([`latent::threefry`](crate::latent::threefry)), for the positions from `first` on.
 pub fn random_row(key: [u32; 2], stream: u32, first: u32, out: &mut [[u32; 2]]) {
-    best::random_row(key, stream, first, out);
+    selected::random_row(key, stream, first, out);
 }
