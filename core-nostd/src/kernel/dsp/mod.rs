@@ -41,3 +41,5 @@ pub use mix::mix;
 pub use modulate::modulate;
 pub use random::random_row;
 pub use spread::spread;
+
+pub use crate::kernel::portable::{TWO_OUTPUTS, correlate_pair, spread_pair};

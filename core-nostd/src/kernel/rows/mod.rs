@@ -1,18 +1,15 @@
 //! Whole rows, made of the kernels that this processor has.
 
-use super::finish::{Activation, RequantPlan, requant};
-use super::layout::{middle_len, padded, pair_len, plane_len};
+pub mod channel;
+pub mod pair;
+mod work;
+
+use super::finish::{Activation, RequantPlan};
+use super::layout::{middle_len, plane_len};
 use super::selected;
 use crate::number::Requant;
 
-/// What a row is made in.
-#[derive(Debug)]
-pub struct Work<'w> {
-    /// One output channel's weights as 16 bits: `9 * padded(inputs)`.
-    pub taps: &'w mut [i16],
-    /// One output channel's accumulators: the width, or [`middle_len`].
-    pub acc: &'w mut [i32],
-}
+pub use work::Work;
 
 /// Modulates a feature row, `[channel][width]`, into `out`: `round(x * styles / 2^shift)`, for a shift in 15 .. 30.
 pub fn modulate_row(row: &[i16], styles: &[i16], shift: u8, width: usize, out: &mut [i16]) {
@@ -43,7 +40,6 @@ pub fn conv3x3_row(
     work: &mut Work<'_>,
     out: &mut [i16],
 ) {
-    let share = 3 * padded(inputs);
     // The rows that are there lie one after the other, and so do their taps.
     let first = rows.iter().position(Option::is_some).unwrap_or_default();
     let mut present = [&[][..]; 3];
@@ -52,18 +48,11 @@ pub fn conv3x3_row(
         *to = row;
         count += 1;
     }
-    let (Some(present), Some(acc), Some(all_taps)) =
-        (present.get(..count), work.acc.get_mut(..width), work.taps.get_mut(..3 * share))
-    else {
-        return;
-    };
-    let channels = out.chunks_exact_mut(width.max(1)).zip(finish.requants).zip(finish.biases);
-    for (o, ((out, &entry), &bias)) in channels.enumerate() {
-        let pair = weights.get(o / 2 * pair_len(inputs)..).and_then(|w| w.get(..pair_len(inputs)));
-        selected::expand(pair.unwrap_or_default(), o % 2 == 1, all_taps);
-        let taps = all_taps.get(first * share..(first + count) * share).unwrap_or_default();
-        selected::correlate(present, taps, acc);
-        selected::activate_row(acc, finish.noise, RequantPlan::new(requant(entry)), bias, finish.limit, out);
+    let present = present.get(..count).unwrap_or_default();
+    if selected::TWO_OUTPUTS {
+        pair::conv3x3_row(present, first, width, inputs, weights, finish, work, out);
+    } else {
+        channel::conv3x3_row(present, first, width, inputs, weights, finish, work, out);
     }
 }
 
@@ -84,26 +73,18 @@ pub fn transposed3x3_row(
     work: &mut Work<'_>,
     out: &mut [i16],
 ) {
-    let share = 3 * padded(inputs);
-    let len = middle_len(width);
     let rows = if parity == 0 { [(row, 0), (above, 2)] } else { [(row, 1), (None, 0)] };
-    let (Some(acc), Some(all_taps)) = (work.acc.get_mut(..len), work.taps.get_mut(..3 * share)) else { return };
-    acc.fill(0);
-    for (o, (out, &entry)) in out.chunks_exact_mut(len).zip(requants).enumerate() {
-        let pair = weights.get(o / 2 * pair_len(inputs)..).and_then(|w| w.get(..pair_len(inputs)));
-        selected::expand(pair.unwrap_or_default(), o % 2 == 1, all_taps);
-        let mut sources = [(&[][..], &[][..]); 2];
-        let mut count = 0;
-        for &(row, tap) in &rows {
-            if let (Some(row), Some(source)) = (row, sources.get_mut(count)) {
-                *source = (row, all_taps.get(tap * share..(tap + 1) * share).unwrap_or_default());
-                count += 1;
-            }
-        }
-        // Column -1 and the two behind the last stay 0.
-        let columns = acc.get_mut(1..2 * width + 2).unwrap_or_default();
-        selected::spread(sources.get(..count).unwrap_or_default(), columns);
-        selected::requantise_row(acc, RequantPlan::new(requant(entry)), out);
+    let mut present = [(&[][..], 0); 2];
+    let mut count = 0;
+    for (to, (row, tap)) in present.iter_mut().zip(rows.into_iter().filter_map(|(row, tap)| Some((row?, tap)))) {
+        *to = (row, tap);
+        count += 1;
+    }
+    let present = present.get(..count).unwrap_or_default();
+    if selected::TWO_OUTPUTS {
+        pair::transposed3x3_row(present, width, inputs, weights, requants, work, out);
+    } else {
+        channel::transposed3x3_row(present, width, inputs, weights, requants, work, out);
     }
 }
 
