@@ -3,7 +3,7 @@
 //! A zero byte never occurs inside a frame, so a reader that has lost its place finds it again at the next one.
 
 use cobs::{DecodeResult, DecoderState};
-use crc::{CRC_32_ISO_HDLC, Crc};
+use crc::{CRC_32_ISO_HDLC, Crc, Digest};
 use postcard::ser_flavors::{Cobs, Slice, crc::CrcModifier};
 
 use serde::Serialize;
@@ -22,6 +22,26 @@ const REPLY: u8 = 1;
 /// The CRC-32 of zlib and Ethernet: the sum at the end of a frame, and those of a survey.
 pub fn checksum(bytes: &[u8]) -> u32 {
     CRC.checksum(bytes)
+}
+
+/// A [`checksum`] of bytes that come piece by piece.
+pub(crate) struct Checksum(Digest<'static, u32>);
+
+impl Checksum {
+    /// The checksum of no bytes yet.
+    pub fn new() -> Self {
+        Self(CRC.digest())
+    }
+
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The checksum of all bytes so far.
+    pub fn finish(self) -> u32 {
+        self.0.finalize()
+    }
 }
 
 /// A message did not fit into the buffer.

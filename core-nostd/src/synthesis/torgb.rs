@@ -16,7 +16,7 @@ pub(crate) struct RgbLayer<'a> {
 }
 
 impl RgbLayer<'_> {
-    /// Adds toRGB of a feature row, `[channel][width]`, to the row of the smaller image doubled, `[3][width]`. `modulated`
+    /// Adds toRGB of a feature row, `[channel][width]`, to the row of the smaller image doubled, `[colour][width]`. `modulated`
     /// has room for the row.
     #[inline(never)]
     pub fn add_row(&self, features: &[i16], width: usize, modulated: &mut [i16], work: &mut Work<'_>, rgb: &mut [i16]) {
@@ -40,13 +40,18 @@ impl RgbLayer<'_> {
     }
 }
 
-/// The bytes of image entries: from `[3][width]` to `[width][3]`, `floor(127.5 x + 128)` limited to 0 ..= 255.
+/// The bytes of image entries, `floor(127.5 x + 128)` limited to 0 ..= 255: from `[3][width]` to `[width][3]`, or as many as
+/// there are where the image has one channel.
 #[inline(never)]
-pub(crate) fn to_bytes(rgb: &[i16], fraction: u8, bytes: &mut [u8]) {
-    let width = rgb.len() / 3;
-    let (red, rest) = rgb.split_at(width);
-    let (green, blue) = rest.split_at(width);
+pub(crate) fn to_bytes(image: &[i16], colours: usize, fraction: u8, bytes: &mut [u8]) {
     let byte = |v: i16| ((i32::from(v) + (128 << fraction)) >> fraction).clamp(0, 255) as u8;
+    if colours == 1 {
+        bytes.iter_mut().zip(image).for_each(|(out, &v)| *out = byte(v));
+        return;
+    }
+    let width = image.len() / 3;
+    let (red, rest) = image.split_at(width);
+    let (green, blue) = rest.split_at(width);
     for (((out, &r), &g), &b) in bytes.as_chunks_mut::<3>().0.iter_mut().zip(red).zip(green).zip(blue) {
         *out = [byte(r), byte(g), byte(b)];
     }
