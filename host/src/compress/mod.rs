@@ -2,6 +2,7 @@
 
 pub mod adversarial;
 pub mod bank;
+pub mod baselines;
 pub mod dime;
 pub mod error;
 pub mod in_domain;
