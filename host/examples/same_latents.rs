@@ -66,7 +66,8 @@ fn main() -> anyhow::Result<()> {
         marks: strips.iter().enumerate().map(caption).collect(),
     };
     let drawn = scene.picture().context("a drawing without an area")?;
-    let mut picture = RgbImage::from_raw(width, height, drawn.pixels().to_vec()).context("a drawing of another size")?;
+    let mut picture =
+        RgbImage::from_raw(width, height, drawn.pixels().to_vec()).context("a drawing of another size")?;
     for (n, (name, _)) in strips.iter().enumerate() {
         let y = n as u32 * PITCH + PITCH - SIZE - MARGIN;
         imageops::replace(&mut picture, &strip(&demo.join(name))?, i64::from(MARGIN), i64::from(y));
