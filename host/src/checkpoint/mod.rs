@@ -23,8 +23,8 @@ mod torch_legacy;
 pub mod weights;
 
 use crate::nets::arch::{ArchError, Shapes};
-use tensor_file::TensorFile;
 pub use error::CheckpointError;
+use tensor_file::TensorFile;
 pub use tensor_file::{Metadata, read_tensors, write_checkpoint, write_tensors};
 pub use weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights, NoCritic, Remark, Tensors};
 
@@ -50,7 +50,9 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointErr
         return Err(CheckpointError::format(path, other));
     }
     match bytes[..] {
-        [b'P', b'K', 3 | 5, ..] => torch_file::with_zip(path, bytes, |file| networks::read(file, &networks::Hints::default())),
+        [b'P', b'K', 3 | 5, ..] => {
+            torch_file::with_zip(path, bytes, |file| networks::read(file, &networks::Hints::default()))
+        }
         _ if tensor_file::looks_like(bytes) => tensor_file::read_checkpoint(path, bytes),
         // A protocol, or what older protocols begin with (read far enough to say what is wrong).
         [0x80 | b'c' | b'(' | b'}', ..] => stylegan2::read_checkpoint(path, bytes),

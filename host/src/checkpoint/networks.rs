@@ -108,7 +108,8 @@ fn networks(shapes: &Shapes, marks: [(&str, &str, Names); 2]) -> Vec<Network> {
         marks.iter().filter_map(move |&(mark, beside, names)| {
             let prefix = name.strip_suffix(mark)?;
             let whole = prefix.is_empty() || prefix.ends_with('.');
-            (whole && shapes.contains_key(&format!("{prefix}{beside}"))).then(|| Network { prefix: prefix.into(), names })
+            (whole && shapes.contains_key(&format!("{prefix}{beside}")))
+                .then(|| Network { prefix: prefix.into(), names })
         })
     });
     found.collect()

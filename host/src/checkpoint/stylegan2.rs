@@ -9,8 +9,8 @@ use std::path::Path;
 use ndarray::{ArrayD, IxDyn};
 
 use super::error::{CheckpointError, printable};
-use super::pickle::{Global, Pickle, PickleError, Problem, Value, View};
 use super::networks::placed;
+use super::pickle::{Global, Pickle, PickleError, Problem, Value, View};
 use super::torch_legacy::{Storages, TensorError, TensorView, is_magic};
 use super::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights, Remark, Tensors};
 use super::{networks, torch_file};

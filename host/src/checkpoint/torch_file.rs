@@ -38,7 +38,8 @@ pub(super) fn with_zip<T>(
     let names: Vec<_> = (0..zip.len()).map(|i| zip.name_for_index(i).and_then(Result::ok).map(String::from)).collect();
     let pickles = names.iter().flatten().filter(|name| *name == PICKLE || name.ends_with("/data.pkl"));
     let Some(name) = pickles.min_by_key(|name| name.len()) else {
-        let problem = "a zip without data.pkl: neither a checkpoint nor a PyTorch weights file (torch.save, torch.jit.save)";
+        let problem =
+            "a zip without data.pkl: neither a checkpoint nor a PyTorch weights file (torch.save, torch.jit.save)";
         return Err(damaged(problem.into()));
     };
     let root = name.strip_suffix(PICKLE).unwrap_or_default();

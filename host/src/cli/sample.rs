@@ -34,7 +34,7 @@ const MOST: u64 = 1_000_000;
 /// Arguments of `sample`.
 #[derive(clap::Args)]
 pub struct SampleArgs {
-    /// A checkpoint (.pkl, .safetensors), a pack, or a run's folder.
+    /// A checkpoint (.pkl, .pt, .safetensors), a pack, or a run's folder.
     #[arg(required_unless_present = "port", conflicts_with = "port")]
     model: Option<PathBuf>,
     /// Draw on the device at this port, with the model that it has.

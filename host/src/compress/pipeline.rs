@@ -215,7 +215,7 @@ pub fn train<A: AutodiffBackend, E: From<CompressError>>(
 /// What does not fit, with the numbers.
 pub fn check<'a>(inputs: &Inputs<'a>, settings: &Settings) -> Result<&'a DiscriminatorWeights, CompressError> {
     let dense = &inputs.teacher.generator;
-    let critic = inputs.teacher.discriminator.as_ref().ok_or(CompressError::NoDiscriminator)?;
+    let critic = inputs.teacher.critic()?;
     settings.check(critic.arch.mbstd_group.divisor())?;
     let size = dense.arch.resolution();
     for data in [inputs.data.resolution(), critic.arch.resolution()] {
