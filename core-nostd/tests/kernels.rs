@@ -4,7 +4,8 @@
 mod packs;
 
 use nickeldime_core::kernel::layout::{conv_index, conv_len};
-use nickeldime_core::kernel::{self, Activation, Scale, Work};
+use nickeldime_core::kernel::rows::{channel, pair};
+use nickeldime_core::kernel::{self, Activation, RequantPlan, Work};
 use nickeldime_core::number::{Gain, Requant, leaky_relu, normalise, saturate_i32, shift_round};
 use packs::{Random, rounds};
 
@@ -109,7 +110,12 @@ struct Room {
 
 impl Room {
     fn new() -> Self {
-        Self { taps: vec![7; 9 * 18], acc: vec![7; 64] }
+        Self::of(64)
+    }
+
+    /// With so many accumulators.
+    fn of(acc: usize) -> Self {
+        Self { taps: vec![7; 9 * 18], acc: vec![7; acc] }
     }
 
     fn work(&mut self) -> Work<'_> {
@@ -151,6 +157,13 @@ fn convolution_equals_its_definition() {
             let mut out = vec![0; size * outputs];
             let rows = rows.each_ref().map(Option::as_deref);
             kernel::conv3x3_row(rows, size, inputs, &laid, finish.kernel(), &mut room.work(), &mut out);
+            let first = usize::from(rows[0].is_none());
+            let present: Vec<_> = rows.into_iter().flatten().collect();
+            for (way, room_for) in [channel::conv3x3_row, pair::conv3x3_row].into_iter().zip([64, size + 4]) {
+                let (mut again, mut room) = (vec![0; size * outputs], Room::of(room_for));
+                way(&present, first, size, inputs, &laid, finish.kernel(), &mut room.work(), &mut again);
+                assert_eq!(again, out);
+            }
             for (at, &out) in out.iter().enumerate() {
                 let (o, x) = (at / size, at % size);
                 let mut exact = 0;
@@ -189,6 +202,13 @@ fn transposed_convolution_equals_its_definition() {
             let mut out = vec![7; len * outputs];
             let (above, row, requants) = (above.as_deref(), row.as_deref(), &finish.requants);
             kernel::transposed3x3_row(above, row, t % 2, size, inputs, &laid, requants, &mut room.work(), &mut out);
+            let taps = if t % 2 == 0 { [(row, 0), (above, 2)] } else { [(row, 1), (None, 0)] };
+            let present: Vec<_> = taps.into_iter().filter_map(|(row, tap)| Some((row?, tap))).collect();
+            for (way, room_for) in [channel::transposed3x3_row, pair::transposed3x3_row].into_iter().zip([64, len]) {
+                let (mut again, mut room) = (vec![7; len * outputs], Room::of(room_for));
+                way(&present, size, inputs, &laid, requants, &mut room.work(), &mut again);
+                assert_eq!(again, out);
+            }
             for (at, &out) in out.iter().enumerate() {
                 let (o, x) = (at / len, (at % len).wrapping_sub(1));
                 let exact = if x < wide { exact[(t * outputs + o) * wide + x] } else { 0 };
@@ -237,13 +257,13 @@ fn the_image_layers_equal_their_definitions() {
         let exact: Vec<i32> = (0..size).map(exact).collect();
         taps.resize(kernel::padded(inputs), 0);
         let mut acc = vec![7; size];
-        kernel::mix_row(&modulated(&map.chunks(size).collect::<Vec<_>>()), &taps, &mut acc);
+        kernel::mix(&modulated(&map.chunks(size).collect::<Vec<_>>()), &taps, &mut acc);
         assert_eq!(acc, exact);
 
         let image = values(&mut random, size, 32767, seed + 1);
         for (multiplier, shift, bias, limit) in [(1 << 30, 47, -900, 1 << 24), (1 << 30, 20, i32::MAX, 30000)] {
             let (mut rgb, requant) = (image.clone(), Requant { multiplier, shift });
-            kernel::blend_row(&acc, Scale::new(requant), bias, limit, &mut rgb);
+            kernel::blend_row(&acc, RequantPlan::new(requant), bias, limit, &mut rgb);
             for ((&ours, &before), &acc) in rgb.iter().zip(&image).zip(&acc) {
                 let own = i64::from(requant.apply(acc)) + i64::from(bias);
                 let own = own.clamp(-i64::from(limit), limit.into());

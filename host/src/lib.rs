@@ -24,3 +24,8 @@ pub mod quantise;
 pub mod random;
 pub mod report;
 pub mod run;
+
+/// The programs of the README, compiled as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

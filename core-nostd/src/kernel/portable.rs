@@ -1,9 +1,13 @@
 //! Every kernel in plain Rust. Accumulators are `i32` without checks: their callers have the pack's proof
 //! ([`accumulator_fits`](crate::pack::verify::accumulator_fits)).
 
-use super::finish::{Scale, activate, limited};
+use super::finish::{RequantPlan, activate, limited};
 use super::layout::plane_len;
-use crate::latent::threefry;
+use super::threefry::threefry;
+
+/// Rows are made one output channel at a time, by [`expand`], [`correlate`] and [`spread`]; where this is true, two at a
+/// time, by [`correlate_pair`] and [`spread_pair`].
+pub const TWO_OUTPUTS: bool = false;
 
 /// `sum w x` for any values, up to 2^40 of them.
 #[inline]
@@ -59,6 +63,30 @@ pub fn correlate(rows: &[&[i16]], taps: &[i16], acc: &mut [i32]) {
     }
 }
 
+/// Two output channels of a 3x3 correlation at columns `first ..` of a row:
+/// `acc[o][x] = sum over rows, pairs, columns k and channels i of weights * row[first + x + k]`.
+///
+/// Rows are modulated, of `width` pixels; weights are as a pack has them, `[row][pair][3][i][o]`. Both accumulators have
+/// one length, and `first` plus that is at most the width.
+pub fn correlate_pair(rows: &[&[i16]], weights: &[i8], width: usize, first: usize, acc: [&mut [i32]; 2]) {
+    let [a, b] = acc;
+    a.fill(0);
+    b.fill(0);
+    let share = weights.len() / rows.len().max(1);
+    for (row, weights) in rows.iter().zip(weights.chunks_exact(share.max(1))) {
+        for (plane, taps) in row.chunks_exact(plane_len(width)).zip(weights.as_chunks::<12>().0) {
+            let taps = taps.map(i32::from);
+            let windows = plane.windows(6).step_by(2).skip(first);
+            for ((a, b), x) in a.iter_mut().zip(b.iter_mut()).zip(windows) {
+                for (&x, &[wa, wb]) in x.iter().zip(taps.as_chunks::<2>().0) {
+                    *a += wa * x as i32;
+                    *b += wb * x as i32;
+                }
+            }
+        }
+    }
+}
+
 /// One output channel of a row of a stride-2 transposed 3x3 convolution: every source, a modulated row of `width` pixels and
 /// its taps `[pair][3][2]`, adds tap b of pixel x to `acc[2 x + b]`. `acc` has `2 * width + 1` columns.
 pub fn spread(sources: &[(&[i16], &[i16])], acc: &mut [i32]) {
@@ -76,8 +104,39 @@ pub fn spread(sources: &[(&[i16], &[i16])], acc: &mut [i32]) {
     }
 }
 
+/// Two output channels of a row of a stride-2 transposed 3x3 convolution at columns `first ..` of the `2 * width + 1`; `first`
+/// is even.
+///
+/// Every source is a modulated row of `width` pixels and its weights as a pack has them, `[pair][3][i][o]`. Pixel x adds
+/// tap b to column `2 x + b`, so an even column takes tap 0 of its own pixel and tap 2 of the one before, an odd one tap 1.
+/// Both accumulators have one length.
+pub fn spread_pair(sources: &[(&[i16], &[i8])], width: usize, first: usize, acc: [&mut [i32]; 2]) {
+    let [a, b] = acc;
+    a.fill(0);
+    b.fill(0);
+    for (row, weights) in sources {
+        for (plane, taps) in row.chunks_exact(plane_len(width)).zip(weights.as_chunks::<12>().0) {
+            let taps = taps.map(i32::from);
+            let (taps, _) = taps.as_chunks::<4>();
+            let &[own, odd, before] = taps else { continue };
+            let pixels = plane.as_chunks::<2>().0;
+            let columns = a.chunks_mut(2).zip(b.chunks_mut(2));
+            for ((a, b), pixels) in columns.zip(pixels.windows(2).skip(first / 2)) {
+                let &[left, right] = pixels else { continue };
+                for (acc, o) in [(a, 0), (b, 1)] {
+                    let times = |taps: [i32; 4], x: [i16; 2]| taps[o] * x[0] as i32 + taps[2 + o] * x[1] as i32;
+                    if let Some((even, rest)) = acc.split_first_mut() {
+                        *even += times(own, right) + times(before, left);
+                        rest.iter_mut().for_each(|acc| *acc += times(odd, right));
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Accumulators of one channel to activations: `[width]` each.
-pub fn activate_row(acc: &[i32], noise: &[i32], scale: Scale, bias: i32, limit: i16, out: &mut [i16]) {
+pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, limit: i16, out: &mut [i16]) {
     scale.apply(|value| {
         for ((out, &acc), &noise) in out.iter_mut().zip(acc).zip(noise) {
             *out = activate(value(acc), bias, noise, limit);
@@ -86,7 +145,7 @@ pub fn activate_row(acc: &[i32], noise: &[i32], scale: Scale, bias: i32, limit: 
 }
 
 /// Accumulators of one channel to values of an intermediate row.
-pub fn requantise_row(acc: &[i32], scale: Scale, out: &mut [i16]) {
+pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     scale.apply(|value| out.iter_mut().zip(acc).for_each(|(out, &acc)| *out = limited(value(acc))));
 }
 
@@ -122,7 +181,7 @@ pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
 
 /// Adds a colour's accumulators to a row of the image: scaled, with a bias, limited to `limit` (at most 2^24), and the sum to
 /// 16 bits.
-pub fn blend_row(acc: &[i32], scale: Scale, bias: i32, limit: i32, rgb: &mut [i16]) {
+pub fn blend_row(acc: &[i32], scale: RequantPlan, bias: i32, limit: i32, rgb: &mut [i16]) {
     scale.apply(|value| {
         for (rgb, &acc) in rgb.iter_mut().zip(acc) {
             let own = value(acc).saturating_add(bias).clamp(-limit, limit);

@@ -2,7 +2,7 @@
 
 use core::fmt::Write;
 
-use nickeldime_core::kernel::{Scale, best, middle_len, plane_len, portable};
+use nickeldime_core::kernel::{RequantPlan, middle_len, plane_len, portable, selected};
 use nickeldime_core::number::Requant;
 
 use crate::machine::{self, Carve, Out, Random};
@@ -38,9 +38,9 @@ impl Inputs {
     }
 
     /// A scale of each form, with a bias that its values leave room for.
-    fn scale(&mut self) -> (Scale, i32) {
+    fn scale(&mut self) -> (RequantPlan, i32) {
         let requant = Requant { multiplier: self.value(i32::MAX), shift: 20 + (self.random.word() % 30) as u8 };
-        (Scale::new(requant), self.value(1 << 28))
+        (RequantPlan::new(requant), self.value(1 << 28))
     }
 }
 
@@ -119,7 +119,7 @@ fn sums(inputs: &mut Inputs, buffers: &mut Buffers<'_>) -> Result<u32, Differenc
     }
     weights.fill_with(|| inputs.value(127) as i8);
     for odd in [false, true] {
-        best::expand(weights, odd, taps);
+        selected::expand(weights, odd, taps);
         portable::expand(weights, odd, twin_taps);
         same("expand", taps, twin_taps)?;
     }
@@ -127,23 +127,23 @@ fn sums(inputs: &mut Inputs, buffers: &mut Buffers<'_>) -> Result<u32, Differenc
     let rows = [&rows[..len], &rows[len..2 * len], &rows[2 * len..3 * len]];
     for count in 1..=3 {
         let (rows, taps) = (&rows[..count], &taps[..6 * pairs * count]);
-        best::correlate(rows, taps, &mut acc[..width]);
+        selected::correlate(rows, taps, &mut acc[..width]);
         portable::correlate(rows, taps, &mut twin[..width]);
         same("correlate", &acc[..width], &twin[..width])?;
     }
     let sources = [(rows[0], &taps[..6 * pairs]), (rows[1], &taps[6 * pairs..12 * pairs])];
     for count in 1..=2 {
-        best::spread(&sources[..count], &mut acc[..2 * width + 1]);
+        selected::spread(&sources[..count], &mut acc[..2 * width + 1]);
         portable::spread(&sources[..count], &mut twin[..2 * width + 1]);
         same("spread", &acc[..2 * width + 1], &twin[..2 * width + 1])?;
     }
-    best::mix(rows[2], &taps[..2 * pairs], &mut acc[..width]);
+    selected::mix(rows[2], &taps[..2 * pairs], &mut acc[..width]);
     portable::mix(rows[2], &taps[..2 * pairs], &mut twin[..width]);
     same("mix", &acc[..width], &twin[..width])?;
     for len in [0, 1, 7, 8, 9, 18 * pairs] {
         let (w8, w16) = (weights.get(..len).unwrap_or_default(), rows[2].get(..len).unwrap_or_default());
-        same("dot, 8 bits", &[best::dot_i8_wide(w8, rows[0])], &[portable::dot_i8_wide(w8, rows[0])])?;
-        same("dot, 16 bits", &[best::dot_i16(w16, rows[0])], &[portable::dot_i16(w16, rows[0])])?;
+        same("dot, 8 bits", &[selected::dot_i8_wide(w8, rows[0])], &[portable::dot_i8_wide(w8, rows[0])])?;
+        same("dot, 16 bits", &[selected::dot_i16(w16, rows[0])], &[portable::dot_i16(w16, rows[0])])?;
     }
     Ok(20)
 }
@@ -157,16 +157,16 @@ fn values(inputs: &mut Inputs, buffers: &mut Buffers<'_>) -> Result<u32, Differe
         let (scale, bias) = inputs.scale();
         inputs.words(acc, i32::MAX);
         inputs.words(noise, 1 << 28);
-        best::activate_row(acc, noise, scale, bias, limit, out);
+        selected::activate_row(acc, noise, scale, bias, limit, out);
         portable::activate_row(acc, noise, scale, bias, limit, twin);
         same("activate", out, twin)?;
-        best::requantise_row(acc, scale, out);
+        selected::requantise_row(acc, scale, out);
         portable::requantise_row(acc, scale, twin);
         same("requantise", out, twin)?;
         inputs.halves(out, 32767);
         twin.copy_from_slice(out);
         for limit in [1 << 24, 65534, 65533, i32::from(limit)] {
-            best::blend_row(acc, scale, bias, limit, out);
+            selected::blend_row(acc, scale, bias, limit, out);
             portable::blend_row(acc, scale, bias, limit, twin);
             same("blend", out, twin)?;
         }
@@ -176,10 +176,10 @@ fn values(inputs: &mut Inputs, buffers: &mut Buffers<'_>) -> Result<u32, Differe
     for (before, missing) in [(0, 4), (9, 4), (3, 0), (5, 3)] {
         let row = |at: usize| (at != missing).then_some(&rows[at * middle..(at + 1) * middle]);
         let rows = [row(0), row(1), row(2), row(3)];
-        best::filter_down(rows, before, acc);
+        selected::filter_down(rows, before, acc);
         portable::filter_down(rows, before, twin_acc);
         same("filter down", acc, twin_acc)?;
-        best::filter_along(acc);
+        selected::filter_along(acc);
         portable::filter_along(twin_acc);
         same("filter along", acc, twin_acc)?;
         compared += 2;
@@ -187,14 +187,14 @@ fn values(inputs: &mut Inputs, buffers: &mut Buffers<'_>) -> Result<u32, Differe
     for shift in [15, 16, 22, 30] {
         let styles = [inputs.value(32767) as i16, inputs.value(32767) as i16];
         let (a, b) = (&rows[..width], &rows[middle..middle + width]);
-        best::modulate(a, b, styles, shift, &mut out[..2 * width]);
+        selected::modulate(a, b, styles, shift, &mut out[..2 * width]);
         portable::modulate(a, b, styles, shift, &mut twin[..2 * width]);
         same("modulate", &out[..2 * width], &twin[..2 * width])?;
         compared += 1;
     }
     let key = [inputs.random.word(), inputs.random.word()];
     let (stream, first) = (inputs.random.word(), inputs.random.word() >> 8);
-    best::random_row(key, stream, first, bytemuck::cast_slice_mut(acc));
+    selected::random_row(key, stream, first, bytemuck::cast_slice_mut(acc));
     portable::random_row(key, stream, first, bytemuck::cast_slice_mut(twin_acc));
     same("random", acc, twin_acc)?;
     Ok(compared + 1)
