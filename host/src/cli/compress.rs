@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{
     embedder::make,
+    model::checkpoint_from,
     pack::noise_options,
     progress::{Bar, say, stop_on_ctrl_c},
     training::{SettingFlags, drive, write_grid},
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     backend::{Choice, Inner, with_backend},
     boards::{Board, fit},
-    checkpoint::{self, weights::GeneratorWeights},
+    checkpoint::weights::GeneratorWeights,
     compress::{
         bank::{TeacherSide, banks},
         in_domain::{BATCH as BATCH_OF_EMBEDDER, InDomain, LR},
@@ -38,7 +39,7 @@ use crate::{
 /// Arguments of `compress`.
 #[derive(clap::Args)]
 pub struct CompressArgs {
-    /// The teacher: a StyleGAN2-ADA .pkl, or safetensors with generator and discriminator.
+    /// The teacher: a StyleGAN2-ADA .pkl, a training's .pt of rosinality's, or safetensors, with generator and discriminator.
     #[arg(long, required_unless_present = "resume")]
     teacher: Option<PathBuf>,
     /// Real images: a folder or a zip.
@@ -157,7 +158,7 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     for embed in record.embeds.clone() {
         record.read_input(&embed.path)?;
     }
-    let teacher = checkpoint::from_bytes(&path, &bytes)?;
+    let teacher = checkpoint_from(&path, &bytes)?;
     let size = teacher.generator.arch.resolution();
     if begun.is_none() {
         record.settings = args.settings.resolve(size, &args.student)?;

@@ -126,7 +126,7 @@ pub fn prepare_scratch<A: AutodiffBackend>(
     start: Start,
     device: &A::Device,
 ) -> Result<Trainer<A>, CompressError> {
-    settings.check(critic.mbstd_group)?;
+    settings.check(critic.mbstd_group.divisor())?;
     arch.check()?;
     critic.check()?;
     if arch.channels.len() != critic.channels.len() {
@@ -235,8 +235,8 @@ pub fn train<A: AutodiffBackend, E: From<CompressError>>(
 /// What does not fit, with the numbers.
 pub fn check<'a>(inputs: &Inputs<'a>, settings: &Settings) -> Result<&'a DiscriminatorWeights, CompressError> {
     let dense = &inputs.teacher.generator;
-    let critic = inputs.teacher.discriminator.as_ref().ok_or(CompressError::NoDiscriminator)?;
-    settings.check(critic.arch.mbstd_group)?;
+    let critic = inputs.teacher.critic()?;
+    settings.check(critic.arch.mbstd_group.divisor())?;
     let size = dense.arch.resolution();
     for data in [inputs.data.resolution(), critic.arch.resolution()] {
         if data != size {

@@ -104,9 +104,9 @@ fn trainer<A: AutodiffBackend>(
     load: &Load,
     device: &A::Device,
 ) -> Result<Trainer<A>, CompressError> {
-    let critic = DiscriminatorArch { mbstd_group: 4, ..DiscriminatorArch::beside(dense, 4) };
+    let critic = DiscriminatorArch::beside(dense, 4);
     let settings = Settings { ratio: load.ratio, batch: load.batch, gamma: 0.1, mirror: false, ..Settings::default() };
-    settings.check(critic.mbstd_group)?;
+    settings.check(critic.mbstd_group.divisor())?;
     let teacher = initial::like_trained(dense, 0);
     let kernels = if dense.resolution() == small::SIZE { vec![kernel::<A>(load.batch, device)?] } else { Vec::new() };
     let players = Players {
