@@ -116,7 +116,7 @@ where
     pub fn new(identity: Identity, serial: S, flash: F, clock: C, engine: E, buffers: Buffers<'b>) -> Self {
         let storage = Storage::mount(flash);
         let model = storage
-            .active()
+            .active_hashed()
             .and_then(|pack| engine.open(pack).ok())
             .filter(|facts| facts.workspace_len <= buffers.workspace.len());
         Self {
@@ -190,7 +190,7 @@ where
         };
         let sample = Sample { latent: Latent::Seed(seed), psi, noise };
         let line = &mut self.line;
-        self.engine.generate(pack.bytes(), &sample, self.workspace, &mut |_, _| match line.has_bytes() {
+        self.engine.generate(pack, &sample, self.workspace, &mut |_, _| match line.has_bytes() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         })
@@ -358,7 +358,7 @@ where
             (Some(facts), Some(sha256), Some(pack)) => Some(Model {
                 name: &facts.name,
                 sha256,
-                len: pack.bytes().len() as u32,
+                len: pack.len() as u32,
                 resolution: facts.resolution,
                 channels: facts.channels,
                 z_dim: facts.z_dim,
@@ -452,7 +452,7 @@ where
             workspace: self.workspace,
             wanted: &self.wanted,
         };
-        if let Some(hello) = sampler.sample(id, sample, pieces, pack.bytes(), facts) {
+        if let Some(hello) = sampler.sample(id, sample, pieces, pack, facts) {
             self.say_hello(hello);
         }
     }

@@ -17,6 +17,9 @@
 //! request of a host.
 #![no_std]
 
+#[cfg(feature = "std")]
+extern crate std;
+
 mod dense;
 pub mod device;
 pub mod generator;

@@ -167,7 +167,12 @@ impl<F: MappedFlash> Storage<F> {
     }
 
     /// The loaded pack.
-    pub fn active(&self) -> Option<Hashed<'_>> {
+    pub fn active(&self) -> Option<&[u8]> {
+        self.active.and_then(|Active { record, .. }| self.slice(record.offset, record.len))
+    }
+
+    /// The loaded pack with the hashes that it had when it was found or committed.
+    pub fn active_hashed(&self) -> Option<Hashed<'_>> {
         let Active { record, intact, .. } = self.active?;
         Some(Hashed::known(self.slice(record.offset, record.len)?, record.sha256, intact))
     }

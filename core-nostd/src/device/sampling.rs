@@ -115,19 +115,19 @@ impl<S: Read + ReadReady + Write, C: Clock, E: Engine> Sampler<'_, '_, S, C, E> 
         let result = engine.generate(pack, &sample, workspace, &mut |y, row| {
             clock.now();
             hash.update(row);
-            stopped = interruption(line, id, model);
             for (i, pixels) in row.chunks(piece_len).enumerate() {
-                if stopped.is_some() {
+                // Before every piece, because a row of many takes its time on a slow line; and before a row without any.
+                let sent = is_wanted(y, i);
+                if sent || i == 0 {
+                    stopped = interruption(line, id, model);
+                    if stopped.is_some() {
+                        return ControlFlow::Break(());
+                    }
+                }
+                let piece = Answer::Row { y: y as u16, x: (i * pieces.pixels) as u16, pixels };
+                if sent && !line.send(id, piece) {
                     return ControlFlow::Break(());
                 }
-                if !is_wanted(y, i) {
-                    continue;
-                }
-                if !line.send(id, Answer::Row { y: y as u16, x: (i * pieces.pixels) as u16, pixels }) {
-                    return ControlFlow::Break(());
-                }
-                // A row of many pieces takes its time on a slow line.
-                stopped = interruption(line, id, model);
             }
             rows = rows.saturating_add(1);
             ControlFlow::Continue(())

@@ -21,3 +21,6 @@ pub use message::{
 /// The version of the messages. It changes when an older end could misread a newer one; [`Ask::Hello`] and the
 /// first fields of [`Hello`] never change, so that two ends of different versions can still say so.
 pub const PROTOCOL_VERSION: u16 = 3;
+
+#[cfg(test)]
+mod tests;

@@ -12,12 +12,16 @@ pub mod layout;
 mod parts;
 pub(crate) mod plan;
 pub mod verify;
+#[cfg(feature = "std")]
+pub mod write;
 
 pub use error::PackError;
 pub use hashed::Hashed;
 pub use layout::{FORMAT_VERSION, NoiseKind, WeightWidth};
 pub use parts::content_hash;
 pub use plan::Ram;
+#[cfg(feature = "std")]
+pub use write::PackBuilder;
 
 use layout::{HASH_LEN, Header, PREFIX_LEN, SIGNATURE_LEN};
 use parts::Parts;
