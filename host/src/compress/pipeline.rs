@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     checkpoint::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
-    data::{Batch, Dataset, ahead},
+    data::{Batch, Dataset, ahead, luminance},
     embed::EmbedderWeights,
     nets::{
-        arch::{DiscriminatorArch, GeneratorArch, block_resolution},
+        arch::{DiscriminatorArch, GREY, GeneratorArch, block_resolution},
         cost::Cost,
         discriminator::Discriminator,
         generator::Generator,
@@ -193,7 +193,10 @@ pub fn train<A: AutodiffBackend, E: From<CompressError>>(
             if progress.stopped() {
                 break;
             }
-            let real = real.map_err(CompressError::from)?;
+            let mut real = real.map_err(CompressError::from)?;
+            if trainer.student.img_channels() == GREY {
+                real = luminance(real.view());
+            }
             let shape = real.shape().to_vec();
             let real = TensorData::new(real.into_raw_vec_and_offset().0, shape);
             let losses = trainer.iterate(Tensor::from_data(real, &trainer.device));

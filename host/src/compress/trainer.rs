@@ -225,7 +225,7 @@ impl<A: AutodiffBackend> Trainer<A> {
         self.student.mapping.track(w);
         let size = block_resolution(self.student.synthesis.blocks.len() - 1);
         let mut stream = self.stream("path directions");
-        let unit = stream.normal([batch, 3, size, size], &self.device);
+        let unit = stream.normal([batch, self.student.img_channels(), size, size], &self.device);
         let (penalty, mean) = path_length(&self.student, ws, &draw.noise, unit, self.path_mean);
         self.path_mean = mean;
         losses.path = penalty.value;
