@@ -13,17 +13,24 @@
 pub mod dsp;
 pub mod finish;
 pub mod layout;
+#[cfg(mve_kernels)]
+pub mod mve;
 pub mod portable;
 pub mod rows;
 
 /// The kernels that this processor runs: those of `dsp`, or the plain ones.
 #[cfg(dsp_kernels)]
 pub use dsp as selected;
-#[cfg(not(dsp_kernels))]
+#[cfg(mve_kernels)]
+pub use mve as selected;
+#[cfg(not(any(dsp_kernels, mve_kernels)))]
 pub use portable as selected;
 
 pub use finish::{Activation, Scale};
-pub use layout::{energy, middle_len, padded, plane_len};
+pub use layout::{energy, middle_len, padded};
 pub use portable::upsample_rgb_row;
-pub use rows::{Work, blend_row, conv3x3_row, fir_row, mix_row, modulate_row, random_row, transposed3x3_row};
+pub use rows::{
+    Work, blend_row, conv3x3_row, fir_row, mix_row, modulate_row, modulated_index, modulated_len, random_row,
+    transposed3x3_row,
+};
 pub use selected::{dot_i8_wide, dot_i16};

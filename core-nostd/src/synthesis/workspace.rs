@@ -8,7 +8,7 @@
 //! mapping's place.
 
 use crate::generator::GenerateError;
-use crate::kernel::{middle_len, padded, plane_len};
+use crate::kernel::{middle_len, modulated_len, padded};
 use crate::pack::PackError;
 use crate::pack::layout::{Block, Header};
 
@@ -80,15 +80,10 @@ impl BlockLens {
         Self {
             inputs: INPUT_ROWS * half,
             middle: MIDDLE_ROWS * middle_row(block, width),
-            conv: CONV_ROWS * modulated_row(width, channels),
+            conv: CONV_ROWS * modulated_len(channels, width),
             image: if last { 0 } else { IMAGE_ROWS * 3 * width },
         }
     }
-}
-
-/// Values of a modulated row.
-fn modulated_row(width: usize, channels: usize) -> usize {
-    padded(channels) / 2 * plane_len(width)
 }
 
 /// Output channels of conv0 and values of one of its modulated input rows; zeros where there is none.
@@ -96,7 +91,7 @@ fn doubling(block: &Block, width: usize) -> [usize; 2] {
     block
         .conv0
         .as_ref()
-        .map_or([0, 0], |conv| [conv.outputs.into(), modulated_row(width / 2, conv.affine.outputs.into())])
+        .map_or([0, 0], |conv| [conv.outputs.into(), modulated_len(conv.affine.outputs.into(), width / 2)])
 }
 
 /// Values of one intermediate row.
@@ -166,7 +161,7 @@ impl Plan {
             let [inputs, outputs] =
                 [&block.conv1.affine, &block.torgb.affine].map(|affine| usize::from(affine.outputs));
             scratch.row = scratch.row.max(width * inputs);
-            let modulated = modulated_row(width, inputs.max(outputs));
+            let modulated = modulated_len(inputs.max(outputs), width);
             scratch.fresh = scratch.fresh.max(modulated).max(middle_row(block, width));
             scratch.taps = scratch.taps.max(padded(outputs));
             (scratch.acc, scratch.noise, scratch.rgb) = (middle_len(width / 2), width, 3 * width);

@@ -41,7 +41,7 @@ pub use modulate::modulate;
 pub use random::random_row;
 pub use spread::spread;
 
-pub use crate::kernel::portable::{TWO_OUTPUTS, correlate_pair, spread_pair};
+pub use crate::kernel::portable::{LANES, TWO_OUTPUTS, correlate_pair, spread_pair};
 
 /// Whether a slice begins at a multiple of 4, as loads of several words want it.
 #[inline(always)]

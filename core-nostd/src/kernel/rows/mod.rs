@@ -4,7 +4,7 @@ pub mod channel;
 pub mod pair;
 
 use super::finish::{Activation, Scale};
-use super::layout::{middle_len, plane_len};
+use super::layout::{self, middle_len};
 use super::selected;
 use crate::number::Requant;
 
@@ -17,11 +17,25 @@ pub struct Work<'w> {
     pub acc: &'w mut [i32],
 }
 
+/// Values of a modulated row, as this processor has it.
+pub const fn modulated_len(channels: usize, width: usize) -> usize {
+    layout::modulated_len(channels, width, selected::LANES)
+}
+
+/// Where a modulated row of this processor has a channel of pixel x, counted from 1 ([`layout::modulated_index`]).
+pub const fn modulated_index(channels: usize, width: usize, x: usize, channel: usize) -> usize {
+    layout::modulated_index(channels, width, selected::LANES, x, channel)
+}
+
+#[cfg(mve_kernels)]
+pub use selected::modulate_row;
+
 /// Modulates a feature row, `[channel][width]`, into `out`: `round(x * styles / 2^shift)`, for a shift in 15 .. 30.
+#[cfg(not(mve_kernels))]
 pub fn modulate_row(row: &[i16], styles: &[i16], shift: u8, width: usize, out: &mut [i16]) {
     let channels = row.chunks(width.max(1)).zip(styles);
     let mut channels = channels.map(|(row, &style)| (row, style));
-    for plane in out.chunks_exact_mut(plane_len(width)) {
+    for plane in out.chunks_exact_mut(layout::plane_len(width)) {
         let Some((a, s0)) = channels.next() else { return };
         // A style of 0 makes zeros of anything.
         let (b, s1) = channels.next().unwrap_or((a, 0));

@@ -2,7 +2,8 @@
 
 use core::fmt::Write;
 
-use nickeldime_core::kernel::{Scale, middle_len, plane_len, portable, selected};
+use nickeldime_core::kernel::layout::{self, plane_len};
+use nickeldime_core::kernel::{Scale, middle_len, modulate_row, modulated_index, modulated_len, portable, selected};
 use nickeldime_core::number::Requant;
 
 use crate::machine::{self, Carve, Out, Random};
