@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use crate::kernel::finish::Scale;
+use crate::kernel::finish::RequantPlan;
 use crate::kernel::portable;
 
 /// Arguments of [`activate`].
@@ -22,10 +22,10 @@ struct Activate {
 }
 
 /// As [`portable::activate_row`].
-pub fn activate_row(acc: &[i32], noise: &[i32], scale: Scale, bias: i32, limit: i16, out: &mut [i16]) {
+pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, limit: i16, out: &mut [i16]) {
     let len = out.len();
     let usable = len > 0 && len.is_multiple_of(4) && acc.len() >= len && noise.len() >= len;
-    let (Scale::Upper { multiplier, doublings, shift }, true) = (scale, usable) else {
+    let (RequantPlan::HighWord { multiplier, doublings, shift }, true) = (scale, usable) else {
         return portable::activate_row(acc, noise, scale, bias, limit, out);
     };
     let arguments = Activate {
@@ -110,11 +110,11 @@ struct Requantise {
 }
 
 /// As [`portable::requantise_row`].
-pub fn requantise_row(acc: &[i32], scale: Scale, out: &mut [i16]) {
+pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     let len = out.len();
     let whole = len - len % 4;
     let usable = whole > 0 && acc.len() >= len;
-    let (Scale::Upper { multiplier, doublings: 0, shift }, true) = (scale, usable) else {
+    let (RequantPlan::HighWord { multiplier, doublings: 0, shift }, true) = (scale, usable) else {
         return portable::requantise_row(acc, scale, out);
     };
     let shift = -(shift as i32);
