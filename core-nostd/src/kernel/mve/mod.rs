@@ -16,7 +16,7 @@ macro_rules! cpu {
     };
 }
 
-mod correlate_pair;
+mod convolve;
 mod finish;
 mod modulate;
 mod plain;
@@ -25,7 +25,7 @@ mod spread_pair;
 pub use super::portable::{blend_row, dot_i8_wide, dot_i16, filter_along, filter_down, random_row};
 // Parts of rows that are made one output channel at a time, which this processor's are not.
 pub use super::portable::{correlate, expand, spread};
-pub use correlate_pair::correlate_pair;
+pub use convolve::{conv3x3_row, correlate_pair};
 pub use finish::{activate_row, requantise_row};
 pub use modulate::modulate_row;
 pub use plain::mix;

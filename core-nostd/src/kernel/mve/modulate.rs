@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use super::LANES;
+use super::{LANES, plain};
 use crate::kernel::layout::modulated_index;
 
 /// Arguments of [`channel`].
@@ -34,8 +34,13 @@ pub fn modulate_row(row: &[i16], styles: &[i16], shift: u8, width: usize, out: &
     for (c, (row, &style)) in row.chunks_exact(width.max(1)).zip(styles).enumerate() {
         let start = modulated_index(styles.len(), width, LANES, 1, c);
         let Some(out) = out.get_mut(start..).filter(|out| out.len() > LANES * (width - 1)) else { return };
+        // The last round's products are whole words.
+        if !width.is_multiple_of(2) {
+            plain::modulate_channel(row, style, shift, out);
+            continue;
+        }
         let (row, out, shift) = (row.as_ptr(), out.as_mut_ptr(), -i32::from(shift));
-        // SAFETY: the channel has `width` values, at least one, and `out` a place for each, 8 values apart.
+        // SAFETY: the channel has `width` values, an even number above 0, and `out` a place for each, 8 values apart.
         unsafe { channel(&Channel { row, out, style: style.into(), shift, width }) }
     }
 }

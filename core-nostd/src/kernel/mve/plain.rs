@@ -51,3 +51,10 @@ pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
         *acc = values.map(|(w, x)| i32::from(w) * i32::from(x)).sum();
     }
 }
+
+/// Modulates a channel's pixels into every eighth place of `out`.
+pub fn modulate_channel(row: &[i16], style: i16, shift: u8, out: &mut [i16]) {
+    for (to, &value) in out.iter_mut().step_by(LANES).zip(row) {
+        *to = ((i32::from(value) * i32::from(style) + ((1 << shift) >> 1)) >> shift) as i16;
+    }
+}

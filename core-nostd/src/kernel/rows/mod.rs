@@ -63,6 +63,9 @@ pub fn conv3x3_row(
         count += 1;
     }
     let present = present.get(..count).unwrap_or_default();
+    #[cfg(mve_kernels)]
+    selected::conv3x3_row(present, first, width, inputs, weights, finish, work, out);
+    #[cfg(not(mve_kernels))]
     if selected::TWO_OUTPUTS {
         pair::conv3x3_row(present, first, width, inputs, weights, finish, work, out);
     } else {
