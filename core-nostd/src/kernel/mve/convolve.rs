@@ -3,7 +3,7 @@
 use core::arch::naked_asm;
 use core::ptr;
 
-use super::{Groups, LANES, plain};
+use super::{Groups, LANES, plain, usual};
 use crate::kernel::finish::Activation;
 use crate::kernel::layout::pair_len;
 use crate::kernel::rows::{Work, pair};
@@ -125,8 +125,6 @@ pub fn conv3x3_row(
     let Activation { requants, biases, noise, limit } = finish;
     let (len, share) = (pair_len(inputs), pair_len(inputs) / 3);
     let (outputs, taps) = (requants.len(), weights.get(first * share..(first + present.len()) * share));
-    // Multipliers below 2^30 with shifts below 33, and shifts below 28, take more than the product's upper word.
-    let usual = |&[multiplier, shift]: &[i32; 2]| shift >= 33 || shift >= 28 && multiplier.unsigned_abs() >= 1 << 30;
     let usable = outputs > 0
         && weights.len() == outputs.div_ceil(2) * len
         && biases.len() == outputs

@@ -20,7 +20,7 @@ mod convolve;
 mod finish;
 mod modulate;
 mod plain;
-mod spread_pair;
+mod transpose;
 
 pub use super::portable::{blend_row, dot_i8_wide, dot_i16, filter_along, filter_down, random_row};
 // Parts of rows that are made one output channel at a time, which this processor's are not.
@@ -28,8 +28,8 @@ pub use super::portable::{correlate, expand, spread};
 pub use convolve::{conv3x3_row, correlate_pair};
 pub use finish::{activate_row, requantise_row};
 pub use modulate::modulate_row;
-pub use plain::mix;
-pub use spread_pair::spread_pair;
+pub use plain::{mix, spread_pair};
+pub use transpose::transposed3x3_row;
 
 /// Rows are made two output channels at a time, by [`correlate_pair`] and [`spread_pair`].
 pub const TWO_OUTPUTS: bool = true;
@@ -69,4 +69,10 @@ impl Groups {
             weights.wrapping_add(12 * pair).wrapping_sub(12 * self.pairs.min(LANES / 2))
         })
     }
+}
+
+/// True for a requantisation that the product's upper word and up to five doublings of the accumulator make: multipliers below
+/// 2^30 with shifts below 33, and shifts below 28, take more.
+fn usual(&[multiplier, shift]: &[i32; 2]) -> bool {
+    shift >= 33 || shift >= 28 && multiplier.unsigned_abs() >= 1 << 30
 }

@@ -98,6 +98,9 @@ pub fn transposed3x3_row(
         count += 1;
     }
     let present = present.get(..count).unwrap_or_default();
+    #[cfg(mve_kernels)]
+    selected::transposed3x3_row(present, width, inputs, weights, requants, work, out);
+    #[cfg(not(mve_kernels))]
     if selected::TWO_OUTPUTS {
         pair::transposed3x3_row(present, width, inputs, weights, requants, work, out);
     } else {
