@@ -4,6 +4,7 @@ use super::error::PackError;
 use super::layout::{Block, Header};
 use crate::kernel::layout::{middle_len, padded};
 use crate::kernel::modulated_len;
+use crate::kernel::selected::ACCUMULATORS;
 
 /// Bytes of RAM for one image, by part. Their sum is all that the generator uses but for its stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -160,7 +161,7 @@ impl WorkspacePlan {
             let modulated = modulated_len(inputs.max(outputs), width);
             scratch.fresh = scratch.fresh.max(modulated).max(middle_row(block, width));
             scratch.taps = scratch.taps.max(padded(outputs));
-            (scratch.acc, scratch.noise, scratch.rgb) = (middle_len(width / 2), width, 3 * width);
+            (scratch.acc, scratch.noise, scratch.rgb) = (ACCUMULATORS * middle_len(width / 2), width, 3 * width);
             features = features.max(outputs);
         }
         let w_dim = usize::from(header.w_dim);

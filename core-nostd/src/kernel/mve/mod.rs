@@ -16,26 +16,39 @@ macro_rules! cpu {
     };
 }
 
+mod blend;
 mod convolve;
+mod dot;
+mod filter;
 mod finish;
+mod mix;
 mod modulate;
 mod plain;
+mod random;
 mod transpose;
 
-pub use super::portable::{blend_row, dot_i8_wide, dot_i16, filter_along, filter_down, random_row};
+pub use blend::blend_row;
+pub use convolve::{conv3x3_row, correlate_pair};
+pub use dot::{dot_i8_wide, dot_i16};
+pub use filter::{filter_along, filter_down};
+pub use finish::{activate_row, requantise_row};
+pub use mix::mix;
+pub use modulate::modulate_row;
+pub use plain::spread_pair;
+pub use random::random_row;
+pub use transpose::transposed3x3_row;
+
 // Parts of rows that are made one output channel at a time, which this processor's are not.
 pub use super::portable::{correlate, expand, spread};
-pub use convolve::{conv3x3_row, correlate_pair};
-pub use finish::{activate_row, requantise_row};
-pub use modulate::modulate_row;
-pub use plain::{mix, spread_pair};
-pub use transpose::transposed3x3_row;
 
 /// Rows are made two output channels at a time, by [`correlate_pair`] and [`spread_pair`].
 pub const TWO_OUTPUTS: bool = true;
 
 /// Channels of a pixel that a modulated row keeps together.
 pub const LANES: usize = 8;
+
+/// Rows of accumulators in the workspace: those of two output channels.
+pub const ACCUMULATORS: usize = 2;
 
 /// How the channels of a convolution are divided.
 #[derive(Debug, Clone, Copy)]
