@@ -2,7 +2,7 @@
 
 use super::{moments::MomentsError, settings::SettingError, state::StateError};
 use crate::{
-    checkpoint::CheckpointError,
+    checkpoint::{CheckpointError, NoCritic},
     data::DataError,
     nets::{arch::ArchError, names::LoadError},
 };
@@ -20,9 +20,9 @@ pub enum CompressError {
     /// The saved state of a run is damaged or belongs to other settings, so the run cannot be resumed.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The teacher's checkpoint has no discriminator.
-    #[error("the teacher has no discriminator: the critics need the `D` of the training's .pkl")]
-    NoDiscriminator,
+    /// The teacher's checkpoint gives a generator alone.
+    #[error("the teacher cannot be compressed with critics: {0}")]
+    NoDiscriminator(#[from] NoCritic),
     /// The images have another size than the teacher's.
     #[error("the images are {data}x{data}, the teacher draws {teacher}x{teacher}")]
     Resolution {
