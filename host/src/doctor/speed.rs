@@ -9,6 +9,7 @@ use crate::{
     compress::{
         dime::{MomentWeights, Moments, Target},
         error::CompressError,
+        imitation::Imitation,
         pipeline::Players,
         settings::Settings,
         trainer::{Kernel, Phase, Trainer},
@@ -114,6 +115,8 @@ fn trainer<A: AutodiffBackend>(
         student_critic: initial::discriminator(&critic, 2),
         teacher_critic: Some(initial::discriminator(&critic, 3)),
         kernels,
+        imitation: Imitation::nothing(),
+        sparse: false,
     };
     players.meet(&settings, device)
 }
