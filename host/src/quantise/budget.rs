@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use nickeldime_core::pack::WeightWidth;
-
 use super::calibrate::Calibration;
 use super::write::{Fits, PackOptions, PackWriteError, write_with};
 use crate::checkpoint::weights::GeneratorWeights;
@@ -38,9 +36,4 @@ pub fn spend<E: From<PackWriteError>>(
         }
     }
     Ok(wide)
-}
-
-/// Bits of a width.
-pub(super) fn bits(width: WeightWidth) -> u8 {
-    8 * width.bytes() as u8
 }
