@@ -15,12 +15,13 @@ use super::images::Images;
 use crate::{
     backend::{Choice, Inner, Unavailable, with_backend},
     checkpoint::{self, CheckpointError, NoCritic},
+    data::luminance,
     embed::{
         Embedder, EmbedderWeights,
         spec::{EmbedSpec, Kind},
     },
     nets::{
-        arch::DeviationGroup,
+        arch::{DeviationGroup, GREY},
         discriminator::Discriminator,
         names::{self, LoadError},
         tap::Tap,
@@ -182,6 +183,10 @@ impl<B: Backend> Network<B> {
 
 impl<B: Backend> Extract for Network<B> {
     fn features(&self, images: Array4<f32>) -> Result<Array2<f32>, ExtractError> {
+        let images = match self {
+            Self::Critic { network, .. } if network.img_channels() == GREY => luminance(images.view()),
+            _ => images,
+        };
         let (count, _, height, _) = images.dim();
         let shape = images.shape().to_vec();
         let values = images.iter().copied().collect();
