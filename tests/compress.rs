@@ -1,8 +1,5 @@
 //! Runs: what `compress` and `train` leave behind, that they survive being stopped anywhere, and what they refuse.
 
-#[path = "../host/tests/support/mod.rs"]
-mod support;
-
 use std::{
     fs,
     path::Path,
@@ -10,14 +7,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
-use support::{
+use nickeldime_testkit::{
     command::{error, json, run, text},
     fixture,
     pickle_writer::ordered_dict,
     torch_writer,
 };
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// A compression of two iterations of 8 images, in a method, into a folder; an empty `embed` gives none.
 fn small_run<'a>(output: &'a Path, method: &'a str, embed: &'a str) -> Vec<&'a str> {

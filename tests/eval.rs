@@ -1,19 +1,16 @@
 //! Measuring and reporting, as users and scripts do it.
 
-#[path = "../host/tests/support/mod.rs"]
-mod support;
-
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
 use nickeldime::report::run::eval_lines;
-use serde_json::{Value, json as object};
-use support::{
+use nickeldime_testkit::{
     command::{error, json, run, text},
     fixture,
 };
+use serde_json::{Value, json as object};
 
 fn teacher() -> PathBuf {
     fixture("digits32/teacher-digits32.safetensors")

@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use nickeldime::boards::build;
 use nickeldime::boards::elf::Program;
-use nickeldime::boards::{BOARDS, Board, Load, build};
+use nickeldime_boards::{BOARDS, BoardSpec, Load};
 use serde_json::Value;
 
 fn nickeldime(args: &[&str]) -> Command {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The core's tests under Miri: no undefined behaviour on the way from bytes to pixels. Counts are smaller there (`rounds` in
-# core-nostd/tests/support/packs.rs). Needs `rustup toolchain install nightly --component miri --component rust-src`.
+# host/crates/nickeldime-testkit/src/packs.rs). Needs `rustup toolchain install nightly --component miri --component rust-src`.
 set -eu
 cd "$(dirname "$0")/.."
 MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p nickeldime-core

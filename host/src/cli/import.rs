@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
+use nickeldime_checkpoint as checkpoint;
 use serde::Serialize;
-
-use crate::checkpoint;
 
 /// Arguments of `import`.
 #[derive(clap::Args)]

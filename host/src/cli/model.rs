@@ -3,12 +3,10 @@
 use std::path::Path;
 
 use anyhow::Context;
+use nickeldime_checkpoint::{self as checkpoint, Checkpoint};
 use nickeldime_core::pack::{Pack, layout::MAGIC};
 
-use crate::{
-    checkpoint::{self, Checkpoint},
-    run::student_of,
-};
+use crate::run::student_of;
 
 /// What a file turned out to be.
 pub enum Model {

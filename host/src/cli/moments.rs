@@ -5,12 +5,12 @@ use std::{
     time::Instant,
 };
 
+use nickeldime_checkpoint as checkpoint;
 use serde::Serialize;
 
 use super::progress::{Bar, say, stop_on_ctrl_c};
 use crate::{
     backend::{Choice, Inner, with_backend},
-    checkpoint,
     compress::moments::{BATCH, GlobalMoments, Sampling},
     embed::{
         EmbedderWeights,

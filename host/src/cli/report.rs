@@ -6,11 +6,10 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
+use nickeldime_checkpoint::{self as checkpoint, files, model::cost::Cost};
 use serde::Serialize;
 
 use crate::{
-    checkpoint, files,
-    nets::cost::Cost,
     report::{
         RunData, names,
         page::{self, Figures},

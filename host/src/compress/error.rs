@@ -1,11 +1,9 @@
 //! Why a compression cannot begin or go on.
 
+use nickeldime_checkpoint::{CheckpointError, model::arch::ArchError};
+
 use super::{moments::MomentsError, settings::SettingError, state::StateError};
-use crate::{
-    checkpoint::CheckpointError,
-    data::DataError,
-    nets::{arch::ArchError, names::LoadError},
-};
+use crate::{data::DataError, nets::names::LoadError};
 
 /// Why a compression cannot begin or go on.
 #[derive(Debug, thiserror::Error)]

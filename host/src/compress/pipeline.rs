@@ -1,6 +1,15 @@
 //! From a teacher, images and settings to a trainer that is ready to iterate.
 
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
+use nickeldime_checkpoint::{
+    model::{
+        arch::{DiscriminatorArch, GeneratorArch, block_resolution},
+        cost::Cost,
+        initial,
+        weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
+    },
+    random::Stream,
+};
 
 use super::{
     bank::TeacherSide,
@@ -13,19 +22,14 @@ use super::{
     trainer::{Critic, Kernel, Losses, Trainer},
 };
 use crate::{
-    checkpoint::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
     data::{Batch, Dataset, ahead},
     embed::EmbedderWeights,
     nets::{
-        arch::{DiscriminatorArch, GeneratorArch, block_resolution},
-        cost::Cost,
         discriminator::Discriminator,
         generator::Generator,
-        initial,
         names::{self, LoadError},
     },
     progress::Progress,
-    random::Stream,
 };
 
 /// The largest official generator has 30 million.

@@ -1,30 +1,28 @@
 //! The networks in whose features images are compared.
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use ndarray::{Array2, Array4};
+use nickeldime_checkpoint::{self as checkpoint, CheckpointError};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::images::Images;
 use crate::{
     backend::{Choice, Inner, Unavailable, with_backend},
-    checkpoint::{self, CheckpointError},
     embed::{
         Embedder, EmbedderWeights,
         spec::{EmbedSpec, Kind},
     },
+    hash::sha256_of,
     nets::{
         discriminator::Discriminator,
         names::{self, LoadError},
         tap::Tap,
     },
-    port::hex,
     progress::Progress,
 };
 
@@ -267,17 +265,6 @@ impl<B: Backend> Tap<B> for CatchLast {
             self.0 = tensor.to_data().iter().collect();
         }
     }
-}
-
-/// SHA-256 of a file, as hexadecimal text.
-///
-/// # Errors
-/// What the file system says, with the file's name.
-pub fn sha256_of(path: &Path) -> std::io::Result<String> {
-    let mut hash = Sha256::new();
-    let copied = File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
-    copied.map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
-    Ok(hex(&hash.finalize()))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The kernel (inception) distance: an unbiased MMD^2 with a polynomial kernel (Bińkowski et al. 2018).
 
 use ndarray::{Array2, ArrayView2, Axis};
+use nickeldime_checkpoint::random::Stream;
 use rayon::prelude::*;
 
 use super::{MetricError, matrix};
-use crate::random::Stream;
 
 /// The metric's name in errors.
 const NAME: &str = "KID";

@@ -1,5 +1,6 @@
 //! The page: one HTML file that needs nothing else.
 
+use nickeldime_checkpoint::model::cost::{Cost, compression_rate};
 use std::fmt::Write;
 
 use super::{
@@ -10,10 +11,7 @@ use super::{
     run::Embedding,
     scene::{colours_css, escape},
 };
-use crate::{
-    metrics::log::EvalLine,
-    nets::cost::{Cost, compression_rate},
-};
+use crate::metrics::log::EvalLine;
 
 /// The most grids of a run.
 const GRIDS: usize = 9;
