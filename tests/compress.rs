@@ -103,6 +103,86 @@ fn every_method_uses_its_parts_and_no_others() {
 }
 
 #[test]
+fn every_method_that_the_paper_compares_with_uses_its_terms_and_says_its_substitutions() {
+    let folder = tempfile::tempdir().unwrap();
+    let embed = embed();
+    let terms = ["l1", "perceptual", "relation", "energy_fit"];
+    for (method, uses) in [
+        ("gs", [false, true, false, false]),
+        ("cagc", [true, true, false, false]),
+        ("itgc", [true, true, false, true]),
+        ("stylekd", [true, true, true, false]),
+        ("dcp", [true, true, true, false]),
+    ] {
+        let output = folder.path().join(method);
+        let args = small_run(&output, method, &embed);
+        let (code, _, said) = run(&args);
+        assert_eq!(code, 0, "{method}: {said}");
+        assert!(said.contains("perceptual distance: small embedder, not "), "{method}: {said}");
+        assert_eq!(said.contains("content mask: whole image (no face parser)"), method != "gs", "{method}: {said}");
+        assert_eq!(said.contains("sparse stage: 0.004 kimg"), method == "gs", "{method}: {said}");
+        let line = &log(&output)[1];
+        let found = terms.map(|term| line[term].as_f64().unwrap() != 0.0);
+        assert_eq!(found, uses, "{method}: {line}");
+        assert_ne!(line["generator_fake"].as_f64().unwrap(), 0.0);
+        assert_eq!(json(&["inspect", text(&output)])["channels"]["32"], 5, "{method}");
+        let record: Value = serde_json::from_slice(&fs::read(output.join("run.json")).unwrap()).unwrap();
+        assert!(record["substitutions"][0].as_str().unwrap().contains("small embedder"), "{record}");
+    }
+}
+
+#[test]
+fn an_energy_network_goes_on_where_it_was_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let embed = embed();
+    let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name));
+    json(&with(small_run(&whole, "itgc", &embed), &[("--kimg", "0.032")]));
+    // A snapshot after half of it is what a run goes on from when it is killed; the settings are those of the whole run.
+    let args = with(small_run(&parts, "itgc", &embed), &[("--kimg", "0.032")]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_nickeldime"))
+        .args(args.iter().copied().chain(["--snapshot-kimg", "0.016"]))
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(240);
+    while !parts.join("grids/000000016.png").exists() {
+        assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none(), "no snapshot");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    json(&["compress", "--resume", "-o", text(&parts)]);
+    let last = |run: &Path| log(run).last().unwrap()["energy_fit"].as_f64().unwrap();
+    assert_eq!(log(&parts).len(), 4);
+    assert_eq!(last(&whole), last(&parts));
+}
+
+#[test]
+fn a_start_is_chosen_among_several_and_refined() {
+    let folder = tempfile::tempdir().unwrap();
+    let embed = embed();
+    let student = |name: &str, more: &[&str]| {
+        let output = folder.path().join(name);
+        let args = with(small_run(&output, "nickel-dime", &embed), &[("--kimg", "0")]);
+        json(&[&args[..], more].concat());
+        fs::read(output.join("student.safetensors")).unwrap()
+    };
+    let one = student("one", &[]);
+    assert!(one != student("svs", &["--refine", "svs"]), "the start is not refined");
+    assert!(one != student("fresh", &["--criterion", "style"]), "the criterion makes no difference");
+    // With as few samples as these, starts of other seeds differ, and the first is not always the nearest.
+    let differs = |seed: &str| {
+        let of = |starts| student(&format!("{seed}-{starts}"), &["--seed", seed, "--starts", starts]);
+        of("1") != of("4")
+    };
+    assert!(["0", "1", "2", "3"].into_iter().any(differs), "no other start was nearer");
+    let output = folder.path().join("bad");
+    let args = small_run(&output, "nickel-dime", &embed);
+    assert!(error(&[&args[..], &["--dime-batch", "3"]].concat()).contains("dime-batch: must divide the batch of 8"));
+}
+
+#[test]
 fn without_embeddings_a_run_makes_its_own_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let own = folder.path().join("own");

@@ -27,5 +27,6 @@ pub mod link;
 mod mapping;
 pub mod number;
 pub mod pack;
+pub mod sample;
 pub mod storage;
 mod synthesis;

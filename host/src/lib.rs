@@ -13,11 +13,18 @@ pub mod draw;
 pub mod embed;
 pub mod emulate;
 pub mod hash;
+pub mod latent_file;
 pub mod metrics;
 pub mod nets;
+pub mod numpy_random;
 pub mod picture;
 pub mod preview;
 pub mod progress;
 pub mod quantise;
 pub mod report;
 pub mod run;
+
+/// The programs of the README, compiled as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -178,7 +178,7 @@ fn bilinear_resize_is_golden() {
 fn small_embedder_is_golden() {
     let golden = Golden::open("embedder-digits32.safetensors");
     let path = nickeldime_testkit::fixtures().join("digits32/embedder.safetensors");
-    let (tensors, _) = nickeldime::checkpoint::read_tensors(&path).unwrap();
+    let (tensors, _) = nickeldime_checkpoint::read_tensors(&path).unwrap();
     let small = Small::new(&tensors, &Default::default()).unwrap();
     let embedder: Embedder<B> = Embedder::Small(small);
     let features = embedder.features(golden.tensor("in.img"));
@@ -267,7 +267,7 @@ fn pruning_masks_networks_and_images_are_golden() {
 fn the_trained_teacher_draws_its_golden_images() {
     let golden = Golden::open("teacher-digits32-golden.safetensors");
     let path = nickeldime_testkit::fixtures().join("digits32/teacher-digits32.pkl");
-    let teacher = nickeldime::checkpoint::open(&path).unwrap();
+    let teacher = nickeldime_checkpoint::open(&path).unwrap();
     let g: Generator<B> = nickeldime_testkit::small_networks::build(&teacher.generator);
     let w = g.mapping.forward(golden.tensor("in.z"), &mut nickeldime::nets::tap::NoTap);
     golden.check_tensor("w", &w, CLOSE);

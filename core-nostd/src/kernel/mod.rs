@@ -15,15 +15,12 @@ pub mod finish;
 pub mod layout;
 pub mod portable;
 pub mod rows;
+pub mod selected;
+mod threefry;
 
-/// The kernels that this processor runs: those of `dsp`, or the plain ones.
-#[cfg(dsp_kernels)]
-pub use dsp as selected;
-#[cfg(not(dsp_kernels))]
-pub use portable as selected;
-
-pub use finish::{Activation, Scale};
+pub use finish::{Activation, RequantPlan};
 pub use layout::{energy, middle_len, padded, plane_len};
 pub use portable::upsample_rgb_row;
-pub use rows::{Work, blend_row, conv3x3_row, fir_row, mix_row, modulate_row, random_row, transposed3x3_row};
-pub use selected::{dot_i8_wide, dot_i16};
+pub use rows::{Work, conv3x3_row, fir_row, modulate_row, transposed3x3_row};
+pub use selected::{blend_row, dot_i8_wide, dot_i16, mix, random_row};
+pub use threefry::threefry;

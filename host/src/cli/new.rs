@@ -71,7 +71,7 @@ pub fn run(args: &NewArgs, json: bool) -> anyhow::Result<()> {
         None => initial::like_trained(&arch, args.seed),
     };
     let parameters = generator.tensors.values().map(|tensor| tensor.len()).sum();
-    let checkpoint = Checkpoint { generator, discriminator: None };
+    let checkpoint = Checkpoint::of_generator(generator);
     write_checkpoint(&args.output, &checkpoint, &Default::default())?;
     let made = Made { output: args.output.clone(), resolution: arch.resolution(), channels: arch.channels, parameters };
     super::print(json, &made, || {

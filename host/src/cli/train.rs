@@ -122,7 +122,7 @@ fn begin(args: &TrainArgs, data: PathBuf, resolution: usize) -> anyhow::Result<(
         _ => 4,
     };
     let critic = DiscriminatorArch::beside(&arch, group.min(settings.batch));
-    settings.check(critic.mbstd_group)?;
+    settings.check(critic.mbstd_group.divisor())?;
     let backend = args.backend.unwrap_or_default();
     let scratch = Some((arch, critic));
     let record = Record { settings, scratch, resize: args.resize, backend, ..Record::new(data) };

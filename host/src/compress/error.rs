@@ -1,6 +1,6 @@
 //! Why a compression cannot begin or go on.
 
-use nickeldime_checkpoint::{CheckpointError, model::arch::ArchError};
+use nickeldime_checkpoint::{CheckpointError, NoCritic, model::arch::ArchError};
 
 use super::{moments::MomentsError, settings::SettingError, state::StateError};
 use crate::{data::DataError, nets::names::LoadError};
@@ -18,9 +18,9 @@ pub enum CompressError {
     /// A saved state that cannot be gone on from.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The checkpoint holds a generator alone.
-    #[error("the teacher has no discriminator: the critics need the `D` of the training's .pkl")]
-    NoDiscriminator,
+    /// The teacher's checkpoint gives a generator alone.
+    #[error("the teacher cannot be compressed with critics: {0}")]
+    NoDiscriminator(#[from] NoCritic),
     /// Images of another size than the teacher's.
     #[error("the images are {data}x{data}, the teacher draws {teacher}x{teacher}")]
     Resolution {

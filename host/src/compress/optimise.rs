@@ -38,6 +38,8 @@ impl<M: AutodiffModule<A>, A: AutodiffBackend> LazyAdam<M, A> {
     pub fn step(&mut self, module: M, loss: Tensor<A, 1>) -> (M, usize) {
         let mut grads = GradientsParams::from_grads(loss.backward(), &module);
         let replaced = sanitise(&module, &mut grads);
+        // A parameter that the loss does not reach takes a step with gradient 0, as it does in the authors' loop.
+        module.visit(&mut ZeroFiller { grads: &mut grads });
         (self.optimiser.step(self.rate, module, grads), replaced)
     }
 }
@@ -53,6 +55,19 @@ fn sanitise<A: AutodiffBackend, M: AutodiffModule<A>>(module: &M, grads: &mut Gr
     let mut replacer = Replacer { grads, replaced: 0 };
     module.visit(&mut replacer);
     replacer.replaced
+}
+
+/// Gives every trained parameter without a gradient one of zeros.
+struct ZeroFiller<'a> {
+    grads: &'a mut GradientsParams,
+}
+
+impl<A: AutodiffBackend> ModuleVisitor<A> for ZeroFiller<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<A, D>>) {
+        if param.is_require_grad() && self.grads.get::<A::InnerBackend, D>(param.id).is_none() {
+            self.grads.register(param.id, param.val().inner().zeros_like());
+        }
+    }
 }
 
 /// The sum of each gradient.

@@ -13,11 +13,13 @@ use nickeldime_checkpoint::{
 
 use super::{
     bank::TeacherSide,
+    baselines::relation::Directions,
     error::CompressError,
+    imitation::{EnergyPlayer, Imitation},
     nickel,
     optimise::LazyAdam,
-    prune::{self, ContentAware},
-    settings::{Criterion, Settings},
+    settings::Settings,
+    start::{Beginning, begin, one_mask, perceptual_embedder},
     state,
     trainer::{Critic, Kernel, Losses, Trainer},
 };
@@ -36,8 +38,6 @@ use crate::{
 const MAX_PARAMS: u64 = 1 << 30;
 /// Iterations in a row that may have gradients that are not finite.
 const PATIENCE: u32 = 100;
-/// Images at a time when channels are scored (`method.md` section 2).
-const SCORE_BATCH: usize = 8;
 
 /// What a compression works on.
 pub struct Inputs<'a> {
@@ -47,7 +47,7 @@ pub struct Inputs<'a> {
     pub data: &'a Dataset,
     /// The embeddings of DiME.
     pub embeds: &'a [EmbedderWeights],
-    /// Content masks for pruning, see [`ContentAware::masks`].
+    /// Content masks for pruning, see [`super::prune::ContentAware::masks`].
     pub masks: Vec<Vec<bool>>,
 }
 
@@ -75,12 +75,16 @@ pub fn prepare<A: AutodiffBackend>(
     let dense = &inputs.teacher.generator;
     let critic = check(&inputs, settings)?;
     let parts = settings.method.parts();
-    let student = match start {
-        Start::Fresh => pruned::<A>(dense, inputs.masks, settings, device, progress)?,
-        // The state overwrites every number: only the sizes count.
-        Start::Saved(_) => initial::generator(&dense.arch.pruned(settings.ratio)?, settings.seed),
-    };
     let teacher = names::load(Generator::new(&dense.arch, device), &dense.tensors)?;
+    let mask = one_mask(&inputs.masks, dense.arch.resolution(), device);
+    let beginning = match start {
+        Start::Fresh => begin::<A>(&inputs, critic, side, settings, device, progress)?,
+        // The state overwrites every number: only the sizes count.
+        Start::Saved(_) => Beginning {
+            student: initial::generator(&dense.arch.pruned(settings.ratio)?, settings.seed),
+            critic: initial::discriminator(&critic.arch, settings.seed),
+        },
+    };
     let embedders = if parts.dime { inputs.embeds } else { &[] };
     if parts.dime && embedders.is_empty() {
         return Err(CompressError::Embeddings("DiME without an embedding has nothing to match distributions in"));
@@ -91,12 +95,22 @@ pub fn prepare<A: AutodiffBackend>(
         Ok(Kernel { embedder: embedder.build(device)?, weights: embedder.spec.weights(), target })
     };
     let kernels: Result<_, CompressError> = embedders.iter().enumerate().map(kernel).collect();
+    let size = dense.arch.resolution();
+    let imitation = Imitation {
+        l1: parts.l1,
+        perceptual: parts.perceptual.then(|| perceptual_embedder(inputs.embeds, device)).transpose()?,
+        relation: parts.relation.then(|| Directions::of(dense)),
+        energy: parts.energy.then(|| EnergyPlayer::new(size, settings.seed, device)),
+        mask,
+    };
     let players = Players {
         teacher: Some(teacher),
-        student,
-        student_critic: initial::discriminator(&critic.arch, settings.seed),
+        student: beginning.student,
+        student_critic: beginning.critic,
         teacher_critic: parts.nickel.then(|| critic.clone()),
         kernels: kernels?,
+        imitation,
+        sparse: false,
     };
     let mut trainer = players.meet(settings, device)?;
     if let Start::Saved(state) = start {
@@ -116,7 +130,7 @@ pub fn prepare_scratch<A: AutodiffBackend>(
     start: Start,
     device: &A::Device,
 ) -> Result<Trainer<A>, CompressError> {
-    settings.check(critic.mbstd_group)?;
+    settings.check(critic.mbstd_group.divisor())?;
     arch.check()?;
     critic.check()?;
     if arch.channels.len() != critic.channels.len() {
@@ -133,6 +147,8 @@ pub fn prepare_scratch<A: AutodiffBackend>(
         student_critic: initial::discriminator(critic, settings.seed),
         teacher_critic: None,
         kernels: Vec::new(),
+        imitation: Imitation::nothing(),
+        sparse: false,
     };
     let mut trainer = players.meet(settings, device)?;
     if let Start::Saved(state) = start {
@@ -148,6 +164,8 @@ pub(crate) struct Players<A: AutodiffBackend> {
     pub(crate) student_critic: DiscriminatorWeights,
     pub(crate) teacher_critic: Option<DiscriminatorWeights>,
     pub(crate) kernels: Vec<Kernel<A>>,
+    pub(crate) imitation: Imitation<A>,
+    pub(crate) sparse: bool,
 }
 
 impl<A: AutodiffBackend> Players<A> {
@@ -167,6 +185,8 @@ impl<A: AutodiffBackend> Players<A> {
             student_critic: critic(self.student_critic)?,
             teacher_critic: self.teacher_critic.map(critic).transpose()?,
             kernels: self.kernels,
+            imitation: self.imitation,
+            sparse: self.sparse,
             path_mean: 0.0,
             step: 0,
             device: device.clone(),
@@ -219,8 +239,8 @@ pub fn train<A: AutodiffBackend, E: From<CompressError>>(
 /// What does not fit, with the numbers.
 pub fn check<'a>(inputs: &Inputs<'a>, settings: &Settings) -> Result<&'a DiscriminatorWeights, CompressError> {
     let dense = &inputs.teacher.generator;
-    let critic = inputs.teacher.discriminator.as_ref().ok_or(CompressError::NoDiscriminator)?;
-    settings.check(critic.arch.mbstd_group)?;
+    let critic = inputs.teacher.critic()?;
+    settings.check(critic.arch.mbstd_group.divisor())?;
     let size = dense.arch.resolution();
     for data in [inputs.data.resolution(), critic.arch.resolution()] {
         if data != size {
@@ -246,32 +266,6 @@ pub fn check<'a>(inputs: &Inputs<'a>, settings: &Settings) -> Result<&'a Discrim
         Some(mask) => Err(CompressError::Masks(format!("{} pixels, the image has {size}x{size}", mask.len()))),
         None => Ok(critic),
     }
-}
-
-fn pruned<A: AutodiffBackend>(
-    dense: &GeneratorWeights,
-    masks: Vec<Vec<bool>>,
-    settings: &Settings,
-    device: &A::Device,
-    progress: &mut dyn Progress,
-) -> Result<GeneratorWeights, CompressError> {
-    let scores = match settings.criterion {
-        Criterion::Magnitude => prune::input_channel_means(&dense.arch, &dense.tensors),
-        Criterion::Random => prune::random(&dense.arch, settings.seed),
-        Criterion::ContentAware => {
-            progress.begin("scoring channels", "img", settings.score_samples as u64);
-            let criterion =
-                ContentAware { samples: settings.score_samples, batch: SCORE_BATCH, seed: settings.seed, masks };
-            let scores = criterion.scores::<A>(dense, device, |done| {
-                progress.at(done as u64, "");
-                !progress.stopped()
-            })?;
-            progress.end();
-            scores.ok_or(CompressError::Stopped)?
-        }
-    };
-    let kept = prune::kept(&dense.arch, &scores, settings.ratio)?;
-    Ok(prune::cut(dense, &kept, settings.ratio)?)
 }
 
 /// The real images of an iteration: the dataset in a new random order every time it was all shown.

@@ -70,7 +70,7 @@ pub fn random(arch: &GeneratorArch, seed: u64) -> Scores {
 }
 
 /// Channels of each feature map.
-fn map_sizes(arch: &GeneratorArch) -> Vec<usize> {
+pub(super) fn map_sizes(arch: &GeneratorArch) -> Vec<usize> {
     // The constant has the first block's channels, and so have the maps that the block makes.
     let made = (0..arch.channels.len()).flat_map(|i| {
         let count = if i == 0 { 1 } else { 2 };

@@ -13,8 +13,35 @@ pub enum Criterion {
     ContentAware,
     /// By the mean size of the weights.
     Magnitude,
+    /// By the size of the styles that read a channel (GAN Slimming).
+    Style,
+    /// By how much a channel's gradient differs between directions in w (DCP-GAN).
+    Diversity,
     /// By chance: the control.
     Random,
+}
+
+/// The weights that the student's critic begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum CriticStart {
+    /// Random weights.
+    Fresh,
+    /// The teacher's critic.
+    Teacher,
+}
+
+/// What is done to a pruned start before it is trained.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refine {
+    /// The weights stay as they were cut.
+    #[default]
+    #[serde(rename = "none")]
+    #[value(name = "none")]
+    Unchanged,
+    /// Singular value scaling.
+    Svs,
 }
 
 /// The settings of a training. In a file (TOML) they have these names.
@@ -25,8 +52,25 @@ pub struct Settings {
     pub method: Method,
     /// Share of the channels to remove, in [0, 1).
     pub ratio: f64,
-    /// How channels are scored.
-    pub criterion: Criterion,
+    /// How channels are scored; the method's own criterion unless it is given.
+    #[serde(default)]
+    pub criterion: Option<Criterion>,
+    /// The student critic's start; the method's own unless it is given.
+    #[serde(default)]
+    pub critic_start: Option<CriticStart>,
+    /// What is done to the pruned start.
+    #[serde(default)]
+    pub refine: Refine,
+    /// Thousands of images in GAN Slimming's sparse stage, which trains the dense student before it is pruned; a quarter of
+    /// `kimg` unless it is given. 0 leaves the stage out.
+    #[serde(default)]
+    pub sparse_kimg: Option<f64>,
+    /// Pruned starts that are compared by the distance of DiME's moments; the nearest is trained.
+    #[serde(default = "one_start")]
+    pub starts: usize,
+    /// Images over which DiME takes a batch's moments; the whole batch unless it is given.
+    #[serde(default)]
+    pub dime_batch: Option<usize>,
     /// Teacher images to score channels with.
     pub score_samples: usize,
     /// Teacher images behind the global moments.
@@ -72,6 +116,13 @@ const MAX_BATCH: usize = 1024;
 /// The largest bank: its pairs are looked at once, all of them.
 const MAX_BANK: usize = 8192;
 
+/// The most pruned starts that are compared.
+const MAX_STARTS: usize = 64;
+
+fn one_start() -> usize {
+    1
+}
+
 fn bank_samples() -> usize {
     1024
 }
@@ -94,7 +145,12 @@ impl Default for Settings {
         Self {
             method: Method::NickelDime,
             ratio: 0.9,
-            criterion: Criterion::ContentAware,
+            criterion: None,
+            critic_start: None,
+            refine: Refine::Unchanged,
+            sparse_kimg: None,
+            starts: one_start(),
+            dime_batch: None,
             score_samples: 400,
             moment_samples: 50_000,
             mmd: Mmd::Moments,
@@ -187,9 +243,46 @@ impl Settings {
                 (2..=MAX_BANK).contains(&self.bank_samples),
                 format!("bank-samples {}: must be between 2 and {MAX_BANK}", self.bank_samples),
             ),
+            (
+                self.sparse_kimg.is_none_or(|k| (0.0..1e9).contains(&k)),
+                "sparse-kimg: must be 0 or more, and below 1e9".into(),
+            ),
+            (
+                (1..=MAX_STARTS).contains(&self.starts),
+                format!("starts {}: must be between 1 and {MAX_STARTS}", self.starts),
+            ),
+            (
+                self.dime_batch.is_none_or(|n| n > 0 && batch % n == 0),
+                format!("dime-batch: must divide the batch of {batch}"),
+            ),
             (self.score_samples > 0 && self.moment_samples > 0, "sample counts: must be at least 1".into()),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, problem)| Err(SettingError(problem)))
+    }
+
+    /// How channels are scored.
+    pub fn criterion(&self) -> Criterion {
+        self.criterion.unwrap_or(self.method.criterion())
+    }
+
+    /// The student critic's start.
+    pub fn critic_start(&self) -> CriticStart {
+        self.critic_start.unwrap_or(self.method.critic_start())
+    }
+
+    /// Thousands of images in the sparse stage: 0 for every method but GAN Slimming.
+    pub fn sparse_kimg(&self) -> f64 {
+        if self.method == Method::Gs { self.sparse_kimg.unwrap_or(self.kimg / 4.0) } else { 0.0 }
+    }
+
+    /// The run compares distributions in an embedding: DiME does, and so does a choice among several starts.
+    pub fn matches_distributions(&self) -> bool {
+        self.method.parts().dime || self.starts > 1
+    }
+
+    /// The run looks at an embedding: for distributions, or for the perceptual distance.
+    pub fn needs_an_embedding(&self) -> bool {
+        self.matches_distributions() || self.method.parts().perceptual
     }
 
     /// Iterations of the whole run.

@@ -1,6 +1,6 @@
 //! Everything that a training changes, as bytes: what `--resume` goes on from.
 //!
-//! Randomness has no state: every draw is a function of the seed and the step ([`crate::random`]).
+//! Randomness has no state: every draw is a function of the seed and the step ([`nickeldime_checkpoint::random`]).
 
 use burn::{
     module::{AutodiffModule, Module, ModuleVisitor, Param},
@@ -13,6 +13,7 @@ use burn::{
 };
 
 use super::{
+    baselines::energy::Energy,
     optimise::{AdamState, LazyAdam},
     trainer::{Critic, Trainer},
 };
@@ -37,6 +38,9 @@ type Record<A> = (
     u64,
 );
 
+/// The record of a training with an energy network: the network and its optimiser beside the rest.
+type RecordWithEnergy<A> = (Record<A>, NetworkRecord<Energy<A>, A>, AdamRecord<Energy<A>, A>);
+
 /// A saved state that is damaged, or of another training.
 #[derive(Debug, thiserror::Error)]
 #[error("the saved state is damaged or of other networks: {0}")]
@@ -59,7 +63,14 @@ pub fn save<A: AutodiffBackend>(trainer: &Trainer<A>) -> Result<Vec<u8>, StateEr
         trainer.step,
     );
     let recorder = NamedMpkBytesRecorder::<FullPrecisionSettings>::new();
-    Recorder::<A>::record(&recorder, record, ()).map_err(|e| StateError(e.to_string()))
+    let bytes = match &trainer.imitation.energy {
+        None => Recorder::<A>::record(&recorder, record, ()),
+        Some(player) => {
+            let record: RecordWithEnergy<A> = (record, player.network.clone().into_record(), player.adam.to_record());
+            Recorder::<A>::record(&recorder, record, ())
+        }
+    };
+    bytes.map_err(|e| StateError(e.to_string()))
 }
 
 /// Puts a saved state into a trainer of the same networks.
@@ -68,7 +79,13 @@ pub fn save<A: AutodiffBackend>(trainer: &Trainer<A>) -> Result<Vec<u8>, StateEr
 /// Bytes that are no state, or one of other networks.
 pub fn restore<A: AutodiffBackend>(trainer: &mut Trainer<A>, bytes: Vec<u8>) -> Result<(), StateError> {
     let recorder = NamedMpkBytesRecorder::<FullPrecisionSettings>::new();
-    let record: Result<Record<A>, _> = Recorder::<A>::load(&recorder, bytes, &trainer.device);
+    let (record, energy) = match &trainer.imitation.energy {
+        None => (Recorder::<A>::load::<Record<A>>(&recorder, bytes, &trainer.device), None),
+        Some(_) => match Recorder::<A>::load::<RecordWithEnergy<A>>(&recorder, bytes, &trainer.device) {
+            Ok((record, network, adam)) => (Ok(record), Some((network, adam))),
+            Err(error) => (Err(error), None),
+        },
+    };
     let (found, student, average, adam, student_critic, teacher_critic, path_mean, step) =
         record.map_err(|e| StateError(e.to_string()))?;
     if found != sizes(trainer) {
@@ -82,6 +99,10 @@ pub fn restore<A: AutodiffBackend>(trainer: &mut Trainer<A>, bytes: Vec<u8>) -> 
         (Some(critic), Some(record)) => load(critic, record),
         (None, None) => {}
         _ => return Err(StateError("another method's".into())),
+    }
+    if let (Some(player), Some((network, adam))) = (&mut trainer.imitation.energy, energy) {
+        player.network = player.network.clone().load_record(network);
+        player.adam = player.adam.clone().load_record(adam);
     }
     load(&mut trainer.student_critic, student_critic);
     trainer.student = trainer.student.clone().load_record(student);

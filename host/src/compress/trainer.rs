@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     adversarial::{as_fake, as_real},
+    baselines::slimming,
     dime::{MomentWeights, Target},
+    imitation::{self, Imitation},
     nickel,
     optimise::{LazyAdam, blend},
     regularise::{path_length, r1},
@@ -24,9 +26,6 @@ use crate::{
         tap::Tap,
     },
 };
-
-/// Weight of the distance to the teacher's image in [`super::method::Method::L1`], as CAGC has it.
-const L1_WEIGHT: f32 = 3.0;
 
 /// An embedding, its weights in the loss, and the teacher's distribution under it.
 pub struct Kernel<A: AutodiffBackend> {
@@ -64,6 +63,24 @@ pub struct Losses {
     pub dime: f32,
     /// Mean distance to the teacher's image, before its weight.
     pub l1: f32,
+    /// Perceptual distance to the teacher's image, before its weight.
+    #[serde(default)]
+    pub perceptual: f32,
+    /// Relation loss, before its weight.
+    #[serde(default)]
+    pub relation: f32,
+    /// Bound by the energy network, before its weight.
+    #[serde(default)]
+    pub energy: f32,
+    /// The energy network's own loss.
+    #[serde(default)]
+    pub energy_fit: f32,
+    /// Penalty of the sparse stage, before its weight.
+    #[serde(default)]
+    pub sparse: f32,
+    /// Mean logit of the student critic on the images of the generator's phase.
+    #[serde(default)]
+    pub generator_fake: f32,
     /// The student critic's logistic loss.
     pub student_critic: f32,
     /// The teacher critic's.
@@ -86,7 +103,15 @@ impl Losses {
     /// A line for a progress bar.
     pub fn note(&self) -> String {
         let mut note = format!("feedback {:.2}", self.feedback);
-        for (name, value) in [("dime", self.dime), ("l1", self.l1)] {
+        let terms = [
+            ("dime", self.dime),
+            ("l1", self.l1),
+            ("perceptual", self.perceptual),
+            ("relation", self.relation),
+            ("energy", self.energy),
+            ("sparse", self.sparse),
+        ];
+        for (name, value) in terms {
             if value != 0.0 {
                 note += &format!(" {name} {value:.2}");
             }
@@ -121,6 +146,10 @@ pub struct Trainer<A: AutodiffBackend> {
     pub teacher_critic: Option<Critic<A>>,
     /// The embeddings of DiME; none leaves DiME out.
     pub kernels: Vec<Kernel<A>>,
+    /// The terms that compare the student's images with the teacher's.
+    pub imitation: Imitation<A>,
+    /// GAN Slimming's sparse stage: the styles' penalty is part of the generator's loss.
+    pub sparse: bool,
     /// The running mean of path lengths.
     pub path_mean: f32,
     /// Iterations done.
@@ -192,27 +221,47 @@ impl<A: AutodiffBackend> Trainer<A> {
 
     /// Both critics' feedback and DiME.
     fn generator_main(&mut self, losses: &mut Losses, readings: &mut Readings<A::InnerBackend>) {
-        let draw = self.draw::<A>("generator", self.settings.batch);
+        let batch = self.settings.batch;
+        let draw = self.draw::<A>("generator", batch);
+        let offsets = self.imitation.offsets(batch, self.stream("relation"), &self.device);
         let (w, ws) = styles(&self.student, &draw);
-        let image = self.student.synthesise(ws, &draw.noise);
-        let judge = |critic: &Critic<A>| as_real(critic.network.clone().no_grad().forward(image.clone()));
-        let mut loss = judge(&self.student_critic);
+        let drawn = imitation::draw(&self.student, ws.clone(), offsets.clone(), &draw.noise);
+        let image = drawn.image.clone();
+        let logits = |critic: &Critic<A>| critic.network.clone().no_grad().forward(image.clone());
+        let own = logits(&self.student_critic);
+        readings.note(&own.clone().mean(), |losses| &mut losses.generator_fake);
+        let mut loss = as_real(own);
         if let Some(critic) = &self.teacher_critic {
-            loss = loss + judge(critic);
+            loss = loss + as_real(logits(critic));
         }
         readings.note(&loss, |losses| &mut losses.feedback);
         for kernel in &self.kernels {
             let features = kernel.embedder.features(image.clone());
-            let term = kernel.target.loss(features, kernel.weights);
+            let term = dime_loss(&kernel.target, features, kernel.weights, self.settings.dime_batch.unwrap_or(batch));
             readings.note(&term, |losses| &mut losses.dime);
             loss = loss + term;
         }
-        if let Some(teacher) = self.teacher.as_ref().filter(|_| self.settings.method.parts().l1) {
+        if let Some(teacher) = self.teacher.as_ref().filter(|_| self.imitation.compares()) {
             let draw = draw.inner();
-            let target = teacher.synthesise(styles(teacher, &draw).1, &draw.noise);
-            let term = (image - Tensor::from_inner(target)).abs().mean();
-            readings.note(&term, |losses| &mut losses.l1);
-            loss = loss + term.mul_scalar(L1_WEIGHT);
+            let ws = styles(teacher, &draw).1;
+            let target = imitation::draw(teacher, ws, offsets.map(Tensor::inner), &draw.noise);
+            let stream = Stream::new(self.settings.seed, "langevin, generator", self.step);
+            let terms = self.imitation.terms(target, &drawn, stream);
+            let places: [(_, Place); 4] = [
+                (&terms.l1, |l| &mut l.l1),
+                (&terms.perceptual, |l| &mut l.perceptual),
+                (&terms.relation, |l| &mut l.relation),
+                (&terms.energy, |l| &mut l.energy),
+            ];
+            for (term, place) in places {
+                term.iter().for_each(|term| readings.note(term, place));
+            }
+            loss = terms.sum().map_or(loss.clone(), |sum| loss + sum);
+        }
+        if self.sparse {
+            let penalty = slimming::penalty(&self.student, ws);
+            readings.note(&penalty, |losses| &mut losses.sparse);
+            loss = loss + penalty.mul_scalar(slimming::PENALTY_WEIGHT);
         }
         self.student.mapping.track(w);
         losses.replaced += self.step_student(loss);
@@ -250,7 +299,14 @@ impl<A: AutodiffBackend> Trainer<A> {
         let student = self.student.valid();
         let (w, ws) = styles(&student, &draw);
         self.student.mapping.track(Tensor::from_inner(w));
-        let fake = Tensor::from_inner(student.synthesise(ws, &draw.noise));
+        let fake = student.synthesise(ws, &draw.noise);
+        if let Some(teacher) = self.teacher.as_ref().filter(|_| self.imitation.energy.is_some()) {
+            let target = teacher.synthesise(styles(teacher, &draw).1, &draw.noise);
+            let stream = Stream::new(self.settings.seed, "langevin, energy", self.step);
+            let fit = self.imitation.fit_energy(target, fake.clone(), stream);
+            fit.iter().for_each(|fit| readings.note(fit, |losses| &mut losses.energy_fit));
+        }
+        let fake = Tensor::from_inner(fake);
         let real = Tensor::from_inner(real);
         let taught = self.lesson(&draw);
         if let Some(taught) = &taught {
@@ -344,6 +400,21 @@ impl<A: AutodiffBackend> Critic<A> {
         self.network = network;
         replaced
     }
+}
+
+/// DiME over groups of `size` images of a batch's features `[batch, features]`: the mean of the groups' losses.
+fn dime_loss<B: Backend>(
+    target: &Target<B>,
+    features: Tensor<B, 2>,
+    weights: MomentWeights,
+    size: usize,
+) -> Tensor<B, 1> {
+    let [batch, _] = features.dims();
+    if size >= batch {
+        return target.loss(features, weights);
+    }
+    let group = |at| target.loss(features.clone().narrow(0, at, size), weights);
+    Tensor::cat((0..batch).step_by(size).map(group).collect(), 0).mean()
 }
 
 /// `w` of the first latents, for the running mean, and the (mixed) `ws`.

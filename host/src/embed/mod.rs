@@ -19,7 +19,10 @@ use resnet50::ResNet50;
 use small::Small;
 use spec::{EmbedSpec, Kind};
 
-use crate::{hash::sha256, nets::names::LoadError};
+use crate::{
+    hash::sha256,
+    nets::{names::LoadError, tap::Tap},
+};
 
 /// An embedder's weights as they were read from a user's file.
 #[derive(Debug, Clone)]
@@ -108,6 +111,31 @@ impl<B: Backend> Embedder<B> {
             Self::ResNet50(network) => network.features(images),
             Self::Clip(network) => network.features(images),
             Self::Inception(network) => network.features(images),
+        }
+    }
+
+    /// Four feature maps of `[batch, 3, h, w]` in [-1, 1], from fine to coarse: the convolutions' of the small network, the
+    /// layers' of a ResNet-50. Inception has none chosen: no map.
+    pub fn maps(&self, images: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
+        let mut maps = CatchMaps(Vec::new());
+        match self {
+            Self::Small(network) => return network.maps(images),
+            Self::ResNet50(network) => _ = network.features_tapped(images, &mut maps),
+            Self::Clip(network) => _ = network.features_tapped(images, &mut maps),
+            Self::Inception(_) => {}
+        }
+        maps.0
+    }
+}
+
+/// Keeps the outputs of a ResNet's four layers.
+struct CatchMaps<B: Backend>(Vec<Tensor<B, 4>>);
+
+impl<B: Backend> Tap<B> for CatchMaps<B> {
+    fn see<const D: usize>(&mut self, name: &str, tensor: &Tensor<B, D>) {
+        if name.starts_with("layer") {
+            // A layer's output is a feature map, so `D` is 4.
+            self.0.push(Tensor::from_primitive(tensor.clone().into_primitive()));
         }
     }
 }

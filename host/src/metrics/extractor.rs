@@ -7,7 +7,7 @@ use std::{
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use ndarray::{Array2, Array4};
-use nickeldime_checkpoint::{self as checkpoint, CheckpointError};
+use nickeldime_checkpoint::{self as checkpoint, CheckpointError, NoCritic, model::arch::DeviationGroup};
 use serde::Serialize;
 
 use super::images::Images;
@@ -109,9 +109,14 @@ pub enum ExtractError {
         /// The tensor.
         cause: LoadError,
     },
-    /// The checkpoint holds a generator alone.
-    #[error("{}: has no discriminator, whose features critic=FILE takes", .0.display())]
-    NoDiscriminator(PathBuf),
+    /// The checkpoint gives a generator alone.
+    #[error("{}: no critic whose features could be taken: {cause}", .file.display())]
+    NoDiscriminator {
+        /// The checkpoint.
+        file: PathBuf,
+        /// Why it gives none.
+        cause: NoCritic,
+    },
     /// A discriminator takes images of one size.
     #[error("the images are {images}x{images}, the critic takes {critic}x{critic}")]
     Resolution {
@@ -158,11 +163,14 @@ impl<B: Backend> Network<B> {
                 Ok(Self::Embedder(Box::new(weights.build(&Default::default()).map_err(load)?)))
             }
             Extractor::Critic(path) => {
-                let weights = checkpoint::open(path)?.discriminator;
-                let weights = weights.ok_or_else(|| ExtractError::NoDiscriminator(path.clone()))?;
+                let checkpoint = checkpoint::open(path)?;
+                let none = |cause| ExtractError::NoDiscriminator { file: path.clone(), cause };
+                let weights = checkpoint.critic().map_err(none)?;
                 let empty = Discriminator::new(&weights.arch, &Default::default());
                 let mut network = names::load(empty, &weights.tensors).map_err(load)?;
-                network.b4.group = 1;
+                if network.b4.group != DeviationGroup::Absent {
+                    network.b4.group = DeviationGroup::Samples(1);
+                }
                 Ok(Self::Critic { network: Box::new(network), resolution: weights.arch.resolution() })
             }
         }

@@ -340,6 +340,27 @@ impl<B: Backend> Generator<B> {
         self.broadcast(self.mapping.forward(z, &mut NoTap))
     }
 
+    /// The styles that `ws` `[batch, num_ws, w_dim]` makes in every layer, each `[batch, input channels]`, in the order
+    /// b4.conv1, b4.torgb, b8.conv0, b8.conv1, b8.torgb, ...; those of toRGB with their factor `1 / sqrt(channels)`.
+    pub fn layer_styles(&self, ws: Tensor<B, 3>) -> Vec<Tensor<B, 2>> {
+        let [n, _, w_dim] = ws.dims();
+        let styles = |affine: &FullyConnected<B>, entry: usize| {
+            let w = ws.clone().narrow(1, entry, 1).reshape([n, w_dim]);
+            affine.forward(w.into(), Activation::Linear, 1.0).primal
+        };
+        let mut all = Vec::new();
+        let mut entry = 0;
+        for block in &self.synthesis.blocks {
+            for layer in block.conv0.iter().chain([&block.conv1]) {
+                all.push(styles(&layer.affine, entry));
+                entry += 1;
+            }
+            let [_, inputs, _, _] = block.torgb.weight.dims();
+            all.push(styles(&block.torgb.affine, entry).div_scalar((inputs as f32).sqrt()));
+        }
+        all
+    }
+
     /// Style mixing: `ws` of `z`, from entry `cut` on that of `z2`.
     pub fn mixed_ws(&self, z: Tensor<B, 2>, z2: Tensor<B, 2>, cut: usize) -> Tensor<B, 3> {
         let num_ws = self.num_ws();

@@ -11,6 +11,8 @@ pub mod whole_map;
 pub mod boards;
 #[cfg(feature = "host")]
 pub mod command;
+#[cfg(feature = "checkpoint")]
+pub mod critic_oracle;
 #[cfg(feature = "host")]
 pub mod golden;
 #[cfg(feature = "checkpoint")]
@@ -23,6 +25,8 @@ pub mod official;
 pub mod oracle;
 #[cfg(feature = "checkpoint")]
 pub mod pickle_writer;
+#[cfg(feature = "checkpoint")]
+pub mod rosinality;
 #[cfg(feature = "host")]
 pub mod small_networks;
 #[cfg(feature = "checkpoint")]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, IxDyn};
-use nickeldime_checkpoint::model::arch::{DiscriminatorArch, GeneratorArch, block_resolution};
+use nickeldime_checkpoint::model::arch::{DeviationGroup, DiscriminatorArch, GeneratorArch, block_resolution};
 use nickeldime_checkpoint::model::weights::RESAMPLE_FILTER;
 use nickeldime_checkpoint::{Checkpoint, DiscriminatorWeights, GeneratorWeights, Tensors};
 
@@ -21,6 +21,8 @@ pub struct Official {
     pub classes: BTreeMap<String, String>,
     /// Tensors beside the right ones, by module and name.
     pub more: Vec<(String, String, Py)>,
+    /// Modules beside the right ones, by the module that they are in and name.
+    pub children: Vec<(String, String, Py)>,
 }
 
 /// 8x8, few channels: a file of some 50 kB with everything that a large one has.
@@ -48,6 +50,7 @@ pub fn weights(arch: &GeneratorArch) -> Checkpoint {
     Checkpoint {
         generator: GeneratorWeights { tensors: fill(arch.tensor_shapes()), arch: arch.clone() },
         discriminator: Some(DiscriminatorWeights { tensors: fill(critic.tensor_shapes()), arch: critic }),
+        remarks: Vec::new(),
     }
 }
 
@@ -59,6 +62,7 @@ impl Official {
             tensors: BTreeMap::new(),
             classes: BTreeMap::new(),
             more: Vec::new(),
+            children: Vec::new(),
         }
     }
 
@@ -178,8 +182,9 @@ impl Official {
         for i in (1..arch.channels.len()).rev() {
             let own = format!("b{}", block_resolution(i));
             let top = i + 1 == arch.channels.len();
-            let names = if top { &["fromrgb", "conv0", "conv1", "skip"][..] } else { &["conv0", "conv1", "skip"] };
-            let children = names.iter().map(|layer| {
+            let layers = ["fromrgb", "conv0", "conv1", "skip"];
+            let has = |layer: &&str| weights.tensors.contains_key(&format!("{own}.{layer}.weight"));
+            let children = layers.into_iter().filter(has).map(|layer| {
                 let module = network.conv(&format!("{own}.{layer}"), layer);
                 (layer.to_string(), module)
             });
@@ -187,7 +192,7 @@ impl Official {
                 ("in_channels", int(if top { 0 } else { arch.channels[i] })),
                 ("resolution", int(block_resolution(i))),
                 ("img_channels", Py::Int(3)),
-                ("architecture", text("resnet")),
+                ("architecture", text(arch.architecture.name())),
                 ("num_layers", Py::Int(3)),
             ];
             let children = children.collect();
@@ -195,19 +200,29 @@ impl Official {
             let block = network.module(&own, "DiscriminatorBlock", &[], buffers, children, attributes);
             blocks.push((own, block));
         }
-        let group = vec![("group_size", int(arch.mbstd_group)), ("num_channels", Py::Int(1))];
-        let children = vec![
-            ("mbstd".into(), network.module("b4.mbstd", "MinibatchStdLayer", &[], &[], vec![], group)),
+        let mut children = vec![
             ("conv".into(), network.conv("b4.conv", "conv")),
             ("fc".into(), network.linear("b4.fc", "lrelu", 1.0)),
             ("out".into(), network.linear("b4.out", "linear", 1.0)),
         ];
+        if arch.mbstd_group != DeviationGroup::Absent {
+            let size = match arch.mbstd_group {
+                DeviationGroup::Samples(samples) => int(samples),
+                _ => Py::None,
+            };
+            let group = vec![("group_size", size), ("num_channels", Py::Int(1))];
+            let mbstd = network.module("b4.mbstd", "MinibatchStdLayer", &[], &[], vec![], group);
+            children.insert(0, ("mbstd".into(), mbstd));
+        }
+        if arch.has_fromrgb(4) {
+            children.insert(0, ("fromrgb".into(), network.conv("b4.fromrgb", "fromrgb")));
+        }
         let attributes = vec![
             ("in_channels", int(arch.channels[0])),
             ("cmap_dim", Py::Int(0)),
             ("resolution", Py::Int(4)),
             ("img_channels", Py::Int(3)),
-            ("architecture", text("resnet")),
+            ("architecture", text(arch.architecture.name())),
         ];
         let epilogue = network.module("b4", "DiscriminatorEpilogue", &[], &[], children, attributes);
         blocks.push(("b4".into(), epilogue));
@@ -249,6 +264,8 @@ impl Parts<'_> {
         let mut parameters = tensors(parameters, true);
         let more = official.more.iter().filter(|(module, ..)| *module == full);
         parameters.extend(more.map(|(_, name, value)| (name.clone(), value.clone())));
+        let inside = official.children.iter().filter(|(module, ..)| *module == full);
+        let children = children.into_iter().chain(inside.map(|(_, name, value)| (name.clone(), value.clone())));
         let mut state = vec![
             ("training", Py::Bool(false)),
             ("_parameters", ordered_dict(parameters)),
@@ -354,7 +371,7 @@ impl Parts<'_> {
             ("activation", text(if skip { "linear" } else { "lrelu" })),
             ("up", Py::Int(1)),
             ("down", Py::Int(if skip || own == "conv1" { 2 } else { 1 })),
-            ("conv_clamp", if skip { Py::None } else { self.clamp.clone() }),
+            ("conv_clamp", if skip || path == "b4.fromrgb" { Py::None } else { self.clamp.clone() }),
             ("padding", Py::Int(weight[3] as i64 / 2)),
             ("weight_gain", numpy_float(1.0 / (inputs as f64).sqrt())),
             ("act_gain", if skip { Py::Int(1) } else { numpy_float(2f64.sqrt()) }),

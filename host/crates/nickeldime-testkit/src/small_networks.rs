@@ -14,7 +14,7 @@ pub fn generator_arch() -> GeneratorArch {
 }
 
 pub fn discriminator_arch() -> DiscriminatorArch {
-    DiscriminatorArch { channels: vec![16, 16, 12, 8], mbstd_group: 4, conv_clamp: None }
+    DiscriminatorArch::beside(&generator_arch(), 4)
 }
 
 pub fn generator_weights(golden: &Golden) -> GeneratorWeights {
