@@ -27,7 +27,7 @@ fn error(output: &Output) -> String {
 const MOST_FLASH: u64 = 64 << 10;
 
 /// The boards whose target is installed.
-fn boards() -> impl Iterator<Item = Board> {
+fn boards() -> impl Iterator<Item = BoardSpec> {
     BOARDS.into_iter().filter(|board| match build::check(*board) {
         Ok(()) => true,
         Err(missing) => {
