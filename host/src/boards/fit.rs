@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use nickeldime_boards::{BOARDS, BoardSpec};
-use nickeldime_checkpoint::model::arch::GeneratorArch;
+use nickeldime_checkpoint::model::arch::{GeneratorArch, RGB};
 use nickeldime_core::pack::{Pack, PackError, WeightWidth};
 use serde::Serialize;
 
@@ -35,6 +35,7 @@ impl Need {
             w_dim: pack.w_dim(),
             mapping_layers: header.mapping.len(),
             channels: header.blocks.iter().map(|block| block.conv1.outputs.into()).collect(),
+            img_channels: RGB,
             conv_clamp: None,
         };
         Self { flash: pack.bytes().len(), ram: pack.ram().total(), work: Work::of(&arch) }

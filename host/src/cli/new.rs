@@ -6,7 +6,10 @@ use anyhow::{Context, bail};
 use clap::builder::PossibleValuesParser;
 use nickeldime_checkpoint::{
     Checkpoint,
-    model::{arch::GeneratorArch, initial, resample},
+    model::{
+        arch::{GREY, GeneratorArch, RGB},
+        initial, resample,
+    },
     write_checkpoint,
 };
 use serde::Serialize;
@@ -28,6 +31,9 @@ pub struct NewArgs {
     /// Layers of the mapping network.
     #[arg(long, value_name = "N", default_value_t = 8, requires = "channels")]
     mapping_layers: usize,
+    /// Images of one channel.
+    #[arg(long, requires = "channels")]
+    grey: bool,
     /// Remove this share of the channels.
     #[arg(long, value_name = "R", default_value_t = 0.0)]
     ratio: f64,
@@ -58,6 +64,7 @@ pub fn run(args: &NewArgs, json: bool) -> anyhow::Result<()> {
             w_dim: args.w_dim,
             mapping_layers: args.mapping_layers,
             channels: args.channels.clone(),
+            img_channels: if args.grey { GREY } else { RGB },
             conv_clamp: Some(256.0),
         },
     };

@@ -9,7 +9,7 @@ use burn::{
     },
 };
 use nickeldime_checkpoint::model::{
-    arch::{DiscriminatorArch, GeneratorArch},
+    arch::{DiscriminatorArch, GeneratorArch, RGB},
     weights::Tensors,
 };
 use serde::Serialize;
@@ -79,7 +79,8 @@ pub fn checks<A: AutodiffBackend>(device: &A::Device) -> Result<Vec<Check>, Load
 
 /// The shape of the generator in the golden files.
 fn arch() -> GeneratorArch {
-    GeneratorArch { z_dim: 32, w_dim: 32, mapping_layers: 2, channels: vec![16, 16, 12, 8], conv_clamp: None }
+    let channels = vec![16, 16, 12, 8];
+    GeneratorArch { z_dim: 32, w_dim: 32, mapping_layers: 2, channels, img_channels: RGB, conv_clamp: None }
 }
 
 fn g<B: Backend>(file: &Vectors, device: &B::Device) -> Result<Generator<B>, LoadError> {

@@ -7,12 +7,16 @@ use std::{
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use ndarray::{Array2, Array4};
-use nickeldime_checkpoint::{self as checkpoint, CheckpointError, NoCritic, model::arch::DeviationGroup};
+use nickeldime_checkpoint::{
+    self as checkpoint, CheckpointError, NoCritic,
+    model::arch::{DeviationGroup, GREY},
+};
 use serde::Serialize;
 
 use super::images::Images;
 use crate::{
     backend::{Choice, Inner, Unavailable, with_backend},
+    data::luminance,
     embed::{
         Embedder, EmbedderWeights,
         spec::{EmbedSpec, Kind},
@@ -179,6 +183,10 @@ impl<B: Backend> Network<B> {
 
 impl<B: Backend> Extract for Network<B> {
     fn features(&self, images: Array4<f32>) -> Result<Array2<f32>, ExtractError> {
+        let images = match self {
+            Self::Critic { network, .. } if network.img_channels() == GREY => luminance(images.view()),
+            _ => images,
+        };
         let (count, _, height, _) = images.dim();
         let shape = images.shape().to_vec();
         let values = images.iter().copied().collect();
