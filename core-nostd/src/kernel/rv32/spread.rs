@@ -1,0 +1,93 @@
+//! The multiply-accumulate loop of transposed convolutions: 4 input pixels, 8 columns of two output channels.
+
+use core::arch::naked_asm;
+
+use super::tile::{Source, Tiles, begin, end, store};
+use crate::kernel::layout::plane_len;
+use crate::kernel::portable;
+
+/// As [`portable::spread_pair`].
+pub fn spread_pair(sources: &[(&[i16], &[i8])], width: usize, first: usize, acc: [&mut [i32]; 2]) {
+    let [a, b] = acc;
+    let (plane, columns) = (plane_len(width), a.len());
+    let pairs = sources.first().map_or(0, |(row, _)| row.len() / plane);
+    let fits = |&(row, weights): &(&[i16], &[i8])| row.len() == pairs * plane && weights.len() == 12 * pairs;
+    let usable = pairs > 0 && (1..=2).contains(&sources.len()) && sources.iter().all(fits);
+    let inside = b.len() == columns && first.checked_add(columns).is_some_and(|end| end <= 2 * width + 1);
+    // What no tile covers: the last column, which has no pixel of its own, or all of a row that is not made of tiles.
+    let tiled = if usable && inside && first.is_multiple_of(2) { columns - columns % 8 } else { 0 };
+    let ((a, rest_a), (b, rest_b)) = (a.split_at_mut(tiled), b.split_at_mut(tiled.min(b.len())));
+    if !rest_a.is_empty() {
+        portable::spread_pair(sources, width, first + tiled, [rest_a, rest_b]);
+    }
+    if tiled == 0 {
+        return;
+    }
+    let mut list = [Source::LAST; 4];
+    for (to, (row, weights)) in list.iter_mut().zip(sources) {
+        *to = Source::new(row, first, weights);
+    }
+    let range = a.as_mut_ptr_range();
+    let mut tiles = Tiles { stride: 2 * plane, acc: [range.start, b.as_mut_ptr()], acc_end: range.end, sources: list };
+    // SAFETY: every row has `pairs` planes of width + 2 pixels, of which the tile at pixel x reads x - 1 .. x + 4, the
+    // first of them the pixel of zeros before the row; x + 4 is at most the width, because a tile's 8 columns are inside;
+    // every row has 12 weights for each pair; both channels have accumulators for a multiple of 8 columns.
+    unsafe { tiles_of_8(&mut tiles) }
+}
+
+/// Tiles of 4 pixels, which make 8 columns. Pixel x adds to columns 2x, 2x + 1 and 2x + 2.
+///
+/// # Safety
+/// As [`spread_pair`] has it.
+#[unsafe(naked)]
+unsafe extern "C" fn tiles_of_8(tiles: &mut Tiles) {
+    naked_asm!(
+        arch!(),
+        ".macro ND_INPUT at",
+        "ND_WEIGHTS \\at",
+        "lh a3, \\at+0(a2)",
+        "ND_BOTH t4, t5, s0, s8",
+        "lh a3, \\at+4(a2)",
+        "ND_BOTH t0, t1, s0, s8",
+        "ND_BOTH t2, t3, s1, s9",
+        "ND_BOTH t4, t5, s2, s10",
+        "lh a3, \\at+8(a2)",
+        "ND_BOTH t0, t1, s2, s10",
+        "ND_BOTH t2, t3, s3, s11",
+        "ND_BOTH t4, t5, s4, a6",
+        "lh a3, \\at+12(a2)",
+        "ND_BOTH t0, t1, s4, a6",
+        "ND_BOTH t2, t3, s5, a7",
+        "ND_BOTH t4, t5, s6, t6",
+        "lh a3, \\at+16(a2)",
+        "ND_BOTH t0, t1, s6, t6",
+        "ND_BOTH t2, t3, s7, ra",
+        ".endm",
+        begin!(),
+        "ND_INPUT 0",
+        "ND_INPUT 2",
+        store!(),
+        "sw s0, 0(a3)",
+        "sw s1, 4(a3)",
+        "sw s2, 8(a3)",
+        "sw s3, 12(a3)",
+        "sw s4, 16(a3)",
+        "sw s5, 20(a3)",
+        "sw s6, 24(a3)",
+        "sw s7, 28(a3)",
+        "sw s8, 0(a5)",
+        "sw s9, 4(a5)",
+        "sw s10, 8(a5)",
+        "sw s11, 12(a5)",
+        "sw a6, 16(a5)",
+        "sw a7, 20(a5)",
+        "sw t6, 24(a5)",
+        "sw ra, 28(a5)",
+        "addi a3, a3, 32",
+        "addi a5, a5, 32",
+        end!(),
+        ".purgem ND_INPUT",
+        ".option pop",
+        next = const 16,
+    )
+}
