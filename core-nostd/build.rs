@@ -1,4 +1,4 @@
-//! Decides which kernels the processor runs: sets `cfg(dsp_kernels)`, `cfg(rv32_kernels)`, or none for the plain ones.
+//! Decides which kernels the processor runs: sets the `cfg` of one module of kernels, or none for the plain ones.
 //!
 //! The compiler does not tell a stable crate of Arm's `dsp` target feature, but every `thumbv7em` core has it, and a
 //! `thumbv8m.main` core (the Cortex-M33 of a Pico 2, say) where the user says so with the feature `dsp`. RISC-V's multiplier
@@ -7,7 +7,7 @@
 use std::env;
 
 /// One for each module of kernels.
-const CFGS: [&str; 2] = ["dsp_kernels", "rv32_kernels"];
+const CFGS: [&str; 3] = ["dsp_kernels", "m0_kernels", "rv32_kernels"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -20,6 +20,8 @@ fn main() {
         |name: &str| env::var("CARGO_CFG_TARGET_FEATURE").is_ok_and(|all| all.split(',').any(|f| f == name));
     let kernels = if target.starts_with("thumbv7em") || target.starts_with("thumbv8m.main") && feature("DSP") {
         Some("dsp_kernels")
+    } else if target.starts_with("thumbv6m") {
+        Some("m0_kernels")
     } else if target.starts_with("riscv32") && target_has("m") {
         Some("rv32_kernels")
     } else {

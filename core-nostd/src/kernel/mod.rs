@@ -1,8 +1,8 @@
 //! The inner loops: dot products, modulation, convolution rows, resampling, and the way from accumulators to activations.
 //!
 //! [`portable`] is plain Rust, runs everywhere and defines every kernel's result; on an Arm core with the DSP extension
-//! (Cortex-M4, M7, M33) `dsp` takes its place at compile time, on RV32IM `rv32`; they give the same integers. The feature
-//! `portable-kernels` keeps the plain ones everywhere. [`rows`] makes whole rows of them.
+//! (Cortex-M4, M7, M33) `dsp` takes its place at compile time, on Armv6-M (Cortex-M0, M0+) `m0` and on RV32IM `rv32`; they give
+//! the same integers. The feature `portable-kernels` keeps the plain ones everywhere. [`rows`] makes whole rows of them.
 //!
 //! Feature rows are `[channel][x]`. *Modulated* rows, the convolutions' inputs, are `[pair of channels][width + 2][2]`: two
 //! channels fill one word, so neighbouring pixels are neighbouring words, with a pixel of zeros before the first and after
@@ -13,15 +13,21 @@
 pub mod dsp;
 pub mod finish;
 pub mod layout;
+#[cfg(m0_kernels)]
+pub mod m0;
 pub mod portable;
 pub mod rows;
 #[cfg(rv32_kernels)]
 pub mod rv32;
+#[cfg(any(m0_kernels, rv32_kernels))]
+mod tiles;
 
 /// The kernels that this processor runs: its own, or the plain ones.
 #[cfg(dsp_kernels)]
 pub use dsp as selected;
-#[cfg(not(any(dsp_kernels, rv32_kernels)))]
+#[cfg(m0_kernels)]
+pub use m0 as selected;
+#[cfg(not(any(dsp_kernels, m0_kernels, rv32_kernels)))]
 pub use portable as selected;
 #[cfg(rv32_kernels)]
 pub use rv32 as selected;

@@ -2,46 +2,18 @@
 
 use core::arch::naked_asm;
 
-use super::tile::{Source, Tiles, begin, end, store};
-use crate::kernel::layout::plane_len;
-use crate::kernel::portable;
+use super::tile::{begin, end, store};
+use crate::kernel::tiles::{self, Tiles};
 
-/// As [`portable::correlate_pair`].
+/// As [`portable::correlate_pair`](crate::kernel::portable::correlate_pair).
 pub fn correlate_pair(rows: &[&[i16]], weights: &[i8], width: usize, first: usize, acc: [&mut [i32]; 2]) {
-    let [a, b] = acc;
-    let (plane, columns) = (plane_len(width), a.len());
-    let pairs = rows.first().map_or(0, |row| row.len() / plane);
-    let fits = pairs > 0 && rows.iter().all(|row| row.len() == pairs * plane);
-    let usable = fits && (1..=3).contains(&rows.len()) && weights.len() == 12 * pairs * rows.len();
-    let inside = b.len() == columns && first.checked_add(columns).is_some_and(|end| end <= width);
-    if !usable || !inside || !columns.is_multiple_of(4) {
-        return portable::correlate_pair(rows, weights, width, first, [a, b]);
-    }
-    let mut sources = [Source::LAST; 4];
-    for (to, (row, weights)) in sources.iter_mut().zip(rows.iter().zip(weights.chunks_exact(12 * pairs))) {
-        *to = Source::new(row, 2 * first, weights);
-    }
-    let eights = columns - columns % 8;
-    let (a, b) = (a.as_mut_ptr(), b.as_mut_ptr());
-    let mut tiles = Tiles { stride: 2 * plane, acc: [a, b], acc_end: a.wrapping_add(eights), sources };
-    // SAFETY: every row has `pairs` planes of width + 2 pixels, of which a tile of n at pixel x reads x .. x + n + 2, and
-    // x + n is at most the width; every row has 12 weights for each pair; both channels have `columns` accumulators, a
-    // multiple of 4, and the loops leave off at `acc_end`, whole tiles away.
-    unsafe {
-        if eights > 0 {
-            tiles_of_8(&mut tiles);
-        }
-        if eights < columns {
-            tiles.acc_end = a.wrapping_add(columns);
-            tiles_of_4(&mut tiles);
-        }
-    }
+    tiles::correlate_pair(rows, weights, width, first, acc, [tiles_of_8, tiles_of_4]);
 }
 
 /// Tiles of 8 pixels.
 ///
 /// # Safety
-/// As [`correlate_pair`] has it.
+/// As a [`Loop`](tiles::Loop).
 #[unsafe(naked)]
 unsafe extern "C" fn tiles_of_8(tiles: &mut Tiles) {
     naked_asm!(
@@ -115,7 +87,7 @@ unsafe extern "C" fn tiles_of_8(tiles: &mut Tiles) {
 /// Tiles of 4 pixels, in the first four accumulators of each channel.
 ///
 /// # Safety
-/// As [`correlate_pair`] has it.
+/// As a [`Loop`](tiles::Loop).
 #[unsafe(naked)]
 unsafe extern "C" fn tiles_of_4(tiles: &mut Tiles) {
     naked_asm!(

@@ -2,43 +2,18 @@
 
 use core::arch::naked_asm;
 
-use super::tile::{Source, Tiles, begin, end, store};
-use crate::kernel::layout::plane_len;
-use crate::kernel::portable;
+use super::tile::{begin, end, store};
+use crate::kernel::tiles::{self, Tiles};
 
-/// As [`portable::spread_pair`].
+/// As [`portable::spread_pair`](crate::kernel::portable::spread_pair).
 pub fn spread_pair(sources: &[(&[i16], &[i8])], width: usize, first: usize, acc: [&mut [i32]; 2]) {
-    let [a, b] = acc;
-    let (plane, columns) = (plane_len(width), a.len());
-    let pairs = sources.first().map_or(0, |(row, _)| row.len() / plane);
-    let fits = |&(row, weights): &(&[i16], &[i8])| row.len() == pairs * plane && weights.len() == 12 * pairs;
-    let usable = pairs > 0 && (1..=2).contains(&sources.len()) && sources.iter().all(fits);
-    let inside = b.len() == columns && first.checked_add(columns).is_some_and(|end| end <= 2 * width + 1);
-    // What no tile covers: the last column, which has no pixel of its own, or all of a row that is not made of tiles.
-    let tiled = if usable && inside && first.is_multiple_of(2) { columns - columns % 8 } else { 0 };
-    let ((a, rest_a), (b, rest_b)) = (a.split_at_mut(tiled), b.split_at_mut(tiled.min(b.len())));
-    if !rest_a.is_empty() {
-        portable::spread_pair(sources, width, first + tiled, [rest_a, rest_b]);
-    }
-    if tiled == 0 {
-        return;
-    }
-    let mut list = [Source::LAST; 4];
-    for (to, (row, weights)) in list.iter_mut().zip(sources) {
-        *to = Source::new(row, first, weights);
-    }
-    let range = a.as_mut_ptr_range();
-    let mut tiles = Tiles { stride: 2 * plane, acc: [range.start, b.as_mut_ptr()], acc_end: range.end, sources: list };
-    // SAFETY: every row has `pairs` planes of width + 2 pixels, of which the tile at pixel x reads x - 1 .. x + 4, the
-    // first of them the pixel of zeros before the row; x + 4 is at most the width, because a tile's 8 columns are inside;
-    // every row has 12 weights for each pair; both channels have accumulators for a multiple of 8 columns.
-    unsafe { tiles_of_8(&mut tiles) }
+    tiles::spread_pair(sources, width, first, acc, tiles_of_8);
 }
 
 /// Tiles of 4 pixels, which make 8 columns. Pixel x adds to columns 2x, 2x + 1 and 2x + 2.
 ///
 /// # Safety
-/// As [`spread_pair`] has it.
+/// As a [`Loop`](tiles::Loop).
 #[unsafe(naked)]
 unsafe extern "C" fn tiles_of_8(tiles: &mut Tiles) {
     naked_asm!(

@@ -1,42 +1,4 @@
-//! The arguments and the frame that the loops of 3x3 convolutions share: tiles of two output channels along one row.
-
-use core::ptr;
-
-/// An input row and its weights.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Source {
-    /// The first pixel that the next tile reads, in the first pair's plane. The loops move it along.
-    pub row: *const i16,
-    /// The row's weights, `[pair][3][i][o]`, one pair at least.
-    pub weights: *const i8,
-    /// The end of the row's weights.
-    pub end: *const i8,
-}
-
-impl Source {
-    /// Ends a list of sources.
-    pub const LAST: Self = Self { row: ptr::null(), weights: ptr::null(), end: ptr::null() };
-
-    /// A row whose first tile begins at `first`, with its weights.
-    pub fn new(row: &[i16], first: usize, weights: &[i8]) -> Self {
-        let range = weights.as_ptr_range();
-        Self { row: row.get(first..).unwrap_or_default().as_ptr(), weights: range.start, end: range.end }
-    }
-}
-
-/// The arguments of a loop over tiles.
-#[repr(C)]
-pub(super) struct Tiles {
-    /// Bytes from one pair's plane to the next.
-    pub stride: usize,
-    /// Where the next tile's accumulators go, of both channels. The loops move them along.
-    pub acc: [*mut i32; 2],
-    /// Where the first channel's accumulators of the last tile end.
-    pub acc_end: *mut i32,
-    /// At least one, and [`Source::LAST`] behind the last.
-    pub sources: [Source; 4],
-}
+//! The frame that the loops over tiles share: registers, sources, and the way to the next tile.
 
 /// Begins a loop over tiles. A tile has 16 accumulators: `s0` .. `s7` of the first channel, `s8` .. `s11`, `a6`, `a7`, `t6`
 /// and `ra` of the second. `a0` is the planes' stride, `a1` the weights, `a2` the pixels, `t0` .. `t5` an input channel's
@@ -80,7 +42,7 @@ macro_rules! begin {
             "2:\n",
             "lw a4, 52(sp)\n",
             "lw a0, 0(a4)\n",
-            "addi a5, a4, 16\n",
+            "addi a5, a4, 8\n",
             "li s0, 0\n",
             "li s1, 0\n",
             "li s2, 0\n",
@@ -124,8 +86,8 @@ macro_rules! store {
             "lw a2, 0(a5)\n",
             "bnez a2, 3b\n",
             "lw a4, 52(sp)\n",
-            "lw a3, 4(a4)\n",
-            "lw a5, 8(a4)\n",
+            "lw a3, 56(a4)\n",
+            "lw a5, 60(a4)\n",
         )
     };
 }
@@ -134,9 +96,9 @@ macro_rules! store {
 macro_rules! end {
     () => {
         concat!(
-            "sw a3, 4(a4)\n",
-            "sw a5, 8(a4)\n",
-            "lw a4, 12(a4)\n",
+            "sw a3, 56(a4)\n",
+            "sw a5, 60(a4)\n",
+            "lw a4, 4(a4)\n",
             "bne a3, a4, 2b\n",
             "lw ra, 0(sp)\n",
             "lw s0, 4(sp)\n",
