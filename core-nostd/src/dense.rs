@@ -1,9 +1,9 @@
 //! Matrix-vector layers that read their weights in place: the mapping network, the styles, and toRGB at a pixel.
 
-use crate::kernel::{self, Scale};
+use crate::kernel::{self, RequantPlan};
 use crate::number::{MAX_I16, Requant, saturate_i32, shift_round};
+use crate::pack::arrays::{array, i8_array};
 use crate::pack::layout::{Dense, WeightWidth};
-use crate::pack::{array, i8_array};
 
 /// A vector in block floating point: `mantissas[i] * 2^exponent`.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +86,7 @@ impl<'a> DenseView<'a> {
 
     /// Row `o` for 32-bit accumulators: the weights into `taps`, a scale and a bias that make of a sum what [`Self::apply`]
     /// makes of it, before its saturation. None where the sum or the scale could need more than 32 bits.
-    pub fn narrow(&self, o: usize, exponent: i32, taps: &mut [i16]) -> Option<(Scale, i32)> {
+    pub fn narrow(&self, o: usize, exponent: i32, taps: &mut [i16]) -> Option<(RequantPlan, i32)> {
         let Weights::I8(weights) = self.weights else { return None };
         let weights = weights.get(o * self.inputs..(o + 1) * self.inputs)?;
         let mut largest = 0u32;
@@ -103,8 +103,8 @@ impl<'a> DenseView<'a> {
         let shift = u32::try_from(self.shift.checked_sub(exponent)?).ok().filter(|shift| (1..=62).contains(shift))?;
         let up = (Requant::MAX_SHIFT as u32 - shift).min(10);
         let multiplier = (*self.scales.get(o)? as i32) << up;
-        match Scale::new(Requant { multiplier, shift: (shift + up) as u8 }) {
-            scale @ Scale::Upper { doublings: 0, .. } => Some((scale, *self.biases.get(o)?)),
+        match RequantPlan::new(Requant { multiplier, shift: (shift + up) as u8 }) {
+            scale @ RequantPlan::HighWord { doublings: 0, .. } => Some((scale, *self.biases.get(o)?)),
             _ => None,
         }
     }

@@ -17,10 +17,10 @@ use core::ops::ControlFlow;
 use embedded_io::{Read, ReadReady, Write};
 use sha2::{Digest, Sha256};
 
-use crate::generator::{GenerateError, Join, Latent, Noise, Sample};
 use crate::link::message::{Answer, Ask, DeviceError, Hello, LatentSource, Model, Phase, Sha256Hash, Status};
 use crate::link::{Line, PROTOCOL_VERSION};
 use crate::pack::{FORMAT_VERSION, NoiseKind};
+use crate::sample::{GenerateError, Join, Latent, Noise, Sample};
 use crate::storage::{MappedFlash, Storage, StorageError};
 
 mod engine;

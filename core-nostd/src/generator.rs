@@ -1,9 +1,6 @@
 //! From a sample's description to RGB rows: the one entry to the engine.
 
-use core::fmt;
 use core::ops::ControlFlow;
-
-use serde::{Deserialize, Serialize};
 
 use crate::dense::BlockFloat;
 use crate::latent;
@@ -15,86 +12,8 @@ use crate::synthesis::image::synthesise;
 use crate::synthesis::style::{self, Ws};
 use crate::synthesis::workspace::{Vectors, Workspace};
 
-pub use crate::synthesis::workspace::Ram;
-
-/// Where an image comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Latent<'a> {
-    /// z from the counter-based generator of [`latent::gaussian`].
-    Seed(u64),
-    /// z itself, Q12 (`value / 4096`), `z_dim` values.
-    Z(&'a [i16]),
-    /// w itself, Q16 (`value / 65536`), `w_dim` values, the same for all layers. Used as it is: truncation belongs to the
-    /// mapping, and psi does not count.
-    W(&'a [i32]),
-    /// Two seeds, each mapped and truncated on its own.
-    Pair {
-        /// Of the first and the second latent.
-        seeds: [u64; 2],
-        /// What is made of the two.
-        join: Join,
-    },
-}
-
-/// What becomes of two ws.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Join {
-    /// Style mixing: the first for the layers below this one, the second from it on. Layers are the entries of ws
-    /// ([`Pack::num_ws`]): 0 is b4.conv1, 1 is b8.conv0 and b4's toRGB, ...
-    Cut(u8),
-    /// Interpolation: `first + (second - first) * weight`, Q14: 0 is the first, 16384 the second, and beyond them it goes
-    /// on.
-    Weight(i16),
-}
-
-/// Which noise is added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Noise {
-    /// None.
-    None,
-    /// The constant maps stored in the pack.
-    Const,
-    /// N(0, 1) from the counter-based generator of [`latent::noise`] with this seed.
-    Random(u64),
-}
-
-/// One image's description.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample<'a> {
-    /// Where it comes from.
-    pub latent: Latent<'a>,
-    /// Truncation psi, Q14: 16384 is 1.0, the range is -2.0 up to just below 2.0.
-    pub psi: i16,
-    /// Which noise is added.
-    pub noise: Noise,
-}
-
-/// Why no image, or not all of it, was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum GenerateError {
-    /// z or w has another length than the pack's.
-    LatentLength,
-    /// The workspace has fewer elements than [`Pack::workspace_len`].
-    WorkspaceTooSmall,
-    /// Constant noise was asked for and is not in the pack.
-    NoConstNoise,
-    /// The row callback broke off.
-    Stopped,
-}
-
-impl fmt::Display for GenerateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::LatentLength => "the latent's length is not the model's",
-            Self::WorkspaceTooSmall => "the workspace is too small for the model",
-            Self::NoConstNoise => "the pack has no constant noise",
-            Self::Stopped => "stopped by the receiver of the rows",
-        })
-    }
-}
-
-impl core::error::Error for GenerateError {}
+pub use crate::pack::Ram;
+pub use crate::sample::{GenerateError, Join, Latent, Noise, Sample};
 
 /// Makes one image: calls `row(y, rgb)` with the `3 * width` bytes of every row, from the top (y = 0), and stops early when
 /// it breaks.

@@ -26,5 +26,6 @@ pub mod link;
 mod mapping;
 pub mod number;
 pub mod pack;
+pub mod sample;
 pub mod storage;
 mod synthesis;

@@ -3,7 +3,7 @@
 use crate::dense::{BlockFloat, DenseView};
 use crate::number::{leaky_relu, normalise, saturate_i32, shift_round};
 use crate::pack::Pack;
-use crate::pack::array;
+use crate::pack::arrays::array;
 
 /// Fractional bits of the normalised z.
 const Z_FRACTION: i32 = 20;

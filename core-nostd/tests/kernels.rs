@@ -5,7 +5,7 @@ mod packs;
 
 use nickeldime_core::kernel::layout::{conv_index, conv_len};
 use nickeldime_core::kernel::rows::{channel, pair};
-use nickeldime_core::kernel::{self, Activation, Scale, Work};
+use nickeldime_core::kernel::{self, Activation, RequantPlan, Work};
 use nickeldime_core::number::{Gain, Requant, leaky_relu, normalise, saturate_i32, shift_round};
 use packs::{Random, rounds};
 
@@ -257,13 +257,13 @@ fn the_image_layers_equal_their_definitions() {
         let exact: Vec<i32> = (0..size).map(exact).collect();
         taps.resize(kernel::padded(inputs), 0);
         let mut acc = vec![7; size];
-        kernel::mix_row(&modulated(&map.chunks(size).collect::<Vec<_>>()), &taps, &mut acc);
+        kernel::mix(&modulated(&map.chunks(size).collect::<Vec<_>>()), &taps, &mut acc);
         assert_eq!(acc, exact);
 
         let image = values(&mut random, size, 32767, seed + 1);
         for (multiplier, shift, bias, limit) in [(1 << 30, 47, -900, 1 << 24), (1 << 30, 20, i32::MAX, 30000)] {
             let (mut rgb, requant) = (image.clone(), Requant { multiplier, shift });
-            kernel::blend_row(&acc, Scale::new(requant), bias, limit, &mut rgb);
+            kernel::blend_row(&acc, RequantPlan::new(requant), bias, limit, &mut rgb);
             for ((&ours, &before), &acc) in rgb.iter().zip(&image).zip(&acc) {
                 let own = i64::from(requant.apply(acc)) + i64::from(bias);
                 let own = own.clamp(-i64::from(limit), limit.into());

@@ -2,8 +2,9 @@
 
 use core::ops::ControlFlow;
 
-use crate::generator::{GenerateError, Sample, generate};
+use crate::generator::generate;
 use crate::pack::{NoiseKind, Pack, PackError};
+use crate::sample::{GenerateError, Sample};
 
 /// What a device tells about its model, kept so that a hello need not read the pack again.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
-use crate::generator::Noise;
 use crate::link::message::{Packet, Reply, Request};
 use crate::link::{FrameReader, encode, upload_tag};
 use crate::pack::{NoiseKind, PackError};
+use crate::sample::Noise;
 use crate::storage::RamFlash;
 
 const SECTOR: usize = 64;

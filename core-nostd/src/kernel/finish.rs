@@ -31,21 +31,21 @@ pub fn limited(value: i32) -> i16 {
 /// [`Requant::apply`]'s result. Where the shift lacks some bits, the accumulator is doubled as often; that saturates only
 /// where a multiplier of 2^30 or more takes the result beyond 29 bits anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scale {
+pub enum RequantPlan {
     /// `((acc * 2^doublings, saturated) * multiplier >> 32) + half >> shift`, half being `2^(shift - 1)`.
-    Upper {
+    HighWord {
         /// Any value; with doublings, of a magnitude of 2^30 or more.
         multiplier: i32,
-        /// At most [`Scale::MAX_DOUBLINGS`].
+        /// At most [`RequantPlan::MAX_DOUBLINGS`].
         doublings: u32,
         /// In 1 ..= 30.
         shift: u32,
     },
     /// Anything.
-    Any(Requant),
+    Exact(Requant),
 }
 
-impl Scale {
+impl RequantPlan {
     /// Most doublings.
     pub const MAX_DOUBLINGS: u32 = 5;
 
@@ -56,9 +56,9 @@ impl Scale {
         let lack = 33u32.saturating_sub(total);
         let large = requant.multiplier.unsigned_abs() >= 1 << 30;
         if lack > 0 && (lack > Self::MAX_DOUBLINGS || !large) {
-            return Self::Any(requant);
+            return Self::Exact(requant);
         }
-        Self::Upper { multiplier: requant.multiplier, doublings: lack, shift: total + lack - 32 }
+        Self::HighWord { multiplier: requant.multiplier, doublings: lack, shift: total + lack - 32 }
     }
 
     /// For accumulators whose magnitude is below `2^(31 - room)`: the power of two that they are to be multiplied by first, as
@@ -68,28 +68,28 @@ impl Scale {
         let total = u32::from(requant.shift.min(Requant::MAX_SHIFT));
         let before = 33u32.saturating_sub(total);
         if before > room {
-            return (0, Self::Any(requant));
+            return (0, Self::Exact(requant));
         }
         let shift = total + before - 32;
-        (before, Self::Upper { multiplier: requant.multiplier, doublings: 0, shift })
+        (before, Self::HighWord { multiplier: requant.multiplier, doublings: 0, shift })
     }
 
     /// Calls `each` with the function from accumulators to values; the choice between them is made once.
     #[inline(always)]
     pub(crate) fn apply(self, mut each: impl FnMut(&dyn Fn(i32) -> i32)) {
         match self {
-            Self::Upper { multiplier, doublings, shift } => {
+            Self::HighWord { multiplier, doublings, shift } => {
                 let half = (1 << shift) >> 1;
-                each(&|acc| (upper(acc.saturating_mul(1 << doublings), multiplier) + half) >> shift);
+                each(&|acc| (high_word(acc.saturating_mul(1 << doublings), multiplier) + half) >> shift);
             }
-            Self::Any(requant) => each(&|acc| requant.apply(acc)),
+            Self::Exact(requant) => each(&|acc| requant.apply(acc)),
         }
     }
 }
 
 /// The upper word of a product.
 #[inline(always)]
-pub(crate) fn upper(a: i32, b: i32) -> i32 {
+pub(crate) fn high_word(a: i32, b: i32) -> i32 {
     ((a as i64 * b as i64) >> 32) as i32
 }
 

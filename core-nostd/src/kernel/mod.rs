@@ -19,21 +19,14 @@ pub mod portable;
 pub mod rows;
 #[cfg(rv32_kernels)]
 pub mod rv32;
+pub mod selected;
+mod threefry;
 #[cfg(any(m0_kernels, rv32_kernels))]
 mod tiles;
 
-/// The kernels that this processor runs: its own, or the plain ones.
-#[cfg(dsp_kernels)]
-pub use dsp as selected;
-#[cfg(m0_kernels)]
-pub use m0 as selected;
-#[cfg(not(any(dsp_kernels, m0_kernels, rv32_kernels)))]
-pub use portable as selected;
-#[cfg(rv32_kernels)]
-pub use rv32 as selected;
-
-pub use finish::{Activation, Scale};
+pub use finish::{Activation, RequantPlan};
 pub use layout::{energy, middle_len, padded, plane_len};
 pub use portable::upsample_rgb_row;
-pub use rows::{Work, blend_row, conv3x3_row, fir_row, mix_row, modulate_row, random_row, transposed3x3_row};
-pub use selected::{dot_i8_wide, dot_i16};
+pub use rows::{Work, conv3x3_row, fir_row, modulate_row, transposed3x3_row};
+pub use selected::{blend_row, dot_i8_wide, dot_i16, mix, random_row};
+pub use threefry::threefry;

@@ -1,9 +1,9 @@
 //! Every kernel in plain Rust. Accumulators are `i32` without checks: their callers have the pack's proof
 //! ([`accumulator_fits`](crate::pack::verify::accumulator_fits)).
 
-use super::finish::{Scale, activate, limited};
+use super::finish::{RequantPlan, activate, limited};
 use super::layout::plane_len;
-use crate::latent::threefry;
+use super::threefry::threefry;
 
 /// Rows are made one output channel at a time, by [`expand`], [`correlate`] and [`spread`]; where this is true, two at a
 /// time, by [`correlate_pair`] and [`spread_pair`].
@@ -136,7 +136,7 @@ pub fn spread_pair(sources: &[(&[i16], &[i8])], width: usize, first: usize, acc:
 }
 
 /// Accumulators of one channel to activations: `[width]` each.
-pub fn activate_row(acc: &[i32], noise: &[i32], scale: Scale, bias: i32, limit: i16, out: &mut [i16]) {
+pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, limit: i16, out: &mut [i16]) {
     scale.apply(|value| {
         for ((out, &acc), &noise) in out.iter_mut().zip(acc).zip(noise) {
             *out = activate(value(acc), bias, noise, limit);
@@ -145,7 +145,7 @@ pub fn activate_row(acc: &[i32], noise: &[i32], scale: Scale, bias: i32, limit: 
 }
 
 /// Accumulators of one channel to values of an intermediate row.
-pub fn requantise_row(acc: &[i32], scale: Scale, out: &mut [i16]) {
+pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     scale.apply(|value| out.iter_mut().zip(acc).for_each(|(out, &acc)| *out = limited(value(acc))));
 }
 
@@ -181,7 +181,7 @@ pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
 
 /// Adds a colour's accumulators to a row of the image: scaled, with a bias, limited to `limit` (at most 2^24), and the sum to
 /// 16 bits.
-pub fn blend_row(acc: &[i32], scale: Scale, bias: i32, limit: i32, rgb: &mut [i16]) {
+pub fn blend_row(acc: &[i32], scale: RequantPlan, bias: i32, limit: i32, rgb: &mut [i16]) {
     scale.apply(|value| {
         for (rgb, &acc) in rgb.iter_mut().zip(acc) {
             let own = value(acc).saturating_add(bias).clamp(-limit, limit);

@@ -7,18 +7,16 @@
 //! 32 octaves of the tail probability, 16 linear pieces each, out to 6.3 standard deviations.
 
 mod quantile;
-mod threefry;
 
-use crate::kernel;
+use crate::kernel::threefry;
 
 pub use quantile::{quantile, table as quantile_table};
-pub use threefry::threefry;
 
 /// Stream of the latent z; the streams from 1 on are the noise of the synthesis layers.
 const LATENT_STREAM: u32 = 0;
 
 /// One of the two words of a counter block.
-fn word(seed: u64, stream: u32, position: u32) -> u32 {
+pub(crate) fn word(seed: u64, stream: u32, position: u32) -> u32 {
     let key = [seed as u32, (seed >> 32) as u32];
     let [even, odd] = threefry(key, [position >> 1, stream]);
     if position & 1 == 0 { even } else { odd }
@@ -27,20 +25,6 @@ fn word(seed: u64, stream: u32, position: u32) -> u32 {
 /// Element `index` of the latent z of `seed`: Q12, so `value / 4096` is distributed as N(0, 1).
 pub fn gaussian(seed: u64, index: u32) -> i16 {
     quantile(word(seed, LATENT_STREAM, index))
-}
-
-/// [`noise`] of a whole row, from column 0 on.
-#[inline]
-pub fn noise_row(seed: u64, layer: u32, y: u32, out: &mut [i32], scaled: impl Fn(i16) -> i32) {
-    // Two columns share a block; first the words, then what becomes of them, each in a loop that the registers hold.
-    let words: &mut [u32] = bytemuck::cast_slice_mut(out);
-    let (blocks, last) = words.as_chunks_mut::<2>();
-    let key = [seed as u32, (seed >> 32) as u32];
-    kernel::random_row(key, layer.wrapping_add(1), y << 15, blocks);
-    if let [last] = last {
-        *last = word(seed, layer.wrapping_add(1), (y << 16) | (2 * blocks.len() as u32));
-    }
-    out.iter_mut().for_each(|out| *out = scaled(quantile(*out as u32)));
 }
 
 /// Noise of the synthesis layer `layer` (b4.conv1 is 0, b8.conv0 is 1, ...) at row `y` and column `x` for `seed`: Q12,

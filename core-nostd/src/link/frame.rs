@@ -211,8 +211,8 @@ mod tests {
     #[test]
     fn the_bytes_in_the_documentation_are_the_bytes_on_the_line() {
         use super::super::message::{Answer, DeviceError, Hello, LatentSource, Model, Reply};
-        use crate::generator::{Join, Noise};
         use crate::pack::{NoiseKind, PackError};
+        use crate::sample::{Join, Noise};
 
         let documentation = include_str!("../../../docs/link.md");
         let sample = Ask::Sample { latent: LatentSource::Seed(7), psi: 1 << 14, noise: Noise::None };

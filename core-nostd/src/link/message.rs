@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::generator::{GenerateError, Join, Noise};
 use crate::pack::{NoiseKind, PackError};
+use crate::sample::{GenerateError, Join, Noise};
 
 /// SHA-256 of a whole pack as it was sent, or of an image's RGB bytes in row order.
 pub type Sha256Hash = [u8; 32];

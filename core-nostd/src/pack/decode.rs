@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::PackError;
+use super::error::PackError;
 use super::layout::{Block, Header};
 
 /// Decodes a header that takes up all of `encoded`. Fields and their order are those of [`Header`]'s own encoding.

@@ -57,6 +57,14 @@ impl WeightWidth {
             Self::I16 => 2,
         }
     }
+
+    /// Bits of one weight.
+    pub const fn bits(self) -> u8 {
+        match self {
+            Self::I8 => 8,
+            Self::I16 => 16,
+        }
+    }
 }
 
 /// Which noise a pack was made to be shown with.

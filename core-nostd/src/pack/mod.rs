@@ -4,19 +4,21 @@
 //! little-endian. `docs/format.md` describes it byte by byte. [`Pack::open`] believes nothing: the hash finds accidents,
 //! and [`verify`] finds everything that could make the generator read outside the pack or overflow, whoever wrote it.
 
+pub(crate) mod arrays;
 mod decode;
 mod error;
 pub mod layout;
+pub(crate) mod plan;
 pub mod verify;
 
 use sha2::{Digest, Sha256};
 
 pub use error::PackError;
 pub use layout::{FORMAT_VERSION, NoiseKind, WeightWidth};
+pub use plan::Ram;
 
-use crate::generator::Ram;
-use crate::synthesis::workspace::Plan;
 use layout::{HASH_RANGE, Header, MAGIC, PREFIX_LEN};
+use plan::WorkspacePlan;
 
 #[cfg(target_endian = "big")]
 compile_error!("packs are read in place and are little-endian");
@@ -26,7 +28,7 @@ compile_error!("packs are read in place and are little-endian");
 pub struct Pack<'a> {
     bytes: &'a [u8],
     header: Header<'a>,
-    plan: Plan,
+    plan: WorkspacePlan,
 }
 
 /// Little-endian field of the prefix.
@@ -88,10 +90,10 @@ impl<'a> Pack<'a> {
         }
         let header_end = PREFIX_LEN.checked_add(u32_at(bytes, 16)?).ok_or(PackError::Layout)?;
         let encoded = bytes.get(PREFIX_LEN..header_end).ok_or(PackError::Layout)?;
-        let mut pack = Self { bytes, header: Header::default(), plan: Plan::default() };
+        let mut pack = Self { bytes, header: Header::default(), plan: WorkspacePlan::default() };
         decode::header(encoded, &mut pack.header)?;
         verify::verify(bytes, header_end, &pack.header)?;
-        pack.plan = Plan::new(&pack.header)?;
+        pack.plan = WorkspacePlan::new(&pack.header)?;
         Ok(pack)
     }
 
@@ -146,7 +148,7 @@ impl<'a> Pack<'a> {
 
     /// Bytes of the workspace by part; their sum is [`Pack::workspace_len`] elements.
     pub fn ram(&self) -> Ram {
-        self.plan.ram()
+        self.plan.ram
     }
 
     /// The noise that the pack was made to be shown with.
@@ -154,28 +156,12 @@ impl<'a> Pack<'a> {
         self.header.noise
     }
 
-    /// Whether [`Noise::Const`](crate::generator::Noise::Const) can be asked for.
+    /// Whether [`Noise::Const`](crate::sample::Noise::Const) can be asked for.
     pub fn has_const_noise(&self) -> bool {
         self.header.const_noise
     }
 
-    pub(crate) fn plan(&self) -> &Plan {
+    pub(crate) fn plan(&self) -> &WorkspacePlan {
         &self.plan
     }
-}
-
-/// `len` bytes at `offset`; empty when they are not all there.
-pub(crate) fn i8_array(bytes: &[u8], offset: u32, len: usize) -> &[i8] {
-    bytemuck::cast_slice(byte_array(bytes, offset, len))
-}
-
-/// `len` values of 2 or 4 bytes at `offset`; empty when they are not all there or not aligned.
-pub(crate) fn array<T: bytemuck::AnyBitPattern>(bytes: &[u8], offset: u32, len: usize) -> &[T] {
-    let size = len.saturating_mul(core::mem::size_of::<T>());
-    bytemuck::try_cast_slice(byte_array(bytes, offset, size)).unwrap_or_default()
-}
-
-fn byte_array(bytes: &[u8], offset: u32, len: usize) -> &[u8] {
-    let range = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(len)?));
-    range.and_then(|range| bytes.get(range)).unwrap_or_default()
 }

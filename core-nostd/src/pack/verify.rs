@@ -1,10 +1,11 @@
 //! The proof that a header and its numbers cannot make the generator misbehave: sizes that agree, arrays inside the pack,
 //! scales in range, and no accumulator that can overflow. The packer uses the same functions to choose its scales.
 
+use super::arrays::{array, i8_array};
+use super::error::PackError;
 use super::layout::{
     ALIGNMENT, Block, Conv, Dense, Header, MAX_FEATURES, MAX_NAME, MAX_ROW_SCALE, NoiseMap, ToRgb, W_FRACTION,
 };
-use super::{PackError, array, i8_array};
 use crate::kernel::layout;
 use crate::number::{MAX_I16, MAX_OFFSET, Requant};
 

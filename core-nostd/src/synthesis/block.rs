@@ -1,15 +1,17 @@
 //! One block: its rows in, its feature rows out, one at a time.
 
-use crate::generator::Noise;
 use crate::kernel::Work;
+use crate::pack::Pack;
+use crate::pack::arrays::array;
 use crate::pack::layout::Block;
-use crate::pack::{Pack, array};
+use crate::pack::plan::IMAGE_ROWS;
+use crate::sample::Noise;
 use crate::synthesis::conv::ConvRows;
 use crate::synthesis::noise::NoiseInput;
 use crate::synthesis::style::BlockLayers;
 use crate::synthesis::torgb::RgbLayer;
 use crate::synthesis::upsample::{Doubled, UpsampleRows};
-use crate::synthesis::workspace::{BlockRows, IMAGE_ROWS, Scratch};
+use crate::synthesis::workspace::{BlockRows, Scratch};
 
 /// Where a block's features come from.
 enum Source<'a, 'w> {

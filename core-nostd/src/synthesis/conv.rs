@@ -2,8 +2,9 @@
 
 use crate::kernel::{self, Activation, Work, padded, plane_len};
 use crate::pack::layout::Conv;
+use crate::pack::plan::CONV_ROWS;
 use crate::synthesis::noise::{NoiseInput, noise_row};
-use crate::synthesis::workspace::{CONV_ROWS, Scratch};
+use crate::synthesis::workspace::Scratch;
 
 /// What a sample's w makes of a convolution layer.
 #[derive(Debug, Clone, Copy)]

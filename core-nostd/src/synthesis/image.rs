@@ -9,10 +9,10 @@ use core::ops::ControlFlow;
 
 use heapless::Vec;
 
-use crate::generator::{GenerateError, Noise};
 use crate::kernel;
 use crate::pack::Pack;
 use crate::pack::layout::MAX_BLOCKS;
+use crate::sample::{GenerateError, Noise};
 use crate::synthesis::block::BlockRun;
 use crate::synthesis::style::BlockLayers;
 use crate::synthesis::torgb::to_bytes;

@@ -1,12 +1,12 @@
 //! The noise that a layer adds to every channel of a pixel.
 
-use crate::generator::Noise;
-use crate::kernel::Scale;
-use crate::kernel::finish::upper;
+use crate::kernel::finish::{RequantPlan, high_word};
+use crate::kernel::selected;
 use crate::latent;
 use crate::number::{MAX_OFFSET, Requant};
+use crate::pack::arrays::{array, i8_array};
 use crate::pack::layout::{Conv, WeightWidth};
-use crate::pack::{array, i8_array};
+use crate::sample::Noise;
 
 /// Where a layer's noise comes from.
 #[derive(Debug, Clone, Copy)]
@@ -26,14 +26,14 @@ pub(crate) fn noise_row(input: NoiseInput<'_>, conv: &Conv, y: usize, out: &mut 
     let NoiseInput { bytes, noise, layer } = input;
     let scaled = |v: i16, scale: Requant| scale.apply(v.into()).clamp(-MAX_OFFSET, MAX_OFFSET);
     match (noise, &conv.noise_map) {
-        (Noise::Random(seed), _) if conv.noise.multiplier != 0 => match Scale::with_room(conv.noise, 16) {
+        (Noise::Random(seed), _) if conv.noise.multiplier != 0 => match RequantPlan::with_room(conv.noise, 16) {
             // 2^15 * 2^31 / 2^19 = MAX_OFFSET - 1: no limit is needed.
-            (before, Scale::Upper { multiplier, shift, .. }) if conv.noise.shift >= 19 => {
+            (before, RequantPlan::HighWord { multiplier, shift, .. }) if conv.noise.shift >= 19 => {
                 let half = (1 << shift) >> 1;
-                let scaled = |v: i16| (upper((v as i32) << before, multiplier) + half) >> shift;
-                latent::noise_row(seed, layer, y as u32, out, scaled);
+                let scaled = |v: i16| (high_word((v as i32) << before, multiplier) + half) >> shift;
+                random_row(seed, layer, y as u32, out, scaled);
             }
-            _ => latent::noise_row(seed, layer, y as u32, out, |v| scaled(v, conv.noise)),
+            _ => random_row(seed, layer, y as u32, out, |v| scaled(v, conv.noise)),
         },
         (Noise::Const, Some(map)) => {
             let (width, count) = (out.len(), out.len() * out.len());
@@ -50,4 +50,18 @@ pub(crate) fn noise_row(input: NoiseInput<'_>, conv: &Conv, y: usize, out: &mut 
         }
         _ => out.fill(0),
     }
+}
+
+/// [`latent::noise`] of a whole row, from column 0 on.
+#[inline]
+fn random_row(seed: u64, layer: u32, y: u32, out: &mut [i32], scaled: impl Fn(i16) -> i32) {
+    // Two columns share a block; first the words, then what becomes of them, each in a loop that the registers hold.
+    let words: &mut [u32] = bytemuck::cast_slice_mut(out);
+    let (blocks, last) = words.as_chunks_mut::<2>();
+    let key = [seed as u32, (seed >> 32) as u32];
+    selected::random_row(key, layer.wrapping_add(1), y << 15, blocks);
+    if let [last] = last {
+        *last = latent::word(seed, layer.wrapping_add(1), (y << 16) | (2 * blocks.len() as u32));
+    }
+    out.iter_mut().for_each(|out| *out = scaled(latent::quantile(*out as u32)));
 }

@@ -3,11 +3,12 @@
 use heapless::Vec;
 
 use crate::dense::{BlockFloat, DenseView};
-use crate::generator::GenerateError;
 use crate::kernel::{self, layout};
 use crate::number::normalise;
+use crate::pack::Pack;
+use crate::pack::arrays::{array, i8_array};
 use crate::pack::layout::{Conv, Dense, MAX_BLOCKS, ToRgb};
-use crate::pack::{Pack, array, i8_array};
+use crate::sample::GenerateError;
 use crate::synthesis::conv::Layer;
 use crate::synthesis::torgb::RgbLayer;
 use crate::synthesis::workspace::Carver;

@@ -27,7 +27,7 @@ impl RgbLayer<'_> {
             let taps = &mut work.taps[..padded(styles.len())];
             if let Some((scale, bias)) = self.rgb.narrow(colour, self.styles.exponent, taps) {
                 let acc = &mut work.acc[..width];
-                kernel::mix_row(modulated, taps, acc);
+                kernel::mix(modulated, taps, acc);
                 kernel::blend_row(acc, scale, bias, self.limit, rgb);
                 continue;
             }

@@ -4,9 +4,10 @@
 use crate::kernel::{self, Activation, Work, middle_len};
 use crate::number::Requant;
 use crate::pack::layout::Conv;
+use crate::pack::plan::{INPUT_ROWS, MIDDLE_ROWS};
 use crate::synthesis::conv::Layer;
 use crate::synthesis::noise::{NoiseInput, noise_row};
-use crate::synthesis::workspace::{INPUT_ROWS, MIDDLE_ROWS, Scratch};
+use crate::synthesis::workspace::Scratch;
 
 /// What a step of [`UpsampleRows`] came to.
 pub(crate) enum Doubled {

@@ -5,7 +5,7 @@
 use heapless::Vec as Table;
 use nickeldime_core::generator::{GenerateError, Latent, Noise, Sample, generate};
 use nickeldime_core::kernel::layout::{conv_index, conv_len};
-use nickeldime_core::latent::threefry;
+use nickeldime_core::kernel::threefry;
 use nickeldime_core::number::{Gain, Requant};
 use nickeldime_core::pack::layout::{Block, Conv, Dense, Header, MAGIC, NoiseMap, ToRgb, W_FRACTION, WeightWidth};
 use nickeldime_core::pack::{FORMAT_VERSION, NoiseKind, Pack, content_hash};

@@ -2,8 +2,8 @@
 
 use core::arch::naked_asm;
 
-use super::aligned;
-use crate::kernel::finish::Scale;
+use super::arguments::aligned;
+use crate::kernel::finish::RequantPlan;
 use crate::kernel::portable;
 
 /// What [`values`] works on.
@@ -19,11 +19,11 @@ struct Values {
 }
 
 /// As [`portable::blend_row`].
-pub fn blend_row(acc: &[i32], scale: Scale, bias: i32, limit: i32, rgb: &mut [i16]) {
+pub fn blend_row(acc: &[i32], scale: RequantPlan, bias: i32, limit: i32, rgb: &mut [i16]) {
     let len = rgb.len();
     // Beyond 65534 the limit of the sum is the only one that is seen.
     let usable = limit >= 65534 && len > 0 && len.is_multiple_of(4) && acc.len() >= len && aligned(rgb);
-    let (Scale::Upper { multiplier, doublings: 0, shift }, true) = (scale, usable) else {
+    let (RequantPlan::HighWord { multiplier, doublings: 0, shift }, true) = (scale, usable) else {
         return portable::blend_row(acc, scale, bias, limit, rgb);
     };
     let range = rgb.as_mut_ptr_range();

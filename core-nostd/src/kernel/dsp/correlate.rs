@@ -3,7 +3,7 @@
 use core::arch::naked_asm;
 use core::ptr;
 
-use super::{aligned, entry};
+use super::arguments::{aligned, entry};
 use crate::kernel::layout::plane_len;
 use crate::kernel::portable;
 

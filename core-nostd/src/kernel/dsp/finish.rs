@@ -2,8 +2,8 @@
 
 use core::arch::naked_asm;
 
-use super::aligned;
-use crate::kernel::finish::Scale;
+use super::arguments::aligned;
+use crate::kernel::finish::RequantPlan;
 use crate::kernel::portable;
 
 /// What [`activate`] works on.
@@ -22,10 +22,10 @@ struct Activate {
 }
 
 /// As [`portable::activate_row`].
-pub fn activate_row(acc: &[i32], noise: &[i32], scale: Scale, bias: i32, limit: i16, out: &mut [i16]) {
+pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, limit: i16, out: &mut [i16]) {
     let len = out.len();
     let usable = len > 0 && len.is_multiple_of(4) && acc.len() >= len && noise.len() >= len && aligned(out);
-    let (Scale::Upper { multiplier, doublings, shift }, true) = (scale, usable) else {
+    let (RequantPlan::HighWord { multiplier, doublings, shift }, true) = (scale, usable) else {
         return portable::activate_row(acc, noise, scale, bias, limit, out);
     };
     let range = out.as_mut_ptr_range();
@@ -48,7 +48,7 @@ pub fn activate_row(acc: &[i32], noise: &[i32], scale: Scale, bias: i32, limit: 
             2 => activate::<2>(&arguments),
             3 => activate::<3>(&arguments),
             4 => activate::<4>(&arguments),
-            _ => activate::<{ Scale::MAX_DOUBLINGS }>(&arguments),
+            _ => activate::<{ RequantPlan::MAX_DOUBLINGS }>(&arguments),
         }
     }
 }
@@ -126,10 +126,10 @@ struct Requantise {
 }
 
 /// As [`portable::requantise_row`].
-pub fn requantise_row(acc: &[i32], scale: Scale, out: &mut [i16]) {
+pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     let len = out.len();
     let usable = len > 0 && len.is_multiple_of(4) && acc.len() >= len && aligned(out);
-    let (Scale::Upper { multiplier, doublings: 0, shift }, true) = (scale, usable) else {
+    let (RequantPlan::HighWord { multiplier, doublings: 0, shift }, true) = (scale, usable) else {
         return portable::requantise_row(acc, scale, out);
     };
     let range = out.as_mut_ptr_range();

@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use super::aligned;
+use super::arguments::aligned;
 use crate::kernel::layout::plane_len;
 use crate::kernel::portable;
 

@@ -19,6 +19,7 @@ macro_rules! cpu {
     };
 }
 
+mod arguments;
 mod blend;
 mod correlate;
 mod dot;
@@ -42,17 +43,3 @@ pub use random::random_row;
 pub use spread::spread;
 
 pub use crate::kernel::portable::{TWO_OUTPUTS, correlate_pair, spread_pair};
-
-/// Whether a slice begins at a multiple of 4, as loads of several words want it.
-#[inline(always)]
-fn aligned<T>(slice: &[T]) -> bool {
-    slice.as_ptr().addr().is_multiple_of(4)
-}
-
-/// Bytes that the first round of an unrolled loop skips to do `steps` in all, of `size` bytes of code each.
-#[inline(always)]
-fn entry(steps: usize, unrolled: usize, size: usize) -> usize {
-    let first = steps % unrolled;
-    // A full first round skips nothing.
-    if first == 0 { 0 } else { (unrolled - first) * size }
-}

@@ -1,7 +1,7 @@
 //! Convolution rows one output channel at a time: its weights widened to 16 bits first, its accumulators a whole row.
 
-use super::{Activation, Work};
-use crate::kernel::finish::{Scale, requant};
+use super::work::Work;
+use crate::kernel::finish::{Activation, RequantPlan, requant};
 use crate::kernel::layout::{middle_len, padded, pair_len};
 use crate::kernel::selected;
 
@@ -25,7 +25,7 @@ pub fn conv3x3_row(
         selected::expand(pair.unwrap_or_default(), o % 2 == 1, all_taps);
         let taps = all_taps.get(first * share..(first + present.len()) * share).unwrap_or_default();
         selected::correlate(present, taps, acc);
-        selected::activate_row(acc, finish.noise, Scale::new(requant(entry)), bias, finish.limit, out);
+        selected::activate_row(acc, finish.noise, RequantPlan::new(requant(entry)), bias, finish.limit, out);
     }
 }
 
@@ -53,6 +53,6 @@ pub fn transposed3x3_row(
         // Column -1 and the two behind the last stay 0.
         let columns = acc.get_mut(1..2 * width + 2).unwrap_or_default();
         selected::spread(sources.get(..rows.len()).unwrap_or_default(), columns);
-        selected::requantise_row(acc, Scale::new(requant(entry)), out);
+        selected::requantise_row(acc, RequantPlan::new(requant(entry)), out);
     }
 }

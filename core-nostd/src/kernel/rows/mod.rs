@@ -2,20 +2,14 @@
 
 pub mod channel;
 pub mod pair;
+mod work;
 
-use super::finish::{Activation, Scale};
+use super::finish::{Activation, RequantPlan};
 use super::layout::{middle_len, plane_len};
 use super::selected;
 use crate::number::Requant;
 
-/// The buffers in which a row is made.
-#[derive(Debug)]
-pub struct Work<'w> {
-    /// One output channel's weights as 16 bits: `9 * padded(inputs)`.
-    pub taps: &'w mut [i16],
-    /// Accumulators: at least the width, or [`middle_len`]. The kernels use all that there is.
-    pub acc: &'w mut [i32],
-}
+pub use work::Work;
 
 /// Modulates a feature row, `[channel][width]`, into `out`: `round(x * styles / 2^shift)`, for a shift in 15 .. 30.
 pub fn modulate_row(row: &[i16], styles: &[i16], shift: u8, width: usize, out: &mut [i16]) {
@@ -107,7 +101,7 @@ pub fn fir_row(
     let len = middle_len(width);
     let Some(columns) = work.acc.get_mut(..len) else { return };
     // A sum is at most 64 * 32767, below 2^21.
-    let (before, scale) = Scale::with_room(fir, 9);
+    let (before, scale) = RequantPlan::with_room(fir, 9);
     for (o, (out, &bias)) in out.chunks_exact_mut((2 * width).max(1)).zip(finish.biases).enumerate() {
         let channel = |row: Option<_>| row.and_then(|row: &[i16]| row.get(o * len..)?.get(..len));
         selected::filter_down(rows.map(channel), before, columns);
@@ -115,20 +109,4 @@ pub fn fir_row(
         let sums = columns.get(..2 * width).unwrap_or_default();
         selected::activate_row(sums, finish.noise, scale, bias, finish.limit, out);
     }
-}
-
-/// One output channel of a 1x1 convolution over a modulated row: `acc` has the width; taps are `[pair][2]`.
-pub fn mix_row(row: &[i16], taps: &[i16], acc: &mut [i32]) {
-    selected::mix(row, taps, acc);
-}
-
-/// Adds a colour's accumulators to a row of the image: scaled, with a bias, limited to `limit` (at most 2^24), and the sum to
-/// 16 bits.
-pub fn blend_row(acc: &[i32], scale: Scale, bias: i32, limit: i32, rgb: &mut [i16]) {
-    selected::blend_row(acc, scale, bias, limit, rgb);
-}
-
-/// Blocks of the counter-based generator ([`latent::threefry`](crate::latent::threefry)), for the positions from `first` on.
-pub fn random_row(key: [u32; 2], stream: u32, first: u32, out: &mut [[u32; 2]]) {
-    selected::random_row(key, stream, first, out);
 }

@@ -1,8 +1,8 @@
 //! Convolution rows two output channels at a time, the weights read as they lie in the pack. The accumulators' one buffer
 //! holds a strip of both channels; a row that is wider than that is made strip by strip.
 
-use super::{Activation, Work};
-use crate::kernel::finish::{Scale, requant};
+use super::work::Work;
+use crate::kernel::finish::{Activation, RequantPlan, requant};
 use crate::kernel::layout::{middle_len, pair_len};
 use crate::kernel::selected;
 
@@ -31,7 +31,7 @@ pub fn conv3x3_row(
             let accumulators = [&*a, &*b].into_iter().zip(requants).zip(biases);
             for (out, ((acc, &entry), &bias)) in out.chunks_exact_mut(width.max(1)).zip(accumulators) {
                 let out = out.get_mut(start..end).unwrap_or_default();
-                selected::activate_row(acc, noise, Scale::new(requant(entry)), bias, finish.limit, out);
+                selected::activate_row(acc, noise, RequantPlan::new(requant(entry)), bias, finish.limit, out);
             }
             start = end;
         }
@@ -70,7 +70,7 @@ pub fn transposed3x3_row(
             selected::spread_pair(sources, width, start, [&mut *a, &mut *b]);
             for (out, (acc, &entry)) in out.chunks_exact_mut(len).zip([&*a, &*b].into_iter().zip(requants)) {
                 let out = out.get_mut(start + 1..end + 1).unwrap_or_default();
-                selected::requantise_row(acc, Scale::new(requant(entry)), out);
+                selected::requantise_row(acc, RequantPlan::new(requant(entry)), out);
             }
             start = end;
         }

@@ -5,7 +5,7 @@ use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
 use core::{ptr, slice};
 
-use nickeldime_core::latent::threefry;
+use nickeldime_core::kernel::threefry;
 use nickeldime_core::pack::Pack;
 use nickeldime_core::pack::layout::PREFIX_LEN;
 

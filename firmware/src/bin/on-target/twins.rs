@@ -2,7 +2,7 @@
 
 use core::fmt::Write;
 
-use nickeldime_core::kernel::{Scale, middle_len, plane_len, portable, selected};
+use nickeldime_core::kernel::{RequantPlan, middle_len, plane_len, portable, selected};
 use nickeldime_core::number::Requant;
 
 use crate::machine::{self, Carve, Out, Random};
@@ -38,9 +38,9 @@ impl Inputs {
     }
 
     /// A scale of each form, with a bias that its values leave room for.
-    fn scale(&mut self) -> (Scale, i32) {
+    fn scale(&mut self) -> (RequantPlan, i32) {
         let requant = Requant { multiplier: self.value(i32::MAX), shift: 20 + (self.random.word() % 30) as u8 };
-        (Scale::new(requant), self.value(1 << 28))
+        (RequantPlan::new(requant), self.value(1 << 28))
     }
 }
 

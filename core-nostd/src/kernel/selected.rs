@@ -1,0 +1,10 @@
+//! The kernels that this processor runs, chosen when the crate is compiled: its own, or the portable ones.
+
+#[cfg(dsp_kernels)]
+pub use super::dsp::*;
+#[cfg(m0_kernels)]
+pub use super::m0::*;
+#[cfg(not(any(dsp_kernels, m0_kernels, rv32_kernels)))]
+pub use super::portable::*;
+#[cfg(rv32_kernels)]
+pub use super::rv32::*;

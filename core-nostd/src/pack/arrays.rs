@@ -1,0 +1,17 @@
+//! Arrays of a pack, read in place.
+
+/// `len` bytes at `offset`; empty when they are not all there.
+pub(crate) fn i8_array(bytes: &[u8], offset: u32, len: usize) -> &[i8] {
+    bytemuck::cast_slice(byte_array(bytes, offset, len))
+}
+
+/// `len` values of 2 or 4 bytes at `offset`; empty when they are not all there or not aligned.
+pub(crate) fn array<T: bytemuck::AnyBitPattern>(bytes: &[u8], offset: u32, len: usize) -> &[T] {
+    let size = len.saturating_mul(core::mem::size_of::<T>());
+    bytemuck::try_cast_slice(byte_array(bytes, offset, size)).unwrap_or_default()
+}
+
+fn byte_array(bytes: &[u8], offset: u32, len: usize) -> &[u8] {
+    let range = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(len)?));
+    range.and_then(|range| bytes.get(range)).unwrap_or_default()
+}
