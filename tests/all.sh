@@ -49,7 +49,10 @@ for board in "${boards[@]}"; do
     read -r features target <<<"$board"
     # The profile that the tests build it with.
     profile=firmware
-    [[ $features != pico2* ]] || profile=firmware-smallest
+    case $features in
+        pico2*) profile=firmware-smallest ;;
+        qemu-rv32) profile=firmware-fast ;;
+    esac
     cargo clippy -p nickeldime-firmware --profile "$profile" --target "$target" --features "$features" -- -D warnings
 done
 
