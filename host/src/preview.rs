@@ -1,7 +1,7 @@
 //! A float generator on the host, ready to draw.
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
-use ndarray::Array2;
+use ndarray::{Array2, Array3, s};
 use nickeldime_core::generator::Join;
 use nickeldime_core::pack::NoiseKind;
 
@@ -14,6 +14,7 @@ use crate::{
         names::{self, LoadError},
         tap::Tap,
     },
+    numpy_random,
     quantise::{Calibration, Kind, Maps},
     random::{latents, noise_maps},
 };
@@ -26,10 +27,14 @@ const BATCH: usize = 8;
 pub enum Latents {
     /// The device's own latents.
     Seeds(Vec<u64>),
+    /// The latents of StyleGAN2-ADA's own tools: `numpy.random.RandomState(seed).randn(1, z_dim)`.
+    NumpySeeds(Vec<u32>),
     /// z, `[images, z_dim]`.
     Z(Array2<f32>),
     /// w, `[images, w_dim]`, the same for every layer. Truncation has no effect on them.
     W(Array2<f32>),
+    /// w for every layer, `[images, num_ws, w_dim]`. Truncation has no effect on them.
+    LayerW(Array3<f32>),
     /// Two of the device's own latents an image, mapped and truncated each, and what is made of the two.
     Pairs {
         /// Of the first and the second, `[images]`.
@@ -44,6 +49,8 @@ impl Latents {
     pub fn len(&self) -> usize {
         match self {
             Self::Seeds(seeds) => seeds.len(),
+            Self::NumpySeeds(seeds) => seeds.len(),
+            Self::LayerW(layers) => layers.dim().0,
             Self::Z(rows) | Self::W(rows) => rows.nrows(),
             Self::Pairs { seeds, .. } => seeds.len(),
         }
@@ -54,11 +61,12 @@ impl Latents {
         self.len() == 0
     }
 
-    /// The seed of image `index`: its own, the first of two, or (for z and w) its number.
+    /// The seed of the noise of image `index`: its own, the first of two, or (for z and w) its number.
     pub fn seed(&self, index: usize) -> u64 {
         match self {
             Self::Seeds(seeds) => seeds[index],
-            Self::Z(_) | Self::W(_) => index as u64,
+            Self::NumpySeeds(seeds) => seeds[index].into(),
+            Self::Z(_) | Self::W(_) | Self::LayerW(_) => index as u64,
             Self::Pairs { seeds, .. } => seeds[index][0],
         }
     }
@@ -94,6 +102,14 @@ pub enum PreviewError {
     /// Latents of another width than the generator's.
     #[error("the latents are {given} wide, the model's are {expected}")]
     Width {
+        /// Of the latents.
+        given: usize,
+        /// Of the generator.
+        expected: usize,
+    },
+    /// w for another number of layers than the generator's.
+    #[error("the latents have w for {given} layers, the model has {expected}")]
+    Layers {
         /// Of the latents.
         given: usize,
         /// Of the generator.
@@ -139,7 +155,12 @@ impl Preview {
         self.arch.resolution()
     }
 
-    /// The images, each `[3, height, width]` row-major, about [-1, 1], not limited. `going_on` is told how many are done and
+    /// Channels of the images: 3, or 1 of a grey generator.
+    pub fn img_channels(&self) -> usize {
+        self.arch.img_channels
+    }
+
+    /// The images, each `[img_channels, height, width]` row-major, about [-1, 1], not limited. `going_on` is told how many are done and
     /// answers whether to go on.
     ///
     /// # Errors
@@ -237,6 +258,23 @@ impl<B: Backend> Drawing<B> {
             Ok(Tensor::<B, 2>::from_data(TensorData::new(values, [end - start, width]), &device))
         };
         let z = match given {
+            Latents::LayerW(layers) => {
+                let (_, given, width) = layers.dim();
+                if width != self.arch.w_dim {
+                    return Err(PreviewError::Width { given: width, expected: self.arch.w_dim });
+                }
+                let expected = self.arch.num_ws();
+                if given != expected {
+                    return Err(PreviewError::Layers { given, expected });
+                }
+                let values: Vec<f32> = layers.slice(s![start..end, .., ..]).iter().copied().collect();
+                return Ok(Tensor::from_data(TensorData::new(values, [end - start, given, width]), &device));
+            }
+            Latents::NumpySeeds(seeds) => {
+                let width = self.arch.z_dim;
+                let values = seeds[start..end].iter().flat_map(|&seed| numpy_random::latent(seed, width)).collect();
+                Tensor::from_data(TensorData::new(values, [end - start, width]), &device)
+            }
             Latents::W(w) => return Ok(self.generator.broadcast(rows(w, self.arch.w_dim)?)),
             Latents::Z(z) => rows(z, self.arch.z_dim)?,
             Latents::Seeds(seeds) => latents(&seeds[start..end], self.arch.z_dim, &device),

@@ -91,6 +91,9 @@ pub struct Record {
     /// Whether it makes an embedder of its own images, none being given.
     #[serde(default)]
     pub own_embedder: bool,
+    /// What stands in for parts of the published method, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub substitutions: Vec<String>,
     /// Where it is computed, unless a resumed run is told otherwise.
     #[serde(default)]
     pub backend: Choice,
@@ -124,6 +127,7 @@ impl Record {
             resize: None,
             embeds: Vec::new(),
             own_embedder: false,
+            substitutions: Vec::new(),
             backend: Choice::default(),
             settings: Settings::default(),
         }

@@ -10,7 +10,8 @@ use nickeldime::checkpoint::{
     self, Checkpoint, CheckpointError, GeneratorWeights, Metadata, Tensors, read_tensors, write_checkpoint,
     write_tensors,
 };
-use nickeldime::nets::arch::GeneratorArch;
+use nickeldime::nets::arch::{CriticArchitecture, DeviationGroup, DiscriminatorArch, GREY, GeneratorArch};
+use nickeldime::nets::initial;
 use support::fixture;
 use support::official::{Official, other, small, storage, tensor, view};
 use support::pickle_writer::{Py, call, dict, pickle, text};
@@ -42,7 +43,7 @@ fn both_official_files_equal_their_safetensors() {
     let expected = checkpoint::open(&fixture("digits32/teacher-digits32.safetensors")).unwrap();
     let arch = &expected.generator.arch;
     assert_eq!(*arch, GeneratorArch::preset("digits32").unwrap());
-    assert_eq!(expected.discriminator.as_ref().unwrap().arch.mbstd_group, 4);
+    assert_eq!(expected.discriminator.as_ref().unwrap().arch.mbstd_group, DeviationGroup::Samples(4));
     for name in ["teacher-digits32.pkl", "teacher-digits32-proto3.pkl"] {
         let found = checkpoint::open(&fixture("digits32").join(name)).unwrap();
         assert!(found == expected, "{name}");
@@ -58,7 +59,8 @@ fn both_official_files_equal_their_safetensors() {
 fn every_shape_is_read_in_every_protocol() {
     let clamped = GeneratorArch { conv_clamp: Some(0.75), ..small() };
     let tall = GeneratorArch { channels: vec![5, 4, 4, 3, 3, 2, 2, 1, 1], ..small() };
-    for arch in [small(), other(), clamped, tall] {
+    let grey = GeneratorArch { img_channels: GREY, ..other() };
+    for arch in [small(), other(), clamped, tall, grey] {
         for protocol in 2..=4 {
             let official = Official::new(&arch);
             let found = read(&official.pickle(protocol)).unwrap();
@@ -72,6 +74,109 @@ fn a_checkpoint_without_a_discriminator_is_a_generator() {
     let mut official = Official::new(&small());
     official.checkpoint.discriminator = None;
     assert!(read(&official.pickle(4)).unwrap() == official.checkpoint);
+}
+
+#[test]
+fn a_critic_of_every_architecture_and_group_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.safetensors");
+    for arch in [small(), other()] {
+        for architecture in [CriticArchitecture::Orig, CriticArchitecture::Skip, CriticArchitecture::Resnet] {
+            for mbstd_group in [DeviationGroup::Absent, DeviationGroup::Batch, DeviationGroup::Samples(32)] {
+                let critic = DiscriminatorArch { architecture, mbstd_group, ..DiscriminatorArch::beside(&arch, 4) };
+                let mut official = Official::new(&arch);
+                official.checkpoint.discriminator = Some(initial::discriminator(&critic, 5));
+                for protocol in 2..=4 {
+                    assert!(read(&official.pickle(protocol)).unwrap() == official.checkpoint, "{critic:?}");
+                }
+                write_checkpoint(&path, &official.checkpoint, &Metadata::new()).unwrap();
+                assert!(checkpoint::open(&path).unwrap() == official.checkpoint, "{critic:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_critic_that_cannot_be_read_is_left_out_and_named() {
+    let left_out = |official: &Official, said: &str| {
+        for protocol in 2..=4 {
+            let found = read(&official.pickle(protocol)).unwrap();
+            assert!(found.generator == official.checkpoint.generator);
+            let reason = found.critic().unwrap_err().to_string();
+            assert!(reason.contains(said), "{reason}: no {said}");
+            let [remark] = &found.remarks[..] else { panic!("{:?}", found.remarks) };
+            assert!(remark.to_string().contains("not read"), "{remark}");
+        }
+    };
+    let with = |module: &str, name: &str, value: Py| Official::new(&small()).attribute(module, name, value);
+    for (module, name, value, said) in [
+        ("D", "c_dim", Py::Int(10), "10: conditional"),
+        ("D.b4", "cmap_dim", Py::Int(512), "512: conditional"),
+        ("D.b8", "architecture", text("skip"), "skip: only resnet"),
+        ("D.b4", "architecture", text("fancy"), "fancy: only resnet"),
+        ("D.b4.mbstd", "num_channels", Py::Int(2), "2: only 1"),
+        ("D.b4.mbstd", "group_size", Py::Float(1.5), "1.5: expected a number"),
+        ("D.b8.conv1", "down", Py::Int(1), "1: only 2"),
+    ] {
+        left_out(&with(module, name, value), &format!("{module}.{name}: {said}"));
+    }
+    let filter = "D.b8.conv1.resample_filter";
+    let flat = tensor(&[4, 4], &[1.0 / 16.0; 16]);
+    left_out(&Official::new(&small()).tensor(filter, flat), "only that one is supported");
+    let broken = tensor(&[1], &[f32::NAN]);
+    left_out(&Official::new(&small()).tensor("D.b4.out.bias", broken), "D.b4.out.bias: holds NaN");
+    let mut foreign = Official::new(&small());
+    foreign.classes.insert("D.b8".into(), "ProjectedBlock".into());
+    left_out(&foreign, "D.b8: a module of class ProjectedBlock");
+}
+
+#[test]
+fn what_nobody_asks_for_may_be_anything() {
+    // A path, a date, an enumeration's member, a bound method, a class, and what a function made by a function returns.
+    let made = |module, name, arguments| call(module, name, arguments);
+    let partial = made("functools", "partial", vec![Py::Global("numpy", "zeros")]);
+    let oddities = [
+        made("pathlib", "PosixPath", vec![text("/"), text("data")]),
+        made("datetime", "datetime", vec![Py::Bytes(vec![7, 230, 11, 30, 0, 0, 0, 0, 0, 0])]),
+        made("training.modes", "Mode", vec![Py::Int(2)]),
+        made("builtins", "getattr", vec![Py::Global("training.loop", "Loop"), text("step")]),
+        Py::Global("torch.nn.modules.activation", "LeakyReLU"),
+        Py::Reduce(Box::new(partial), vec![Py::Int(3)]),
+        Py::Build(
+            Box::new(made("torch.nn.modules.container", "Sequential", vec![])),
+            Box::new(dict([("_modules", Py::Dict(vec![(Py::Int(0), Py::None)]))])),
+        ),
+        Py::Filled(Box::new(made("collections", "defaultdict", vec![Py::Global("builtins", "list")])), vec![]),
+        Py::Dict(vec![(Py::Int(1), Py::Float(0.5)), (Py::Tuple(vec![]), Py::None)]),
+    ];
+    for value in oddities {
+        for module in ["G_ema", "G_ema.mapping", "G_ema.synthesis.b8.conv1", "D.b4"] {
+            let odd = Official::new(&small()).attribute(module, "training", value.clone());
+            for protocol in 2..=4 {
+                assert!(read(&odd.pickle(protocol)).unwrap() == odd.checkpoint, "{module} {value:?}");
+            }
+        }
+        let Py::Dict(mut entries) = Official::new(&small()).object() else { unreachable!("a file is a dict") };
+        entries.insert(0, (text("training_set_kwargs"), value.clone()));
+        entries.push((value.clone(), text("a key that is no text")));
+        assert!(read(&pickle(&Py::Dict(entries), 4)).unwrap() == Official::new(&small()).checkpoint);
+        // In place of the critic, it is not one.
+        let Py::Dict(mut entries) = Official::new(&small()).object() else { unreachable!("a file is a dict") };
+        entries.retain(|(key, _)| *key != text("D"));
+        entries.push((text("D"), value));
+        let found = read(&pickle(&Py::Dict(entries), 3)).unwrap();
+        assert!(found.critic().is_err() && found.remarks.len() == 1);
+    }
+}
+
+#[test]
+fn a_generator_of_stylegan3_is_called_one() {
+    let mut official = Official::new(&small());
+    let state = dict([("_modules", dict::<&str>([]))]);
+    let meta = dict([("class_name", text("SynthesisInput")), ("state", state)]);
+    let input = call("torch_utils.persistence", "_reconstruct_persistent_obj", vec![meta]);
+    official.children.push(("G_ema.synthesis".into(), "input".into(), input));
+    assert_refused(&official, &["G_ema: a StyleGAN3 network"]);
 }
 
 #[test]
@@ -108,17 +213,14 @@ fn other_number_formats_and_strides_are_the_same_numbers() {
 #[test]
 fn what_is_not_supported_is_refused_by_its_name() {
     let with = |module: &str, name: &str, value: Py| Official::new(&small()).attribute(module, name, value);
-    let skip = text("skip");
     for (module, name, value, said) in [
         ("G_ema", "c_dim", Py::Int(10), "10: conditional"),
         ("G_ema.mapping", "c_dim", Py::Int(1), "1: conditional"),
-        ("D", "c_dim", Py::Int(10), "10: conditional"),
-        ("D.b4", "cmap_dim", Py::Int(512), "512: conditional"),
-        ("G_ema", "img_channels", Py::Int(1), "1: only RGB"),
+        ("G_ema", "img_channels", Py::Int(2), "2: only RGB"),
+        ("G_ema", "img_channels", Py::Int(1), "1: only 3"),
+        ("G_ema.synthesis.b8", "img_channels", Py::Int(1), "1: only 3"),
         ("G_ema.synthesis.b8", "architecture", text("resnet"), "resnet: only skip"),
         ("G_ema.synthesis.b4", "architecture", text("orig"), "orig: only skip"),
-        ("D.b8", "architecture", skip.clone(), "skip: only resnet"),
-        ("D.b4", "architecture", skip, "skip: only resnet"),
         ("G_ema.synthesis.b8.conv0", "activation", text("relu"), "relu: only lrelu"),
         ("G_ema.mapping.fc0", "activation", text("swish"), "swish: only lrelu"),
         ("G_ema.mapping.fc0", "bias_gain", Py::Int(1), "1: only 0.01"),
@@ -130,9 +232,6 @@ fn what_is_not_supported_is_refused_by_its_name() {
         ("G_ema.mapping", "num_layers", Py::Int(1 << 30), "1073741824: only 2"),
         ("G_ema.mapping", "z_dim", Py::Int(1 << 40), "1099511627776: only 3"),
         ("G_ema.mapping", "z_dim", text("3"), "3: expected a number"),
-        ("D.b4.mbstd", "num_channels", Py::Int(2), "2: only 1"),
-        ("D.b4.mbstd", "group_size", Py::None, "None: expected a number"),
-        ("D.b8.conv1", "down", Py::Int(1), "1: only 2"),
     ] {
         let place = format!("{module}.{name}: {said}");
         assert_refused(&with(module, name, value), &[&place]);
@@ -163,11 +262,12 @@ fn a_wrong_tensor_is_refused_by_its_name() {
     ] {
         assert_refused(&with(bias, value), &[bias, said]);
     }
-    let filter = "D.b8.conv1.resample_filter";
+    let filter = "G_ema.synthesis.b8.conv1.resample_filter";
     let flat = with(filter, tensor(&[4, 4], &[1.0 / 16.0; 16]));
     assert_refused(&flat, &[filter, "only that one is supported"]);
     let rgb = "G_ema.synthesis.b4.torgb.weight";
-    assert_refused(&with(rgb, tensor(&[1, 2, 1, 1], &[0.0; 2])), &[rgb, "img_channels = 1"]);
+    assert_refused(&with(rgb, tensor(&[2, 2, 1, 1], &[0.0; 4])), &[rgb, "img_channels = 2"]);
+    assert_refused(&with(rgb, tensor(&[1, 2, 1, 1], &[0.0; 2])), &["shape [3]", "expected [1]"]);
 
     let mut more = Official::new(&small());
     let scale = ("G_ema.synthesis.b4.conv1", "scale", tensor(&[1], &[1.0]));
@@ -201,7 +301,8 @@ fn a_function_in_a_file_is_refused_and_nothing_is_run() {
         ("os", "system"),
         ("posix", "system"),
         ("builtins", "eval"),
-        ("__builtin__", "getattr"),
+        ("__builtin__", "exec"),
+        ("importlib.util", "spec_from_file_location"),
         ("subprocess", "Popen"),
         ("torch", "load"),
         ("torch_utils.persistence", "import_hook"),
@@ -256,13 +357,19 @@ fn a_file_of_another_kind_is_called_what_it_is() {
         path
     };
     assert!(said(&write(b"")).ends_with("empty"));
-    assert!(said(&write(b"PK\x03\x04 and so on")).contains("not a StyleGAN2-ADA checkpoint"));
+    assert!(said(&write(b"PK\x03\x04 and so on")).contains("a zip that cannot be read"));
     let legacy = match storage("FloatStorage", 0, vec![]) {
         Py::Reduce(_, mut arguments) => arguments.remove(0),
         _ => unreachable!("a storage is a call"),
     };
     let Py::Bytes(legacy) = legacy else { unreachable!("of bytes") };
-    assert!(said(&write(&legacy)).contains("a PyTorch weights file"));
+    assert!(said(&write(&legacy)).contains("no tensors by name"));
+    for page in ["<!DOCTYPE html>\n<html>", "\u{feff}\n <html lang=en>", "<?xml version=\"1.0\"?>"] {
+        assert!(said(&write(page.as_bytes())).contains("an HTML page"), "{page}");
+    }
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 381673535\n";
+    assert!(said(&write(pointer)).contains("a Git LFS pointer"));
+    assert!(said(&write(b"\x1f\x8b\x08")).contains("gzip"));
     assert!(said(&write(b"\x89PNG\r\n\x1a\n, an image")).contains("begins with \\x89PNG"));
     assert!(said(&write(&pickle(&dict([("G", Py::None)]), 4))).contains("no G_ema"));
     assert!(said(&write(&pickle(&Py::List(vec![]), 4))).contains("not a dict"));
@@ -270,8 +377,8 @@ fn a_file_of_another_kind_is_called_what_it_is() {
     let tensorflow = call("dnnlib.tflib.network", "Network", vec![]);
     assert!(said(&write(&pickle(&tensorflow, 3))).contains("a TensorFlow checkpoint"));
     let embedder = fixture("digits32/embedder.safetensors");
-    assert!(said(&embedder).contains("without a generator"));
-    assert!(said(&fixture("digits32/digits32.zip")).contains("not a StyleGAN2-ADA checkpoint"));
+    assert!(said(&embedder).contains("without a StyleGAN2 generator"));
+    assert!(said(&fixture("digits32/digits32.zip")).contains("a zip without data.pkl"));
     assert!(said(Path::new("/dev/zero")).contains("not a regular file"));
 }
 
@@ -286,7 +393,7 @@ fn a_written_checkpoint_is_the_same_when_read_and_as_a_file() {
         for critic in [true, false] {
             let mut checkpoint = Official::new(&arch).checkpoint;
             if let Some(critic) = &mut checkpoint.discriminator {
-                critic.arch.mbstd_group = 8;
+                critic.arch.mbstd_group = DeviationGroup::Samples(8);
                 critic.arch.conv_clamp = None;
             }
             if !critic {
@@ -304,6 +411,7 @@ fn a_written_checkpoint_is_the_same_when_read_and_as_a_file() {
     let student = Checkpoint {
         generator: Official::new(&pruned).checkpoint.generator,
         discriminator: Official::new(&other()).checkpoint.discriminator,
+        remarks: Vec::new(),
     };
     write_checkpoint(&path, &student, &Metadata::new()).unwrap();
     assert!(checkpoint::open(&path).unwrap() == student);

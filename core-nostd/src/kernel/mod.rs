@@ -15,7 +15,10 @@ pub mod finish;
 pub mod layout;
 #[cfg(m0_kernels)]
 pub mod m0;
+#[cfg(mve_kernels)]
+pub mod mve;
 pub mod portable;
+mod quantile;
 pub mod rows;
 #[cfg(rv32_kernels)]
 pub mod rv32;
@@ -27,6 +30,7 @@ mod tiles;
 pub use finish::{Activation, RequantPlan};
 pub use layout::{energy, middle_len, padded, plane_len};
 pub use portable::upsample_rgb_row;
-pub use rows::{Work, conv3x3_row, fir_row, modulate_row, transposed3x3_row};
+pub use quantile::{quantile, table as quantile_table};
+pub use rows::{Work, conv3x3_row, fir_row, modulate_row, modulated_index, modulated_len, transposed3x3_row};
 pub use selected::{blend_row, dot_i8_wide, dot_i16, mix, random_row};
 pub use threefry::threefry;

@@ -4,7 +4,9 @@
 pub use super::dsp::*;
 #[cfg(m0_kernels)]
 pub use super::m0::*;
-#[cfg(not(any(dsp_kernels, m0_kernels, rv32_kernels)))]
+#[cfg(mve_kernels)]
+pub use super::mve::*;
+#[cfg(not(any(dsp_kernels, m0_kernels, mve_kernels, rv32_kernels)))]
 pub use super::portable::*;
 #[cfg(rv32_kernels)]
 pub use super::rv32::*;

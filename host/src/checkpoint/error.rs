@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The file system said no.
-    #[error("{}: {cause}", .file.display())]
+    #[error("{}: {}", .file.display(), self.detail())]
     Io {
         /// The file.
         file: PathBuf,
@@ -17,7 +17,7 @@ pub enum CheckpointError {
         cause: io::Error,
     },
     /// The file as a whole is something else than what is read here.
-    #[error("{}: {problem}", .file.display())]
+    #[error("{}: {}", .file.display(), self.detail())]
     Format {
         /// The file.
         file: PathBuf,
@@ -25,7 +25,7 @@ pub enum CheckpointError {
         problem: String,
     },
     /// The file is cut short or damaged, or says something at this byte that is not understood.
-    #[error("{}: byte {offset}: {problem}", .file.display())]
+    #[error("{}: {}", .file.display(), self.detail())]
     Damaged {
         /// The file.
         file: PathBuf,
@@ -34,8 +34,8 @@ pub enum CheckpointError {
         /// What is wrong there.
         problem: String,
     },
-    /// A pickle names a function or class that no checkpoint needs.
-    #[error("{}: byte {offset}: refused: the file asks for {name}, which no checkpoint needs; nothing was run", .file.display())]
+    /// A pickle names a function that exists only to run something.
+    #[error("{}: {}", .file.display(), self.detail())]
     Forbidden {
         /// The file.
         file: PathBuf,
@@ -45,7 +45,7 @@ pub enum CheckpointError {
         name: String,
     },
     /// A tensor or setting is missing, damaged, or of a network that is not supported.
-    #[error("{}: {place}: {problem}", .file.display())]
+    #[error("{}: {}", .file.display(), self.detail())]
     Network {
         /// The file.
         file: PathBuf,
@@ -57,6 +57,19 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
+    /// The error without the file's name, for a sentence that has it already.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Io { cause, .. } => cause.to_string(),
+            Self::Format { problem, .. } => problem.clone(),
+            Self::Damaged { offset, problem, .. } => format!("byte {offset}: {problem}"),
+            Self::Forbidden { offset, name, .. } => {
+                format!("byte {offset}: refused: the file asks for {name}, which no checkpoint needs; nothing was run")
+            }
+            Self::Network { place, problem, .. } => format!("{place}: {problem}"),
+        }
+    }
+
     pub(super) fn io(file: &Path, cause: io::Error) -> Self {
         Self::Io { file: file.into(), cause }
     }

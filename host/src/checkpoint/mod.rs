@@ -1,5 +1,5 @@
-//! Checkpoints on the disk: StyleGAN2-ADA's `.pkl` in, safetensors in and out; PyTorch's weights files (`.pth`, `.pt`) of
-//! embedding networks in.
+//! Checkpoints on the disk: StyleGAN2-ADA's `.pkl`, PyTorch's weights files (`.pt`, `.pth`) under StyleGAN2-ADA's or
+//! rosinality's names, and safetensors, which are also written; PyTorch's weights files of embedding networks.
 //!
 //! Files are data from strangers. Reading one never runs anything in it and never panics; whatever bytes it has, the
 //! outcome is a network or a [`CheckpointError`] that names the file and the place, in memory of a few times the
@@ -11,8 +11,11 @@ use std::io::Read;
 use std::path::Path;
 
 mod error;
+mod mean;
+mod networks;
 mod number;
 mod pickle;
+mod rosinality;
 mod stylegan2;
 mod tensor_file;
 mod torch_file;
@@ -21,14 +24,19 @@ pub mod weights;
 
 use crate::nets::arch::{ArchError, Shapes};
 pub use error::CheckpointError;
+use tensor_file::TensorFile;
 pub use tensor_file::{Metadata, read_tensors, write_checkpoint, write_tensors};
-pub use weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights, Tensors};
+pub use weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights, NoCritic, Remark, Tensors};
 
-/// Reads a checkpoint: a StyleGAN2-ADA `.pkl` or a safetensors file, told apart by their content.
+/// Reads a checkpoint, whose format is told by its content: a StyleGAN2-ADA `.pkl`; what `torch.save` wrote of a state
+/// dict, or of a training's dicts of them, under StyleGAN2-ADA's or rosinality's names; or a safetensors file.
+///
+/// The generator is read, and the discriminator where there is one that can be. What a file has beside them is not looked
+/// at. [`Checkpoint::remarks`] says what was not taken as it is.
 ///
 /// # Errors
-/// A file that is not there, empty, cut short, damaged, of another format, or of a network that is not supported
-/// (conditional, not RGB, other architectures than skip and resnet): each names the place and what is wrong.
+/// A file that is not there, empty, cut short, damaged, of another format, or of a generator that is not supported
+/// (conditional, not RGB, other architectures than skip): each names the place and what is wrong.
 pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
     from_bytes(path, &read_file(path)?)
 }
@@ -38,21 +46,43 @@ pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
 /// # Errors
 /// As there.
 pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
+    if let Some(other) = disguise(bytes) {
+        return Err(CheckpointError::format(path, other));
+    }
     match bytes[..] {
-        [] => Err(CheckpointError::format(path, "empty")),
         [b'P', b'K', 3 | 5, ..] => {
-            let problem = format!("a zip, as PyTorch weights are: {}", stylegan2::STATE_DICT);
-            Err(CheckpointError::format(path, problem))
+            torch_file::with_zip(path, bytes, |file| networks::read(file, &networks::Hints::default()))
         }
         _ if tensor_file::looks_like(bytes) => tensor_file::read_checkpoint(path, bytes),
         // A protocol, or what older protocols begin with (read far enough to say what is wrong).
         [0x80 | b'c' | b'(' | b'}', ..] => stylegan2::read_checkpoint(path, bytes),
         _ => {
             let begins = error::printable(&bytes[..bytes.len().min(8)]);
-            let problem = format!("neither a .pkl nor a safetensors checkpoint (it begins with {begins})");
+            let problem = format!("neither a .pkl, a .pt nor a safetensors checkpoint (it begins with {begins})");
             Err(CheckpointError::damaged(path, 0, problem))
         }
     }
+}
+
+/// What a file that is no tensor file at all is, where that is a well-known accident.
+fn disguise(bytes: &[u8]) -> Option<&'static str> {
+    /// Enough for a byte-order mark, spaces, and the first tag.
+    const FRONT: usize = 256;
+    let front = String::from_utf8_lossy(&bytes[..bytes.len().min(FRONT)]);
+    let front = front.trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
+    let begins = |text: &str| front.starts_with(text);
+    Some(match () {
+        () if bytes.is_empty() => "empty",
+        () if begins("<!doctype html") || begins("<html") || begins("<head") || begins("<?xml") => {
+            "an HTML page, not a checkpoint: the download saved a web page (of a login, a quota or a confirmation) in place \
+             of the file; download it again"
+        }
+        () if begins("version https://git-lfs.github.com/spec/") => {
+            "a Git LFS pointer, not a checkpoint: the file itself is elsewhere; fetch it with `git lfs pull`"
+        }
+        () if bytes.starts_with(&[0x1f, 0x8b]) => "compressed with gzip: unpack it first",
+        () => return None,
+    })
 }
 
 /// Tensors to read: the file's name for each of the reader's own.
@@ -69,11 +99,13 @@ pub fn read_chosen(
     bytes: &[u8],
     choose: impl FnOnce(&Shapes) -> Result<Choice, ArchError>,
 ) -> Result<Tensors, CheckpointError> {
+    if let Some(other) = disguise(bytes) {
+        return Err(CheckpointError::format(path, other));
+    }
     match bytes[..] {
-        [] => Err(CheckpointError::format(path, "empty")),
-        [b'P', b'K', 3 | 5, ..] => torch_file::read_zip(path, bytes, choose),
-        _ if tensor_file::looks_like(bytes) => tensor_file::read_chosen(path, bytes, choose),
-        [0x80, ..] => torch_file::read_legacy(path, bytes, choose),
+        [b'P', b'K', 3 | 5, ..] => torch_file::with_zip(path, bytes, |file| networks::chosen(file, choose)),
+        _ if tensor_file::looks_like(bytes) => networks::chosen(&mut TensorFile::parse(path, bytes)?, choose),
+        [0x80, ..] => torch_file::with_legacy(path, bytes, |file| networks::chosen(file, choose)),
         _ => {
             let begins = error::printable(&bytes[..bytes.len().min(8)]);
             let problem = format!(
@@ -92,7 +124,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, CheckpointError> {
     // Before it is opened: opening a pipe would wait for its writer.
     let about = std::fs::metadata(path).map_err(io)?;
     if about.is_dir() {
-        let problem = "a folder: expected a .pkl or .safetensors file";
+        let problem = "a folder: expected a .pkl, .pt or .safetensors file";
         return Err(CheckpointError::format(path, problem));
     }
     if !about.is_file() {

@@ -9,18 +9,21 @@ use std::path::Path;
 use ndarray::{ArrayD, IxDyn};
 
 use super::error::{CheckpointError, printable};
+use super::networks::placed;
 use super::pickle::{Global, Pickle, PickleError, Problem, Value, View};
-use super::tensor_file::placed;
 use super::torch_legacy::{Storages, TensorError, TensorView, is_magic};
-use super::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights, Tensors};
-use crate::nets::arch::{DiscriminatorArch, GeneratorArch, Shapes};
+use super::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights, Remark, Tensors};
+use super::{networks, torch_file};
+use crate::nets::arch::{DeviationGroup, DiscriminatorArch, GeneratorArch, Shapes};
 
-/// A checkpoint out of a pickle's bytes.
+/// What to say of a StyleGAN3 checkpoint.
+pub(super) const STYLEGAN3: &str = "a StyleGAN3 network: only StyleGAN2's networks are supported";
+
+/// A checkpoint out of the bytes of a pickle, or of a file that begins with one.
 pub(super) fn read_checkpoint(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let pickle = Pickle::read(bytes, 0).map_err(|e| refused(path, e, ""))?;
     if is_magic(&pickle.view(pickle.root())) {
-        let problem = format!("a PyTorch weights file (.pth, .pt): {STATE_DICT}");
-        return Err(CheckpointError::format(path, problem));
+        return torch_file::with_legacy(path, bytes, |file| networks::read(file, &networks::Hints::default()));
     }
     if pickle.end() != bytes.len() {
         let problem = "the pickle ends before the file does: damaged, or not a checkpoint";
@@ -35,24 +38,41 @@ pub(super) fn read_checkpoint(path: &Path, bytes: &[u8]) -> Result<Checkpoint, C
     // No checkpoint has more numbers than bytes for them (half the bytes, where they are stored as float16); one that
     // says so shows the same storage again and again.
     let mut room = bytes.len() / 2 + (64 << 10);
-    let generator = file.generator("G_ema", generator, &mut room)?;
-    let discriminator = match networks.get("D") {
-        Some(&value) if value != Value::None => Some(file.discriminator("D", value, &mut room)?),
-        _ => None,
-    };
-    if let Some(critic) = &discriminator
-        && critic.arch.resolution() != generator.arch.resolution()
+    let mut checkpoint = Checkpoint::of_generator(file.generator("G_ema", generator, &mut room)?);
+    if let Some(&value) = networks.get("D")
+        && value != Value::None
     {
-        let problem =
-            format!("resolution {}, the generator's is {}", critic.arch.resolution(), generator.arch.resolution());
-        return Err(CheckpointError::network(path, "D", problem));
+        checkpoint.take_critic("D", file.discriminator("D", value, &mut room))?;
     }
-    Ok(Checkpoint { generator, discriminator })
+    Ok(checkpoint)
 }
 
-/// What to say of the files that PyTorch's own `save` writes.
-pub(super) const STATE_DICT: &str =
-    "not a StyleGAN2-ADA checkpoint: expected the .pkl that training writes (network-snapshot-*.pkl)";
+impl Checkpoint {
+    /// Adds what a reader made of the discriminator. One that cannot be read is left out with a remark, since most uses of
+    /// a checkpoint need its generator alone.
+    ///
+    /// # Errors
+    /// A function that the file asks for: such a file is refused whole.
+    pub(super) fn take_critic(
+        &mut self,
+        name: &str,
+        critic: Result<DiscriminatorWeights, CheckpointError>,
+    ) -> Result<(), CheckpointError> {
+        let images = |resolution: usize, img_channels: usize| format!("{img_channels} x {resolution} x {resolution}");
+        let own = images(self.generator.arch.resolution(), self.generator.arch.img_channels);
+        let reason = match critic.map(|critic| (images(critic.arch.resolution(), critic.arch.img_channels), critic)) {
+            Ok((its, critic)) if its == own => {
+                self.discriminator = Some(critic);
+                return Ok(());
+            }
+            Ok((its, _)) => format!("{name}: images of {its}, the generator's are {own}"),
+            Err(error @ CheckpointError::Forbidden { .. }) => return Err(error),
+            Err(error) => error.detail(),
+        };
+        self.remarks.push(Remark::CriticNotRead { name: name.into(), reason });
+        Ok(())
+    }
+}
 
 /// A pickle's complaint, with the file and the place.
 pub(super) fn refused(path: &Path, error: PickleError, place: &str) -> CheckpointError {
@@ -98,8 +118,11 @@ struct PickleFile<'f, 'p> {
 impl<'p> PickleFile<'_, 'p> {
     fn generator(&self, name: &str, value: Value, room: &mut usize) -> Result<GeneratorWeights, CheckpointError> {
         let network = self.network(name, value)?;
+        if network.modules.contains_key("synthesis.input") {
+            return Err(CheckpointError::network(self.path, name, STYLEGAN3));
+        }
         let rules = Rules { file: self, name, network: &network };
-        rules.kind("Generator", "skip")?;
+        rules.kind("Generator", &["skip"])?;
         let arch = GeneratorArch::from_shapes(&network.shapes());
         let arch = arch.map_err(|e| placed(self.path, &format!("{name}."), e))?;
         rules.generator(&arch)?;
@@ -117,12 +140,12 @@ impl<'p> PickleFile<'_, 'p> {
     ) -> Result<DiscriminatorWeights, CheckpointError> {
         let network = self.network(name, value)?;
         let rules = Rules { file: self, name, network: &network };
-        rules.kind("Discriminator", "resnet")?;
+        rules.kind("Discriminator", &["resnet", "skip", "orig"])?;
         let arch = DiscriminatorArch::from_shapes(&network.shapes());
         let arch = arch.map_err(|e| placed(self.path, &format!("{name}."), e))?;
         rules.discriminator(&arch)?;
         let conv_clamp = rules.conv_clamp(&["Conv2dLayer"])?;
-        let group = rules.mbstd_group()?;
+        let group = rules.mbstd_group(&arch)?;
         let tensors = self.tensors(name, &network, room)?;
         let weights = DiscriminatorWeights::from_tensors(tensors, group, conv_clamp);
         weights.map_err(|e| placed(self.path, &format!("{name}."), e))
@@ -174,7 +197,10 @@ impl<'p> PickleFile<'_, 'p> {
         }
         let View::Object { callable: Global::PersistentObject, arguments: &[meta], .. } = self.pickle.view(value)
         else {
-            return fail("not a StyleGAN2-ADA module: not a checkpoint, or of another project");
+            return match self.pickle.name(value) {
+                Some(name) => fail(&format!("made by {name}: not a StyleGAN2-ADA module")),
+                None => fail("not a StyleGAN2-ADA module: not a checkpoint, or of another project"),
+            };
         };
         let meta = self.fields(meta, &place)?;
         let Some(View::Text(class)) = meta.get("class_name").map(|&v| self.pickle.view(v)) else {
@@ -210,7 +236,7 @@ impl<'p> PickleFile<'_, 'p> {
         Ok(())
     }
 
-    /// A dict's entries by name; the last of a name counts, as in Python.
+    /// A dict's entries by name; the last of a name counts, as in Python. Entries under other keys are nobody's concern.
     fn fields(&self, value: Value, place: &str) -> Result<Fields<'p>, CheckpointError> {
         /// Modules have some 40 attributes, named in a few words.
         const MOST: usize = 1000;
@@ -224,11 +250,13 @@ impl<'p> PickleFile<'_, 'p> {
         };
         let mut fields = Fields::new();
         for (count, (key, value)) in entries.enumerate() {
-            match self.pickle.view(key) {
-                View::Text(key) if key.len() <= LONGEST && count < MOST => {
-                    fields.insert(key, value);
-                }
-                _ => return fail("a dict that no StyleGAN2-ADA checkpoint has: damaged"),
+            if count >= MOST {
+                return fail("a dict of more entries than a StyleGAN2-ADA checkpoint has: damaged");
+            }
+            if let View::Text(key) = self.pickle.view(key)
+                && key.len() <= LONGEST
+            {
+                fields.insert(key, value);
             }
         }
         Ok(fields)
@@ -256,7 +284,7 @@ struct Rules<'n, 'f, 'p> {
 
 impl Rules<'_, '_, '_> {
     /// What no tensor's shape could explain better: these come first, for the sake of the message.
-    fn kind(&self, class: &str, architecture: &str) -> Result<(), CheckpointError> {
+    fn kind(&self, class: &str, architectures: &[&str]) -> Result<(), CheckpointError> {
         self.class("", class)?;
         for path in self.network.modules.keys() {
             for c_dim in ["c_dim", "cmap_dim"] {
@@ -265,11 +293,11 @@ impl Rules<'_, '_, '_> {
                     return Err(self.wrong(path, c_dim, problem));
                 }
             }
-            if self.number_at(path, "img_channels")?.is_some_and(|c| c != 3.0) {
-                let problem = "only RGB networks (3) are supported";
+            if self.number_at(path, "img_channels")?.is_some_and(|c| c != 3.0 && c != 1.0) {
+                let problem = "only RGB (3) and grey (1) networks are supported";
                 return Err(self.wrong(path, "img_channels", problem));
             }
-            self.text(path, "architecture", architecture)?;
+            self.text(path, "architecture", architectures)?;
         }
         Ok(())
     }
@@ -298,9 +326,11 @@ impl Rules<'_, '_, '_> {
                     self.number(path, "num_ws", num_ws)?;
                     self.number(path, "img_resolution", resolution)?;
                     self.number(path, "num_layers", arch.mapping_layers as f64)?;
+                    self.number(path, "img_channels", arch.img_channels as f64)?;
                 }
                 "SynthesisBlock" => {
                     self.number(path, "w_dim", w_dim)?;
+                    self.number(path, "img_channels", arch.img_channels as f64)?;
                     self.number(path, "resolution", block_number(own))?;
                 }
                 "SynthesisLayer" => {
@@ -308,14 +338,14 @@ impl Rules<'_, '_, '_> {
                     self.number(path, "up", if own == "conv0" { 2.0 } else { 1.0 })?;
                     self.number(path, "padding", 1.0)?;
                     self.number(path, "act_gain", f64::sqrt(2.0))?;
-                    self.text(path, "activation", "lrelu")?;
+                    self.text(path, "activation", &["lrelu"])?;
                     self.flag(path, "use_noise", true)?;
                 }
                 "ToRGBLayer" => self.gain(path, 1.0)?,
                 _ => {
                     let mapping = own != "affine";
                     let rate = if mapping { 0.01 } else { 1.0 };
-                    self.text(path, "activation", if mapping { "lrelu" } else { "linear" })?;
+                    self.text(path, "activation", &[if mapping { "lrelu" } else { "linear" }])?;
                     self.gain(path, rate)?;
                     self.number(path, "bias_gain", rate)?;
                 }
@@ -339,9 +369,12 @@ impl Rules<'_, '_, '_> {
             match class {
                 "Discriminator" => {
                     self.number(path, "img_resolution", arch.resolution() as f64)?;
+                    self.number(path, "img_channels", arch.img_channels as f64)?;
                 }
                 "DiscriminatorBlock" | "DiscriminatorEpilogue" => {
                     self.number(path, "resolution", block_number(own))?;
+                    // Known by now from the tensors.
+                    self.text(path, "architecture", &[arch.architecture.name()])?;
                 }
                 "MinibatchStdLayer" => self.number(path, "num_channels", 1.0)?,
                 "Conv2dLayer" => {
@@ -351,18 +384,18 @@ impl Rules<'_, '_, '_> {
                     self.number(path, "up", 1.0)?;
                     self.number(path, "down", down)?;
                     self.number(path, "padding", if one_tap { 0.0 } else { 1.0 })?;
-                    self.text(path, "activation", if skip { "linear" } else { "lrelu" })?;
+                    self.text(path, "activation", &[if skip { "linear" } else { "lrelu" }])?;
                     let act_gain = if skip { 1.0 } else { f64::sqrt(2.0) };
                     self.number(path, "act_gain", act_gain)?;
                     self.gain(path, 1.0)?;
-                    if skip && self.number_at(path, "conv_clamp")?.is_some() {
-                        let problem = "a limit on the skip path: not supported";
+                    if is_unlimited(path) && self.number_at(path, "conv_clamp")?.is_some() {
+                        let problem = "a limit where official networks have none: not supported";
                         return Err(self.wrong(path, "conv_clamp", problem));
                     }
                 }
                 _ => {
                     let linear = own == "out";
-                    self.text(path, "activation", if linear { "linear" } else { "lrelu" })?;
+                    self.text(path, "activation", &[if linear { "linear" } else { "lrelu" }])?;
                     self.gain(path, 1.0)?;
                     self.number(path, "bias_gain", 1.0)?;
                 }
@@ -371,11 +404,11 @@ impl Rules<'_, '_, '_> {
         Ok(())
     }
 
-    /// The limit of all layers of these classes, which is one; the skip path has none.
+    /// The limit of all layers of these classes, which is one, but for those that have none.
     fn conv_clamp(&self, classes: &[&str]) -> Result<Option<f32>, CheckpointError> {
         let mut common = None;
         for (path, module) in &self.network.modules {
-            if !classes.contains(&module.class) || path.ends_with(".skip") {
+            if !classes.contains(&module.class) || is_unlimited(path) {
                 continue;
             }
             let clamp = self.number_at(path, "conv_clamp")?;
@@ -387,12 +420,17 @@ impl Rules<'_, '_, '_> {
         Ok(common.flatten().map(|c| c as f32))
     }
 
-    fn mbstd_group(&self) -> Result<usize, CheckpointError> {
+    /// A group of `None` is the whole batch: what StyleGAN2-ADA's converter writes for networks of TensorFlow.
+    fn mbstd_group(&self, arch: &DiscriminatorArch) -> Result<DeviationGroup, CheckpointError> {
         let path = "b4.mbstd";
-        match self.number_at(path, "group_size")? {
-            Some(n) if (1.0..=65536.0).contains(&n) && n.fract() == 0.0 => Ok(n as usize),
+        if arch.mbstd_group == DeviationGroup::Absent {
+            return Ok(DeviationGroup::Absent);
+        }
+        match (self.value(path, "group_size"), self.number_at(path, "group_size")?) {
+            (Some(Value::None), _) => Ok(DeviationGroup::Batch),
+            (_, Some(n)) if (1.0..=65536.0).contains(&n) && n.fract() == 0.0 => Ok(DeviationGroup::Samples(n as usize)),
             _ => {
-                let problem = "expected a number of samples for the minibatch standard deviation";
+                let problem = "expected a number of samples for the minibatch standard deviation, or None";
                 Err(self.wrong(path, "group_size", problem))
             }
         }
@@ -431,12 +469,13 @@ impl Rules<'_, '_, '_> {
         self.number(path, "weight_gain", rate / f64::sqrt(inputs))
     }
 
-    fn text(&self, path: &str, field: &str, expected: &str) -> Result<(), CheckpointError> {
+    /// A text that must be one of `expected`.
+    fn text(&self, path: &str, field: &str, expected: &[&str]) -> Result<(), CheckpointError> {
         match self.value(path, field) {
             None => Ok(()),
             Some(value) => match self.file.pickle.view(value) {
-                View::Text(found) if found == expected => Ok(()),
-                _ => Err(self.wrong(path, field, &format!("only {expected} is supported"))),
+                View::Text(found) if expected.contains(&found) => Ok(()),
+                _ => Err(self.wrong(path, field, &format!("only {} is supported", expected.join(" or ")))),
             },
         }
     }
@@ -483,6 +522,11 @@ impl Rules<'_, '_, '_> {
         let place = join(&join(self.name, path), field);
         CheckpointError::network(self.file.path, place, format!("{found}: {problem}"))
     }
+}
+
+/// Whether a discriminator's layer has no limit even where the others have one.
+fn is_unlimited(path: &str) -> bool {
+    path.ends_with(".skip") || path == "b4.fromrgb"
 }
 
 /// 32 for `synthesis.b32` or `b32`; NaN, which equals nothing, for other names.

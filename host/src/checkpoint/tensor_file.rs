@@ -13,12 +13,12 @@ use std::str::FromStr;
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::Choice;
 use super::error::{CheckpointError, printable};
+use super::networks::{self, Hints, TensorSource};
 use super::number::Number;
-use super::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights, RESAMPLE_FILTER, Tensors};
+use super::weights::{Checkpoint, RESAMPLE_FILTER, Tensors};
 use crate::files;
-use crate::nets::arch::{ArchError, Shapes, block_resolution};
+use crate::nets::arch::{Shapes, block_resolution};
 
 /// A safetensors file's `__metadata__`: short texts by name.
 pub type Metadata = BTreeMap<String, String>;
@@ -35,21 +35,9 @@ pub fn read_tensors(path: &Path) -> Result<(Tensors, Metadata), CheckpointError>
         .header
         .tensors
         .keys()
-        .map(|name| Ok((name.clone(), file.tensor(name)?)))
+        .map(|name| Ok((name.clone(), file.numbers(name)?)))
         .collect::<Result<_, CheckpointError>>()?;
     Ok((tensors, file.header.metadata))
-}
-
-/// The tensors of a safetensors file's bytes that `choose` names, see [`super::read_chosen`].
-pub(super) fn read_chosen(
-    path: &Path,
-    bytes: &[u8],
-    choose: impl FnOnce(&Shapes) -> Result<Choice, ArchError>,
-) -> Result<Tensors, CheckpointError> {
-    let file = TensorFile::parse(path, bytes)?;
-    let shapes = file.header.tensors.iter().map(|(name, entry)| (name.clone(), entry.shape.0.clone())).collect();
-    let choice = choose(&shapes).map_err(|e| placed(path, "", e))?;
-    choice.into_iter().map(|(own, name)| Ok((own, file.tensor(&name)?))).collect()
 }
 
 /// Writes tensors as a safetensors file (F32), whole or not at all; equal tensors make equal files.
@@ -102,55 +90,24 @@ pub fn write_checkpoint(path: &Path, checkpoint: &Checkpoint, notes: &Metadata) 
     write(path, &views, &metadata)
 }
 
-/// A checkpoint out of a safetensors file's bytes: `G_ema.*` and, where present, `D.*`; `G.*`, or tensors without a
-/// prefix, stand in for a missing `G_ema.*`. Metadata that contradicts the tensors is an error.
+/// A checkpoint out of a safetensors file's bytes, as [`networks::read`] finds it; what tensors do not tell is in the
+/// metadata of files that [`write_checkpoint`] wrote. Metadata that contradicts the tensors is an error.
 pub(super) fn read_checkpoint(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
-    let file = TensorFile::parse(path, bytes)?;
-    let names = || file.header.tensors.keys();
-    let has = |prefix: &str| names().any(|name| name.starts_with(prefix));
-    let prefix = match () {
-        () if has("G_ema.") => "G_ema.",
-        () if has("G.") => "G.",
-        () if has("synthesis.") => "",
-        () => {
-            let problem = "a tensor file without a generator: expected tensors named \
-                           G_ema.synthesis..., G.synthesis... or synthesis...";
-            return Err(CheckpointError::format(path, problem));
-        }
-    };
-    let known = |name: &str| {
-        let ours = ["G_ema.", "G.", "D."].iter().any(|p| name.starts_with(p));
-        ours || prefix.is_empty() && ["synthesis.", "mapping."].iter().any(|p| name.starts_with(p))
-    };
-    if let Some(name) = names().find(|name| !known(name)) {
-        let problem = "not a tensor of a StyleGAN2 checkpoint (G_ema.*, G.*, D.*)";
-        return Err(CheckpointError::network(path, printable(name.as_bytes()), problem));
-    }
-
+    let mut file = TensorFile::parse(path, bytes)?;
     let conv_clamp = file.clamp("conv_clamp", None)?;
-    let generator = GeneratorWeights::from_tensors(file.network(prefix)?, conv_clamp);
-    let generator = generator.map_err(|e| placed(path, prefix, e))?;
-    let mut discriminator = None;
-    if has("D.") {
-        let group = file.value("mbstd_group_size")?.unwrap_or(4);
-        let clamp = file.clamp("d_conv_clamp", conv_clamp)?;
-        let weights = DiscriminatorWeights::from_tensors(file.network("D.")?, group, clamp);
-        discriminator = Some(weights.map_err(|e| placed(path, "D.", e))?);
-    }
-
-    let arch = &generator.arch;
+    let hints = Hints {
+        conv_clamp,
+        critic_clamp: file.clamp("d_conv_clamp", conv_clamp)?,
+        mbstd_group: file.value("mbstd_group_size")?.unwrap_or(Hints::default().mbstd_group),
+    };
+    let checkpoint = networks::read(&mut file, &hints)?;
+    let arch = &checkpoint.generator.arch;
     file.agrees("resolution", arch.resolution())?;
     file.agrees("z_dim", arch.z_dim)?;
     file.agrees("w_dim", arch.w_dim)?;
     file.agrees("mapping_layers", arch.mapping_layers)?;
     file.agrees("channels", channel_list(&arch.channels))?;
-    Ok(Checkpoint { generator, discriminator })
-}
-
-/// An architecture's complaint, with the file and the full name of the tensor.
-pub(super) fn placed(path: &Path, prefix: &str, error: ArchError) -> CheckpointError {
-    let place = printable(format!("{prefix}{}", error.place).as_bytes());
-    CheckpointError::network(path, place, error.problem)
+    Ok(checkpoint)
 }
 
 /// Whether a file begins as safetensors do: the length of a header, then JSON.
@@ -211,14 +168,15 @@ fn clamp_text(conv_clamp: Option<f32>) -> String {
 }
 
 /// A parsed file: the header checked against the data, the data untouched.
-struct TensorFile<'a> {
+pub(super) struct TensorFile<'a> {
     path: &'a Path,
     header: Header,
     data: &'a [u8],
 }
 
 impl<'a> TensorFile<'a> {
-    fn parse(path: &'a Path, bytes: &'a [u8]) -> Result<Self, CheckpointError> {
+    /// Reads the header.
+    pub fn parse(path: &'a Path, bytes: &'a [u8]) -> Result<Self, CheckpointError> {
         let Some((length, rest)) = bytes.split_first_chunk() else {
             let problem = "too short for a safetensors file";
             return Err(CheckpointError::damaged(path, bytes.len(), problem));
@@ -246,7 +204,7 @@ impl<'a> TensorFile<'a> {
         Ok(Self { path, header, data })
     }
 
-    fn tensor(&self, name: &str) -> Result<ArrayD<f32>, CheckpointError> {
+    fn numbers(&self, name: &str) -> Result<ArrayD<f32>, CheckpointError> {
         let refuse = |problem: String| CheckpointError::network(self.path, printable(name.as_bytes()), problem);
         let found = self.header.tensors.get(name);
         let entry = found.ok_or_else(|| refuse("missing".into()))?;
@@ -255,13 +213,6 @@ impl<'a> TensorFile<'a> {
         let bytes = self.data.get(entry.start..entry.end).unwrap_or_default();
         ArrayD::from_shape_vec(IxDyn(&entry.shape.0), number.read_all(bytes))
             .map_err(|e| refuse(format!("shape {:?}: {e}", entry.shape.0)))
-    }
-
-    /// The tensors whose names begin with `prefix`, without it.
-    fn network(&self, prefix: &str) -> Result<Tensors, CheckpointError> {
-        let names = self.header.tensors.keys();
-        let own = names.filter_map(|name| Some((name, name.strip_prefix(prefix)?)));
-        own.map(|(name, short)| Ok((short.to_string(), self.tensor(name)?))).collect()
     }
 
     fn value<T: FromStr>(&self, key: &str) -> Result<Option<T>, CheckpointError> {
@@ -293,6 +244,20 @@ impl<'a> TensorFile<'a> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl TensorSource for TensorFile<'_> {
+    fn path(&self) -> &Path {
+        self.path
+    }
+
+    fn shapes(&self) -> Shapes {
+        self.header.tensors.iter().map(|(name, entry)| (name.clone(), entry.shape.0.clone())).collect()
+    }
+
+    fn tensor(&mut self, name: &str) -> Result<ArrayD<f32>, CheckpointError> {
+        self.numbers(name)
     }
 }
 

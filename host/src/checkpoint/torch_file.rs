@@ -9,14 +9,12 @@ use std::path::Path;
 use ndarray::{ArrayD, IxDyn};
 use zip::{CompressionMethod, ZipArchive};
 
-use super::Choice;
 use super::error::{CheckpointError, printable};
+use super::networks::TensorSource;
 use super::pickle::{Global, Pickle, PickleError, Value, View};
 use super::stylegan2::{join, refused};
-use super::tensor_file::placed;
 use super::torch_legacy::{Reference, TensorView, preamble};
-use super::weights::Tensors;
-use crate::nets::arch::{ArchError, Shapes};
+use crate::nets::arch::Shapes;
 
 /// The storages' bytes, by their keys.
 type Storages<'a> = BTreeMap<String, &'a [u8]>;
@@ -24,12 +22,12 @@ type Storages<'a> = BTreeMap<String, &'a [u8]>;
 /// The pickle's name in a zip, below the folder that is named after the file.
 const PICKLE: &str = "data.pkl";
 
-/// The chosen tensors of a zip.
-pub(super) fn read_zip(
+/// What `then` makes of the tensors of a zip.
+pub(super) fn with_zip<T>(
     path: &Path,
     bytes: &[u8],
-    choose: impl FnOnce(&Shapes) -> Result<Choice, ArchError>,
-) -> Result<Tensors, CheckpointError> {
+    then: impl FnOnce(&mut StateFile) -> Result<T, CheckpointError>,
+) -> Result<T, CheckpointError> {
     /// What is in the zip: the numbers of a TorchScript archive's code lie apart, and weights may be among them.
     const FOLDERS: [&str; 2] = ["constants/", "data/"];
     let damaged = |problem: String| CheckpointError::format(path, problem);
@@ -40,7 +38,8 @@ pub(super) fn read_zip(
     let names: Vec<_> = (0..zip.len()).map(|i| zip.name_for_index(i).and_then(Result::ok).map(String::from)).collect();
     let pickles = names.iter().flatten().filter(|name| *name == PICKLE || name.ends_with("/data.pkl"));
     let Some(name) = pickles.min_by_key(|name| name.len()) else {
-        let problem = "a zip without data.pkl: not a PyTorch weights file (torch.save, torch.jit.save)";
+        let problem =
+            "a zip without data.pkl: neither a checkpoint nor a PyTorch weights file (torch.save, torch.jit.save)";
         return Err(damaged(problem.into()));
     };
     let root = name.strip_suffix(PICKLE).unwrap_or_default();
@@ -82,15 +81,15 @@ pub(super) fn read_zip(
     let (start, data) = data.ok_or_else(|| damaged("data.pkl cannot be found in the zip: damaged".into()))?;
     let pickle = Pickle::read_part(data, bytes.len())
         .map_err(|e| refused(path, PickleError { offset: start + e.offset, ..e }, ""))?;
-    StateFile { path, pickle: &pickle, storages, length: bytes.len() }.read(choose)
+    then(&mut StateFile::open(path, &pickle, storages, bytes.len())?)
 }
 
-/// The chosen tensors of a file of PyTorch's first format.
-pub(super) fn read_legacy(
+/// What `then` makes of the tensors of a file of PyTorch's first format.
+pub(super) fn with_legacy<T>(
     path: &Path,
     bytes: &[u8],
-    choose: impl FnOnce(&Shapes) -> Result<Choice, ArchError>,
-) -> Result<Tensors, CheckpointError> {
+    then: impl FnOnce(&mut StateFile) -> Result<T, CheckpointError>,
+) -> Result<T, CheckpointError> {
     let failed = |e: PickleError| refused(path, e, "");
     let begin = preamble(bytes).map_err(|e| match e.offset {
         0 => {
@@ -129,48 +128,36 @@ pub(super) fn read_legacy(
         storages.insert(key.into(), numbers);
         at += size_of::<u64>() + numbers.len();
     }
-    StateFile { path, pickle: &pickle, storages, length: bytes.len() }.read(choose)
+    then(&mut StateFile::open(path, &pickle, storages, bytes.len())?)
 }
 
 /// A pickle of tensors and their storages.
-struct StateFile<'p> {
+pub(super) struct StateFile<'p> {
     path: &'p Path,
     pickle: &'p Pickle<'p>,
     storages: Storages<'p>,
-    /// Of the whole file.
-    length: usize,
-}
-
-/// A file's tensors, and how many values were looked at to find them.
-#[derive(Default)]
-struct Found {
     views: BTreeMap<String, TensorView>,
-    seen: usize,
+    /// How many numbers may still be read: a file that shows more than it can hold shows the same storage again and again.
+    room: usize,
 }
 
-impl StateFile<'_> {
-    fn read(&self, choose: impl FnOnce(&Shapes) -> Result<Choice, ArchError>) -> Result<Tensors, CheckpointError> {
-        let mut found = Found::default();
-        self.collect(&mut found, "", self.pickle.root(), 0)?;
-        let shapes: Shapes = found.views.iter().map(|(name, view)| (name.clone(), view.shape().to_vec())).collect();
-        if shapes.is_empty() {
+impl<'p> StateFile<'p> {
+    /// Finds the tensors. `length` is that of the whole file.
+    fn open(
+        path: &'p Path,
+        pickle: &'p Pickle<'p>,
+        storages: Storages<'p>,
+        length: usize,
+    ) -> Result<Self, CheckpointError> {
+        let mut found = Search { path, pickle, views: BTreeMap::new(), seen: 0, entries: length };
+        found.collect("", pickle.root(), 0)?;
+        let views = found.views;
+        if views.is_empty() {
             let problem = "no tensors by name in it: expected a state dict (torch.save(model.state_dict(), FILE))";
-            return Err(CheckpointError::format(self.path, problem));
+            return Err(CheckpointError::format(path, problem));
         }
-        let choice = choose(&shapes).map_err(|e| placed(self.path, "", e))?;
-        // As in a checkpoint: a file that shows more numbers than it can hold shows the same storage again and again.
-        let mut room = self.length / 2 + (64 << 10);
-        let mut tensors = Tensors::new();
-        for (own, name) in choice {
-            let fail = |problem: String| CheckpointError::network(self.path, printable(name.as_bytes()), problem);
-            let view = found.views.get(&name).ok_or_else(|| fail("missing".into()))?;
-            let left = view.len().and_then(|len| room.checked_sub(len));
-            room = left.ok_or_else(|| fail("more numbers than the file has: damaged".into()))?;
-            let numbers = self.numbers(view).map_err(fail)?;
-            let array = ArrayD::from_shape_vec(IxDyn(view.shape()), numbers).map_err(|e| fail(e.to_string()))?;
-            tensors.insert(own, array);
-        }
-        Ok(tensors)
+        // As in a checkpoint: half the bytes are numbers where all are stored as float16.
+        Ok(Self { path, pickle, storages, views, room: length / 2 + (64 << 10) })
     }
 
     fn numbers(&self, view: &TensorView) -> Result<Vec<f32>, String> {
@@ -185,40 +172,89 @@ impl StateFile<'_> {
         }
         view.gather(number, data)
     }
+}
 
-    /// Adds the tensors of a dict or module, and of those in it.
-    fn collect(&self, found: &mut Found, name: &str, value: Value, depth: usize) -> Result<(), CheckpointError> {
+impl TensorSource for StateFile<'_> {
+    fn path(&self) -> &Path {
+        self.path
+    }
+
+    fn shapes(&self) -> Shapes {
+        self.views.iter().map(|(name, view)| (name.clone(), view.shape().to_vec())).collect()
+    }
+
+    fn tensor(&mut self, name: &str) -> Result<ArrayD<f32>, CheckpointError> {
+        let fail = |problem: String| CheckpointError::network(self.path, printable(name.as_bytes()), problem);
+        let view = self.views.get(name).ok_or_else(|| fail("missing".into()))?;
+        let left = view.len().and_then(|len| self.room.checked_sub(len));
+        let left = left.ok_or_else(|| fail("more numbers than the file has: damaged".into()))?;
+        let numbers = self.numbers(view).map_err(fail)?;
+        let array = ArrayD::from_shape_vec(IxDyn(view.shape()), numbers).map_err(|e| fail(e.to_string()))?;
+        self.room = left;
+        Ok(array)
+    }
+}
+
+/// The search for a pickle's named tensors.
+struct Search<'p> {
+    path: &'p Path,
+    pickle: &'p Pickle<'p>,
+    views: BTreeMap<String, TensorView>,
+    /// Values that were looked at.
+    seen: usize,
+    /// Entries of dicts that may still be looked at: one dict under many names has each of its entries once.
+    entries: usize,
+}
+
+impl Search<'_> {
+    /// Adds the tensors of a dict or module, and of those in it. `name` is that of the value.
+    fn collect(&mut self, name: &str, value: Value, depth: usize) -> Result<(), CheckpointError> {
         /// Modules in the deepest of these networks: 6. A dict inside itself would not end.
         const DEEPEST: usize = 12;
         /// The largest of these networks has some 4000 attributes.
         const MOST: usize = 20_000;
+        /// Far beyond the names of tensors.
         const LONGEST: usize = 200;
-        let place = || if name.is_empty() { "data.pkl".into() } else { printable(name.as_bytes()) };
-        found.seen += 1;
-        if depth > DEEPEST || found.seen > MOST || name.len() > LONGEST {
-            let problem = "more dicts and modules than an embedding network has: damaged, or another file";
-            return Err(CheckpointError::network(self.path, place(), problem));
+        /// Where a module that was saved whole, with its class, has its tensors.
+        const INSIDE: [&str; 3] = ["_parameters", "_buffers", "_modules"];
+        self.seen += 1;
+        if self.seen > MOST {
+            return self.too_many(name);
         }
-        let entries = match self.pickle.view(value) {
-            View::Dict(entries) => entries,
-            View::Object { callable: Global::Script, state, .. } => match self.pickle.view(state) {
-                View::Dict(entries) => entries,
-                _ => return Ok(()),
-            },
+        if depth > DEEPEST || name.len() > LONGEST {
+            return Ok(());
+        }
+        let (dict, is_module) = match self.pickle.view(value) {
+            View::Dict(_) => (value, false),
+            View::Object { callable: Global::Script, state, .. } => (state, false),
+            View::Object { callable: Global::Foreign, state, .. } => (state, true),
             View::Object { callable: Global::RebuildTensor | Global::RebuildParameter, .. } => {
                 let view = TensorView::of(self.pickle, value);
-                let view = view.map_err(|problem| CheckpointError::network(self.path, place(), problem))?;
-                found.views.insert(name.into(), view);
+                let place = printable(name.as_bytes());
+                let view = view.map_err(|problem| CheckpointError::network(self.path, place, problem))?;
+                self.views.insert(name.into(), view);
                 return Ok(());
             }
             _ => return Ok(()),
         };
+        let View::Dict(entries) = self.pickle.view(dict) else { return Ok(()) };
         for (key, value) in entries {
+            let Some(left) = self.entries.checked_sub(1) else { return self.too_many(name) };
+            self.entries = left;
             // Optimisers count their tensors: those have no names.
-            if let View::Text(key) = self.pickle.view(key) {
-                self.collect(found, &join(name, key), value, depth + 1)?;
+            let View::Text(key) = self.pickle.view(key) else { continue };
+            match is_module {
+                false => self.collect(&join(name, key), value, depth + 1)?,
+                true if INSIDE.contains(&key) => self.collect(name, value, depth + 1)?,
+                true => {}
             }
         }
         Ok(())
+    }
+
+    fn too_many(&self, name: &str) -> Result<(), CheckpointError> {
+        let place = if name.is_empty() { "data.pkl".into() } else { printable(name.as_bytes()) };
+        let problem = "more dicts and modules than a network has: damaged, or another file";
+        Err(CheckpointError::network(self.path, place, problem))
     }
 }

@@ -281,7 +281,10 @@ impl<'p> Reference<'p> {
             View::Global(Global::Storage(None), name) => {
                 return Err(format!("{name}: only storages of one number format are supported"));
             }
-            _ => return Err("a storage of an unknown format".into()),
+            _ => {
+                let name = pickle.name(format).unwrap_or("no class".into());
+                return Err(format!("a storage of an unknown format, {name}"));
+            }
         };
         let View::Text(key) = pickle.view(key) else {
             return Err("a storage without a key: damaged".into());

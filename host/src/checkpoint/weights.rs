@@ -1,10 +1,11 @@
 //! Named tensors on the host, and the networks' weights as files hold them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use ndarray::ArrayD;
 
-use crate::nets::arch::{ArchError, DiscriminatorArch, GeneratorArch, Shapes};
+use crate::nets::arch::{ArchError, DeviationGroup, DiscriminatorArch, GeneratorArch, Shapes};
 
 /// Named `f32` tensors, row-major, under StyleGAN2-ADA's parameter names.
 pub type Tensors = BTreeMap<String, ArrayD<f32>>;
@@ -27,13 +28,84 @@ pub struct DiscriminatorWeights {
     pub tensors: Tensors,
 }
 
-/// What a StyleGAN2-ADA checkpoint gives: the averaged generator and, where the file has one, the discriminator.
+/// What a checkpoint gives: the averaged generator and, where the file has one that can be read, the discriminator.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// The exponential moving average of the generator: the product of a training.
     pub generator: GeneratorWeights,
     /// The discriminator at the end of the training.
     pub discriminator: Option<DiscriminatorWeights>,
+    /// What a user of the networks must know and the networks do not show.
+    pub remarks: Vec<Remark>,
+}
+
+/// Something that a reader did not take from a file as it is. The text is a sentence for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remark {
+    /// The file has a discriminator that was not read.
+    CriticNotRead {
+        /// Its name in the file.
+        name: String,
+        /// What is not supported, or damaged.
+        reason: String,
+    },
+    /// The file has no mean of w: it was taken over this many mapped latents, those of the seeds from 0 on.
+    MeasuredMean(usize),
+    /// The file has no noise maps: they are 0.
+    WithoutNoise,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::CriticNotRead { name, reason } => write!(f, "the critic ({name}) was not read: {reason}"),
+            Self::MeasuredMean(latents) => write!(
+                f,
+                "the file has no latent_avg: the mean of w was measured over {latents} latents (seeds 0 to {})",
+                latents.saturating_sub(1)
+            ),
+            Self::WithoutNoise => f.write_str("the file has no noise maps: constant noise is none here"),
+        }
+    }
+}
+
+/// Why a checkpoint gives no discriminator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.sentence())]
+pub struct NoCritic {
+    /// What is wrong with the one in the file; none where the file has none.
+    pub reason: Option<String>,
+}
+
+impl NoCritic {
+    fn sentence(&self) -> String {
+        match &self.reason {
+            Some(reason) => format!("its discriminator was not read: {reason}"),
+            None => "it has no discriminator, such as the `D` of a training's .pkl".into(),
+        }
+    }
+}
+
+impl Checkpoint {
+    /// A generator alone.
+    pub fn of_generator(generator: GeneratorWeights) -> Self {
+        Self { generator, discriminator: None, remarks: Vec::new() }
+    }
+
+    /// The discriminator.
+    ///
+    /// # Errors
+    /// The reason why there is none.
+    pub fn critic(&self) -> Result<&DiscriminatorWeights, NoCritic> {
+        let reason = || {
+            self.remarks.iter().find_map(|remark| match remark {
+                Remark::CriticNotRead { reason, .. } => Some(reason.clone()),
+                _ => None,
+            })
+        };
+        self.discriminator.as_ref().ok_or_else(|| NoCritic { reason: reason() })
+    }
 }
 
 impl GeneratorWeights {
@@ -52,18 +124,24 @@ impl GeneratorWeights {
 impl DiscriminatorWeights {
     /// The discriminator that `tensors` (names without a prefix) make up, as [`GeneratorWeights::from_tensors`].
     ///
+    /// `mbstd_group` counts where the tensors show a minibatch standard deviation.
+    ///
     /// # Errors
-    /// As there; a minibatch group of 0.
-    pub fn from_tensors(tensors: Tensors, mbstd_group: usize, conv_clamp: Option<f32>) -> Result<Self, ArchError> {
+    /// As there; a group for a layer that is there, and said to be absent.
+    pub fn from_tensors(
+        tensors: Tensors,
+        mbstd_group: DeviationGroup,
+        conv_clamp: Option<f32>,
+    ) -> Result<Self, ArchError> {
         let mut arch = DiscriminatorArch::from_shapes(&shapes(&tensors))?;
         arch.conv_clamp = checked_clamp(conv_clamp)?;
-        if !(1..=1 << 16).contains(&mbstd_group) {
-            return Err(ArchError {
-                place: "mbstd_group_size".into(),
-                problem: format!("{mbstd_group}: expected a number of samples"),
-            });
+        if arch.mbstd_group != DeviationGroup::Absent {
+            if mbstd_group == DeviationGroup::Absent {
+                let problem = "absent, but b4.conv.weight takes its channel";
+                return Err(ArchError { place: "mbstd_group_size".into(), problem: problem.into() });
+            }
+            arch.mbstd_group = mbstd_group;
         }
-        arch.mbstd_group = mbstd_group;
         Ok(Self { arch, tensors: checked(tensors)? })
     }
 }
@@ -100,7 +178,7 @@ fn checked(mut tensors: Tensors) -> Result<Tensors, ArchError> {
         let problem = if array.iter().any(|x| !x.is_finite()) {
             "holds NaN or infinity: the training that wrote it had failed, or the file is damaged"
         } else if is_filter(name) && !is_the_filter(array) {
-            "not the filter [1, 3, 3, 1]: only that one is supported"
+            OTHER_FILTER
         } else {
             continue;
         };
@@ -110,11 +188,15 @@ fn checked(mut tensors: Tensors) -> Result<Tensors, ArchError> {
     Ok(tensors)
 }
 
+/// What to say of other filters.
+pub(super) const OTHER_FILTER: &str = "not the filter [1, 3, 3, 1]: only that one is supported";
+
 fn is_filter(name: &str) -> bool {
     name.ends_with(".resample_filter")
 }
 
-fn is_the_filter(array: &ArrayD<f32>) -> bool {
+/// Whether an array `[4, 4]` is [`RESAMPLE_FILTER`].
+pub(super) fn is_the_filter(array: &ArrayD<f32>) -> bool {
     let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-6;
     array.len() == RESAMPLE_FILTER.len() && array.iter().zip(&RESAMPLE_FILTER).all(close)
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{
     embedder::make,
+    model::checkpoint_from,
     pack::noise_options,
     progress::{Bar, say, stop_on_ctrl_c},
     training::{SettingFlags, drive, write_grid},
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     backend::{Choice, Inner, with_backend},
     boards::{Board, fit},
-    checkpoint::{self, weights::GeneratorWeights},
+    checkpoint::weights::GeneratorWeights,
     compress::{
         bank::{TeacherSide, banks},
         in_domain::{BATCH as BATCH_OF_EMBEDDER, InDomain, LR},
@@ -23,12 +24,12 @@ use crate::{
         mmd::Mmd,
         moments::{BATCH, GlobalMoments, Sampling},
         pipeline::{Inputs, Start, check, prepare},
-        settings::{Criterion, Settings},
+        settings::{Criterion, CriticStart, Refine, Settings},
     },
     data::{Dataset, Sizes},
     embed::{
         EmbedderWeights,
-        spec::{self, EmbedSpec},
+        spec::{self, EmbedSpec, Kind},
     },
     metrics::cache::FeatureCache,
     preview::NoiseMode,
@@ -38,7 +39,7 @@ use crate::{
 /// Arguments of `compress`.
 #[derive(clap::Args)]
 pub struct CompressArgs {
-    /// The teacher: a StyleGAN2-ADA .pkl, or safetensors with generator and discriminator.
+    /// The teacher: a StyleGAN2-ADA .pkl, a training's .pt of rosinality's, or safetensors, with generator and discriminator.
     #[arg(long, required_unless_present = "resume")]
     teacher: Option<PathBuf>,
     /// Real images: a folder or a zip.
@@ -91,10 +92,32 @@ struct StudentFlags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio: Option<f64>,
-    /// How channels are scored.
+    /// How channels are scored: the method's own criterion unless given.
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     criterion: Option<Criterion>,
+    /// The student critic's start: the method's own unless given.
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    critic_start: Option<CriticStart>,
+    /// What is done to the pruned start: svs is singular value scaling.
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refine: Option<Refine>,
+    /// Thousands of images in the sparse stage of --method gs, before pruning; a quarter of --kimg unless given, and 0 leaves
+    /// the stage out.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sparse_kimg: Option<f64>,
+    /// Pruned starts to compare, each scored with a seed of its own; the one whose images are nearest to the teacher's in
+    /// DiME's moments is trained.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starts: Option<usize>,
+    /// Images over which DiME takes the moments of a batch: the whole batch unless given, 8 in the authors' runs.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dime_batch: Option<usize>,
     /// Teacher images to score channels with.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,12 +158,12 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     for embed in record.embeds.clone() {
         record.read_input(&embed.path)?;
     }
-    let teacher = checkpoint::from_bytes(&path, &bytes)?;
+    let teacher = checkpoint_from(&path, &bytes)?;
     let size = teacher.generator.arch.resolution();
     if begun.is_none() {
         record.settings = args.settings.resolve(size, &args.student)?;
         record.resize = args.resize.then_some(size);
-        record.own_embedder = record.embeds.is_empty() && record.settings.method.parts().dime;
+        record.own_embedder = record.embeds.is_empty() && record.settings.needs_an_embedding();
     }
     if let Some(board) = &board {
         let (dense, ratio) = (&teacher.generator.arch, record.settings.ratio);
@@ -152,8 +175,6 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
         }
     }
     let data = Dataset::open_as(&record.data, record.resize.map_or(Sizes::Exactly(size), Sizes::Resized))?;
-    announce(&record)?;
-
     let mut embedders = record.embeds.iter().map(EmbedderWeights::read).collect::<Result<Vec<_>, _>>()?;
     let given = args.moments.as_deref().map(|path| read_moments(path, &teacher.generator, &embedders)).transpose()?;
     let kernel = record.settings.mmd != Mmd::Moments;
@@ -164,6 +185,8 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
         record.settings.moment_samples = moments.samples;
     }
     let masks = record.masks.as_deref().map(read_masks).transpose()?.unwrap_or_default();
+    record.substitutions = substitutions(&record, masks.len());
+    announce(&record)?;
     check(&Inputs { teacher: &teacher, data: &data, embeds: &embedders, masks: masks.clone() }, &record.settings)?;
     let (run, state) = match begun {
         Some(begun) => begun,
@@ -176,7 +199,8 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     let inputs = Inputs { teacher: &teacher, data: &data, embeds: &embedders, masks };
     write_grid(&teacher.generator, &run.teacher_grid())?;
     let trained = with_backend!(record.backend, A => {
-        let side = teacher_side::<Inner<A>>(given, &run, &teacher.generator, &embedders, &record.settings)?;
+        let measured = if record.settings.matches_distributions() { &embedders[..] } else { &[] };
+        let side = teacher_side::<Inner<A>>(given, &run, &teacher.generator, measured, &record.settings)?;
         let mut trainer = prepare::<A>(inputs, &side, &record.settings, start, &Default::default(), &mut Bar::new())?;
         let run = run.opened_log(trainer.step)?;
         drive(&mut trainer, &data, run, &args.output, false)?
@@ -201,11 +225,21 @@ fn begin(args: &CompressArgs, teacher: &Path, data: &Path) -> anyhow::Result<Rec
     })
 }
 
+/// What stands in for parts of the published method in this run.
+fn substitutions(record: &Record, masks: usize) -> Vec<String> {
+    let serves = record.embeds.iter().find(|spec| spec.kind != Kind::Inception);
+    let embedding =
+        serves.map_or_else(|| "the run's own small embedder".into(), |spec| format!("{} embedder", spec.kind.name()));
+    record.settings.method.substitutions(&embedding, masks == 1)
+}
+
 /// A run says first what it measures distributions in.
 fn announce(record: &Record) -> anyhow::Result<()> {
-    let dime = record.settings.method.parts().dime;
-    ensure!(dime || record.embeds.is_empty(), "this --method matches no distributions: leave --embed out");
-    if !dime {
+    let settings = &record.settings;
+    let dime = settings.method.parts().dime;
+    let used = settings.needs_an_embedding();
+    ensure!(used || record.embeds.is_empty(), "this --method looks at no embedding: leave --embed out");
+    if !used {
         say(format_args!("without DiME: no embedding"));
     }
     let own = record.own_embedder.then(|| EmbedSpec::own("embedder.safetensors".into()));
@@ -214,8 +248,17 @@ fn announce(record: &Record) -> anyhow::Result<()> {
         let own = if record.own_embedder { ": none was given, so the run trains one on its own images" } else { "" };
         say(format_args!("embedding {spec}{own}"));
     }
+    for sentence in &record.substitutions {
+        say(format_args!("{sentence}"));
+    }
+    if settings.method == Method::Gs {
+        match settings.sparse_kimg() {
+            0.0 => say(format_args!("the sparse stage is left out: this is pruning by the size of the styles")),
+            kimg => say(format_args!("sparse stage: {kimg} kimg on the dense network before it is pruned")),
+        }
+    }
     if record.settings.mmd != Mmd::Moments && dime {
-        let images = record.settings.bank_samples;
+        let images = settings.bank_samples;
         say(format_args!(
             "distributions by a kernel against {images} teacher images (--mmd), not by the paper's moments"
         ));

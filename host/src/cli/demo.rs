@@ -197,7 +197,7 @@ fn distil(teacher: &Checkpoint, student_path: &Path, kimg: f64, progress: &mut d
         progress,
     )?;
     train(&mut trainer, &data, progress, |_, _| Ok::<_, CompressError>(()))?;
-    let checkpoint = Checkpoint { generator: student(&trainer)?, discriminator: None };
+    let checkpoint = Checkpoint::of_generator(student(&trainer)?);
     write_checkpoint(student_path, &checkpoint, &Default::default())?;
     if !trainer.finished() {
         return Err(Interrupted("stopped in mid-training; the student so far is saved".into()).into());

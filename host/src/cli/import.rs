@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::checkpoint;
+use super::model::read_checkpoint;
+use crate::checkpoint::write_checkpoint;
 
 /// Arguments of `import`.
 #[derive(clap::Args)]
 pub struct ImportArgs {
-    /// A StyleGAN2-ADA .pkl (or safetensors).
+    /// A StyleGAN2-ADA .pkl, a .pt of rosinality's or of a state dict, or safetensors.
     checkpoint: PathBuf,
     /// The safetensors file to write.
     #[arg(short, long)]
@@ -22,17 +23,21 @@ struct Imported {
     resolution: usize,
     tensors: usize,
     discriminator: bool,
+    /// What was not taken from the file as it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    remarks: Vec<String>,
 }
 
 pub fn run(args: &ImportArgs, json: bool) -> anyhow::Result<()> {
-    let checkpoint = checkpoint::open(&args.checkpoint)?;
-    checkpoint::write_checkpoint(&args.output, &checkpoint, &Default::default())?;
+    let checkpoint = read_checkpoint(&args.checkpoint)?;
+    write_checkpoint(&args.output, &checkpoint, &Default::default())?;
     let critic = checkpoint.discriminator.as_ref();
     let imported = Imported {
         output: args.output.clone(),
         resolution: checkpoint.generator.arch.resolution(),
         tensors: checkpoint.generator.tensors.len() + critic.map_or(0, |d| d.tensors.len()),
         discriminator: critic.is_some(),
+        remarks: checkpoint.remarks.iter().map(ToString::to_string).collect(),
     };
     super::print(json, &imported, || {
         let networks = if imported.discriminator { "generator and discriminator" } else { "generator" };

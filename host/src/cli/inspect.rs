@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     boards::fit::{Fit, Need, fits},
+    checkpoint::Checkpoint,
     nets::{
         arch::{GeneratorArch, block_resolution},
         cost::{Cost, Macs, Params, compression_rate},
@@ -24,7 +25,7 @@ use crate::{
 /// Arguments of `inspect`.
 #[derive(clap::Args)]
 pub struct InspectArgs {
-    /// A checkpoint (.pkl, .safetensors), a pack, or a run's folder.
+    /// A checkpoint (.pkl, .pt, .safetensors), a pack, or a run's folder.
     #[arg(required_unless_present = "arch", conflicts_with = "arch")]
     model: Option<PathBuf>,
     /// A well-known architecture instead of a file.
@@ -51,6 +52,9 @@ struct Inspected {
     compression_rate: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     discriminator: Option<bool>,
+    /// What was not taken from the file as it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    remarks: Vec<String>,
     /// Bytes of its pack, about.
     pack_bytes: usize,
     /// Bytes of RAM for an image.
@@ -73,13 +77,16 @@ struct InspectedPack {
 }
 
 pub fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
-    let (dense, discriminator) = match (&args.arch, &args.model) {
+    let (dense, discriminator, remarks) = match (&args.arch, &args.model) {
         (Some(name), _) => match GeneratorArch::preset(name) {
-            Some(arch) => (arch, None),
+            Some(arch) => (arch, None, Vec::new()),
             None => bail!("{name}: no such architecture"),
         },
         (None, Some(path)) => match Model::open(path)? {
-            Model::Checkpoint(checkpoint) => (checkpoint.generator.arch, Some(checkpoint.discriminator.is_some())),
+            Model::Checkpoint(checkpoint) => {
+                let Checkpoint { generator, discriminator, remarks } = *checkpoint;
+                (generator.arch, Some(discriminator.is_some()), remarks)
+            }
             Model::Pack(bytes) if args.ratio.is_none() => return inspect_pack(&bytes, json),
             Model::Pack(_) => bail!("{}: a pack is compressed already; --ratio is for checkpoints", path.display()),
         },
@@ -104,6 +111,7 @@ pub fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
         ratio: args.ratio,
         compression_rate: args.ratio.map(|_| compression_rate(&Cost::of(&dense).macs, &cost.macs)),
         discriminator,
+        remarks: remarks.iter().map(ToString::to_string).collect(),
         pack_bytes: need.flash,
         ram_bytes: need.ram,
         boards: fits(&need, Some((&dense, args.ratio.unwrap_or(0.0))), &options),
@@ -134,7 +142,7 @@ fn text(inspected: &Inspected, cost: &Cost) -> String {
     let _ = writeln!(out, "as a pack   about {} bytes, {} bytes of RAM", inspected.pack_bytes, inspected.ram_bytes);
     out += &table(&inspected.boards);
     if inspected.discriminator == Some(false) {
-        let _ = writeln!(out, "no discriminator in this file: it cannot be a teacher");
+        let _ = writeln!(out, "no discriminator from this file: it cannot be a teacher");
     }
     out
 }

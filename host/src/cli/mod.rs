@@ -21,6 +21,8 @@ mod moments;
 mod new;
 mod pack;
 mod progress;
+#[cfg(test)]
+mod readme;
 mod report;
 mod sample;
 mod send;

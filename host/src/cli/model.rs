@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Context;
 use nickeldime_core::pack::{Pack, layout::MAGIC};
 
+use super::progress::say;
 use crate::{
-    checkpoint::{self, Checkpoint},
+    checkpoint::{self, Checkpoint, CheckpointError},
     run::student_of,
 };
 
@@ -33,8 +34,28 @@ impl Model {
         if bytes.starts_with(&MAGIC) {
             return verified(path, bytes).map(Self::Pack);
         }
-        Ok(Self::Checkpoint(Box::new(checkpoint::from_bytes(path, &bytes)?)))
+        Ok(Self::Checkpoint(Box::new(checkpoint_from(path, &bytes)?)))
     }
+}
+
+/// Reads a checkpoint, and says on standard error what was not taken from the file as it is.
+///
+/// # Errors
+/// As [`checkpoint::open`].
+pub fn read_checkpoint(path: &Path) -> Result<Checkpoint, CheckpointError> {
+    checkpoint_from(path, &checkpoint::read_file(path)?)
+}
+
+/// As [`read_checkpoint`], for a file that was read already.
+///
+/// # Errors
+/// As there.
+pub fn checkpoint_from(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
+    let checkpoint = checkpoint::from_bytes(path, bytes)?;
+    for remark in &checkpoint.remarks {
+        say(format_args!("{}: {remark}", path.display()));
+    }
+    Ok(checkpoint)
 }
 
 /// The bytes of a pack, verified.

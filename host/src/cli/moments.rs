@@ -7,10 +7,12 @@ use std::{
 
 use serde::Serialize;
 
-use super::progress::{Bar, say, stop_on_ctrl_c};
+use super::{
+    model::read_checkpoint,
+    progress::{Bar, say, stop_on_ctrl_c},
+};
 use crate::{
     backend::{Choice, Inner, with_backend},
-    checkpoint,
     compress::moments::{BATCH, GlobalMoments, Sampling},
     embed::{
         EmbedderWeights,
@@ -21,7 +23,7 @@ use crate::{
 /// Arguments of `moments`.
 #[derive(clap::Args)]
 pub struct MomentsArgs {
-    /// The teacher: a StyleGAN2-ADA .pkl, or safetensors.
+    /// The teacher: a StyleGAN2-ADA .pkl, a .pt, or safetensors.
     #[arg(long)]
     teacher: PathBuf,
     /// An embedding, once for each, as for `compress`; its weights play no part here.
@@ -83,7 +85,7 @@ pub fn run(args: &MomentsArgs, json: bool) -> anyhow::Result<()> {
         say(format_args!("embedding {} {} ({paper})", kind.name(), spec.path.display()));
     }
     say(format_args!("{}", compared_with_the_paper(&args.embed)));
-    let teacher = checkpoint::open(&args.teacher)?.generator;
+    let teacher = read_checkpoint(&args.teacher)?.generator;
     let embedders = args.embed.iter().map(EmbedderWeights::read).collect::<Result<Vec<_>, _>>()?;
     let sampling = Sampling { samples: args.samples as usize, seed: args.seed, batch: args.batch as usize };
     let started = Instant::now();

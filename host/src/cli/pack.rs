@@ -37,7 +37,7 @@ const TRIAL_SEEDS: std::ops::Range<u64> = 2_000_000..2_000_008;
 /// Arguments of `pack`.
 #[derive(clap::Args)]
 pub struct PackArgs {
-    /// A checkpoint (.pkl, .safetensors), or a run's folder: its newest student.
+    /// A checkpoint (.pkl, .pt, .safetensors), or a run's folder: its newest student.
     model: PathBuf,
     /// The pack to write.
     #[arg(short, long)]

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use serde::Serialize;
 
+use super::model::read_checkpoint;
 use crate::{
     checkpoint, files,
     nets::cost::Cost,
@@ -58,7 +59,7 @@ pub fn run(args: &ReportArgs, json: bool) -> anyhow::Result<()> {
             data.student = cost(&student_of(folder));
             // A teacher that was asked for must be there; one that a run remembers may have moved.
             data.teacher = match (&args.teacher, &data.record.teacher) {
-                (Some(path), _) => Some(Cost::of(&checkpoint::open(path)?.generator.arch)),
+                (Some(path), _) => Some(Cost::of(&read_checkpoint(path)?.generator.arch)),
                 (None, Some(path)) => cost(path),
                 (None, None) => None,
             };

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use ndarray::{Array2, ArrayView3, Ix2};
+use ndarray::{ArrayView2, ArrayView3};
 use nickeldime_core::{
     generator::{Join, Latent, Sample},
     pack::{NoiseKind, Pack},
@@ -20,7 +20,8 @@ use super::{
     progress::{Bar, stop_on_ctrl_c},
 };
 use crate::{
-    checkpoint::{Tensors, read_tensors, write_tensors},
+    checkpoint::{Tensors, write_tensors},
+    latent_file, numpy_random,
     picture::{Picture, PictureError},
     port::{Client, PortError, hex, images},
     preview::{Latents, NoiseMode, Preview, PreviewError},
@@ -34,7 +35,7 @@ const MOST: u64 = 1_000_000;
 /// Arguments of `sample`.
 #[derive(clap::Args)]
 pub struct SampleArgs {
-    /// A checkpoint (.pkl, .safetensors), a pack, or a run's folder.
+    /// A checkpoint (.pkl, .pt, .safetensors), a pack, or a run's folder.
     #[arg(required_unless_present = "port", conflicts_with = "port")]
     model: Option<PathBuf>,
     /// Draw on the device at this port, with the model that it has.
@@ -43,8 +44,12 @@ pub struct SampleArgs {
     /// Seeds: one (7), a list (1,4,9), or a range with both ends (0..15).
     #[arg(long, default_value = "0..15", value_name = "A..B")]
     seed: Seeds,
-    /// Latents from a file instead of seeds: `z` [N, z_dim] or `w` [N, w_dim].
-    #[arg(long, value_name = "FILE.safetensors", conflicts_with = "seed")]
+    /// Take the seeds as StyleGAN2-ADA's generate.py does: z is numpy.random.RandomState(SEED).randn(1, z_dim).
+    #[arg(long, conflicts_with_all = ["latents", "mix", "towards"])]
+    numpy_seeds: bool,
+    /// Latents from a file instead of seeds (.npy, .npz, .safetensors): `z` [N, z_dim], or `w` [N, w_dim] or
+    /// [N, num_ws, w_dim], one for each layer. The array of a .npy is w where it has three axes, and z otherwise.
+    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
     latents: Option<PathBuf>,
     /// Style mixing: take the layers from `--cut` on from this seed.
     #[arg(long, value_name = "SEED", requires = "cut", conflicts_with_all = ["latents", "towards"])]
@@ -73,7 +78,7 @@ pub struct SampleArgs {
     /// Write one PNG an image into this folder.
     #[arg(long, value_name = "DIR")]
     each: Option<PathBuf>,
-    /// Write `images` [N, 3, H, W] in f32, before rounding (of a pack or device: its bytes).
+    /// Write `images` [N, 3, H, W] (of a grey model [N, 1, H, W]) in f32, before rounding (of a pack or device: its bytes).
     #[arg(long, value_name = "OUT.safetensors")]
     raw: Option<PathBuf>,
 }
@@ -107,14 +112,15 @@ pub struct Drawn {
     /// Height and width.
     resolution: usize,
     pictures: Vec<Picture>,
-    /// The same as floats `[3, height, width]`, before rounding where there was any.
+    /// The same as floats `[channels, height, width]`, before rounding where there was any.
     raw: Vec<Vec<f32>>,
 }
 
 impl Drawn {
     fn from_floats(resolution: usize, raw: Vec<Vec<f32>>) -> anyhow::Result<Self> {
         let picture = |image: &Vec<f32>| -> anyhow::Result<Picture> {
-            let planes = ArrayView3::from_shape((3, resolution, resolution), image)?;
+            let channels = image.len() / (resolution * resolution);
+            let planes = ArrayView3::from_shape((channels, resolution, resolution), image)?;
             Ok(Picture::from_floats(planes))
         };
         let pictures = raw.iter().map(picture).collect::<Result<_, _>>()?;
@@ -166,7 +172,7 @@ pub fn run(args: &SampleArgs, json: bool) -> anyhow::Result<()> {
     ensure!(args.psi.is_finite() && args.psi.abs() < 2.0, "--psi {}: must be above -2 and below 2", args.psi);
     stop_on_ctrl_c();
     let latents = match &args.latents {
-        Some(path) => read_latents(path)?,
+        Some(path) => latent_file::read(path)?,
         None => args.seeds()?,
     };
     let drawing = Drawing { latents: &latents, psi: args.psi, noise: args.noise };
@@ -228,6 +234,13 @@ impl SampleArgs {
                 ensure!(weight.is_finite() && weight.abs() < 2.0, "--weight {weight}: must be above -2 and below 2");
                 pairs(other, Join::Weight(q14(weight)))
             }
+            _ if self.numpy_seeds => {
+                let seed = |&seed: &u64| {
+                    let narrow = u32::try_from(seed).ok();
+                    narrow.with_context(|| format!("--seed {seed}: NumPy's seeds end at {}", u32::MAX))
+                };
+                Latents::NumpySeeds(self.seed.0.iter().map(seed).collect::<Result<_, _>>()?)
+            }
             _ => Latents::Seeds(self.seed.0.clone()),
         })
     }
@@ -248,7 +261,7 @@ impl Drawing<'_> {
 
     /// By the integer engine, here.
     pub fn in_integers(&self, pack: &Pack<'_>, progress: &mut dyn Progress) -> anyhow::Result<Drawn> {
-        let latents = self.fixed_latents();
+        let latents = self.fixed_latents(pack.z_dim())?;
         let samples = self.samples(&latents, pack.noise_default());
         progress.begin("drawing", "img", samples.len() as u64);
         let mut rgb = Vec::with_capacity(samples.len());
@@ -268,7 +281,7 @@ impl Drawing<'_> {
         let Some(model) = client.board().model.clone() else {
             bail!("the device has no model yet: `nickeldime send PACK --port ...` gives it one");
         };
-        let latents = self.fixed_latents();
+        let latents = self.fixed_latents(model.z_dim.into())?;
         let images = match images(client, &self.samples(&latents, model.noise), progress) {
             Err(PortError::Stopped) => return Err(PreviewError::Stopped.into()),
             images => images?,
@@ -276,20 +289,33 @@ impl Drawing<'_> {
         Ok(Drawn::from_bytes(model.resolution.into(), images.into_iter().map(|image| image.rgb).collect()))
     }
 
-    /// The latents in the device's fixed point.
-    fn fixed_latents(&self) -> Vec<FixedLatent> {
-        match self.latents {
+    /// The latents in the device's fixed point, for a model whose z is `z_dim` wide.
+    fn fixed_latents(&self, z_dim: usize) -> anyhow::Result<Vec<FixedLatent>> {
+        let z = |&x: &f32| fixed(x, 12).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        let w = |&x: &f32| fixed(x, 16);
+        Ok(match self.latents {
             Latents::Seeds(seeds) => seeds.iter().map(|&seed| FixedLatent::Seed(seed)).collect(),
+            Latents::NumpySeeds(seeds) => {
+                let latent = |&seed| FixedLatent::Z(numpy_random::latent(seed, z_dim).iter().map(z).collect());
+                seeds.iter().map(latent).collect()
+            }
+            Latents::LayerW(layers) => {
+                let one = |ws: ArrayView2<'_, f32>| {
+                    let first = ws.row(0);
+                    let alike = ws.rows().into_iter().all(|row| row == first);
+                    ensure!(alike, "w differs from layer to layer: packs and devices take one w for all layers");
+                    Ok(FixedLatent::W(first.iter().map(w).collect()))
+                };
+                layers.outer_iter().map(one).collect::<anyhow::Result<_>>()?
+            }
             Latents::Pairs { seeds, join } => seeds.iter().map(|&seeds| FixedLatent::Pair(seeds, *join)).collect(),
             Latents::Z(rows) => {
-                let z = |&x: &f32| fixed(x, 12).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
                 rows.rows().into_iter().map(|row| FixedLatent::Z(row.iter().map(z).collect())).collect()
             }
             Latents::W(rows) => {
-                let w = |&x: &f32| fixed(x, 16);
                 rows.rows().into_iter().map(|row| FixedLatent::W(row.iter().map(w).collect())).collect()
             }
-        }
+        })
     }
 
     /// One description an image, for the integer engine.
@@ -328,28 +354,9 @@ fn q14(x: f32) -> i16 {
     fixed(x, 14).clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
-fn read_latents(path: &Path) -> anyhow::Result<Latents> {
-    let (mut tensors, _) = read_tensors(path)?;
-    let name = path.display();
-    let mut matrix = |key: &str| -> anyhow::Result<Option<Array2<f32>>> {
-        let Some(tensor) = tensors.remove(key) else { return Ok(None) };
-        let shape = tensor.shape().to_vec();
-        let rows = tensor.into_dimensionality::<Ix2>();
-        let rows = rows.with_context(|| format!("{name}: {key} has shape {shape:?}, expected [N, width]"))?;
-        ensure!(rows.nrows() > 0 && rows.ncols() > 0, "{name}: {key} is empty");
-        ensure!(rows.iter().all(|x| x.is_finite()), "{name}: {key} has numbers that are not finite");
-        Ok(Some(rows))
-    };
-    match (matrix("z")?, matrix("w")?) {
-        (Some(z), None) => Ok(Latents::Z(z)),
-        (None, Some(w)) => Ok(Latents::W(w)),
-        (Some(_), Some(_)) => bail!("{name}: has both z and w; keep one"),
-        (None, None) => bail!("{name}: has neither z [N, z_dim] nor w [N, w_dim]"),
-    }
-}
-
 fn write_raw(path: &Path, drawn: &Drawn) -> anyhow::Result<()> {
-    let shape = vec![drawn.raw.len(), 3, drawn.resolution, drawn.resolution];
+    let channels = drawn.raw.first().map_or(0, Vec::len) / (drawn.resolution * drawn.resolution);
+    let shape = vec![drawn.raw.len(), channels, drawn.resolution, drawn.resolution];
     let images = ndarray::ArrayD::from_shape_vec(shape, drawn.raw.concat())?;
     Ok(write_tensors(path, &Tensors::from([("images".to_string(), images)]), &Default::default())?)
 }

@@ -199,7 +199,7 @@ fn snapshot<A: AutodiffBackend>(trainer: &Trainer<A>, run: &RunFolder, with_crit
     let student = student(trainer)?;
     write_grid(&student, &run.grid_at(images))?;
     let discriminator = with_critic.then(|| critic(trainer)).transpose()?;
-    let checkpoint = Checkpoint { generator: student, discriminator };
+    let checkpoint = Checkpoint { discriminator, ..Checkpoint::of_generator(student) };
     for path in [run.student_at(images), run.student()] {
         write_checkpoint(&path, &checkpoint, &Default::default())?;
     }

@@ -2,8 +2,10 @@
 
 pub mod adversarial;
 pub mod bank;
+pub mod baselines;
 pub mod dime;
 pub mod error;
+pub mod imitation;
 pub mod in_domain;
 pub mod method;
 pub mod mmd;
@@ -14,5 +16,6 @@ pub mod pipeline;
 pub mod prune;
 pub mod regularise;
 pub mod settings;
+mod start;
 pub mod state;
 pub mod trainer;

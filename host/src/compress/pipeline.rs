@@ -1,23 +1,25 @@
-//! From a teacher, images and settings to a trainer that is ready to iterate.
+//! Sets up a trainer from a teacher, images and settings, and runs it.
 
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 
 use super::{
     bank::TeacherSide,
+    baselines::relation::Directions,
     error::CompressError,
+    imitation::{EnergyPlayer, Imitation},
     nickel,
     optimise::LazyAdam,
-    prune::{self, ContentAware},
-    settings::{Criterion, Settings},
+    settings::Settings,
+    start::{Beginning, begin, one_mask, perceptual_embedder},
     state,
     trainer::{Critic, Kernel, Losses, Trainer},
 };
 use crate::{
     checkpoint::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
-    data::{Batch, Dataset, ahead},
+    data::{Batch, Dataset, ahead, luminance},
     embed::EmbedderWeights,
     nets::{
-        arch::{DiscriminatorArch, GeneratorArch, block_resolution},
+        arch::{DiscriminatorArch, GREY, GeneratorArch, block_resolution},
         cost::Cost,
         discriminator::Discriminator,
         generator::Generator,
@@ -28,38 +30,36 @@ use crate::{
     random::Stream,
 };
 
-/// The largest official generator has 30 million.
+/// The largest number of parameters that is accepted; the largest official generator has 30 million.
 const MAX_PARAMS: u64 = 1 << 30;
-/// Iterations in a row that may have gradients that are not finite.
+/// The number of iterations in a row that may have gradients that are not finite.
 const PATIENCE: u32 = 100;
-/// Images at a time when channels are scored (`method.md` section 2).
-const SCORE_BATCH: usize = 8;
 
-/// What a compression works on.
+/// The inputs of a compression.
 pub struct Inputs<'a> {
-    /// The dense networks.
+    /// The teacher: the dense generator and its critic.
     pub teacher: &'a Checkpoint,
-    /// Real images.
+    /// The real images.
     pub data: &'a Dataset,
     /// The embeddings of DiME.
     pub embeds: &'a [EmbedderWeights],
-    /// Content masks for pruning, see [`ContentAware::masks`].
+    /// Content masks for pruning, see [`super::prune::ContentAware::masks`].
     pub masks: Vec<Vec<bool>>,
 }
 
-/// Where a training begins.
+/// The point at which a training begins.
 pub enum Start {
-    /// At the pruned teacher, or at random weights.
+    /// At the beginning: the pruned teacher, or random weights.
     Fresh,
     /// At a saved state ([`super::state::save`]).
     Saved(Vec<u8>),
 }
 
-/// Prunes the teacher (or goes on from a saved state) and sets up all players. `side` is the teacher's in all
-/// embeddings.
+/// Prunes the teacher, or restores a saved state, and sets up all networks and optimisers. `side` is the teacher's
+/// distribution in all embeddings.
 ///
 /// # Errors
-/// Inputs that do not fit together, with the numbers.
+/// The inputs do not fit together; the error has the numbers.
 pub fn prepare<A: AutodiffBackend>(
     inputs: Inputs<'_>,
     side: &TeacherSide,
@@ -71,12 +71,16 @@ pub fn prepare<A: AutodiffBackend>(
     let dense = &inputs.teacher.generator;
     let critic = check(&inputs, settings)?;
     let parts = settings.method.parts();
-    let student = match start {
-        Start::Fresh => pruned::<A>(dense, inputs.masks, settings, device, progress)?,
-        // The state overwrites every number: only the sizes count.
-        Start::Saved(_) => initial::generator(&dense.arch.pruned(settings.ratio)?, settings.seed),
-    };
     let teacher = names::load(Generator::new(&dense.arch, device), &dense.tensors)?;
+    let mask = one_mask(&inputs.masks, dense.arch.resolution(), device);
+    let beginning = match start {
+        Start::Fresh => begin::<A>(&inputs, critic, side, settings, device, progress)?,
+        // The state overwrites every number: only the sizes count.
+        Start::Saved(_) => Beginning {
+            student: initial::generator(&dense.arch.pruned(settings.ratio)?, settings.seed),
+            critic: initial::discriminator(&critic.arch, settings.seed),
+        },
+    };
     let embedders = if parts.dime { inputs.embeds } else { &[] };
     if parts.dime && embedders.is_empty() {
         return Err(CompressError::Embeddings("DiME without an embedding has nothing to match distributions in"));
@@ -87,12 +91,22 @@ pub fn prepare<A: AutodiffBackend>(
         Ok(Kernel { embedder: embedder.build(device)?, weights: embedder.spec.weights(), target })
     };
     let kernels: Result<_, CompressError> = embedders.iter().enumerate().map(kernel).collect();
+    let size = dense.arch.resolution();
+    let imitation = Imitation {
+        l1: parts.l1,
+        perceptual: parts.perceptual.then(|| perceptual_embedder(inputs.embeds, device)).transpose()?,
+        relation: parts.relation.then(|| Directions::of(dense)),
+        energy: parts.energy.then(|| EnergyPlayer::new(size, settings.seed, device)),
+        mask,
+    };
     let players = Players {
         teacher: Some(teacher),
-        student,
-        student_critic: initial::discriminator(&critic.arch, settings.seed),
+        student: beginning.student,
+        student_critic: beginning.critic,
         teacher_critic: parts.nickel.then(|| critic.clone()),
         kernels: kernels?,
+        imitation,
+        sparse: false,
     };
     let mut trainer = players.meet(settings, device)?;
     if let Start::Saved(state) = start {
@@ -101,10 +115,10 @@ pub fn prepare<A: AutodiffBackend>(
     Ok(trainer)
 }
 
-/// Sets up the training of a generator and its critic from nothing.
+/// Sets up the training of a generator and its critic from random weights.
 ///
 /// # Errors
-/// Settings that cannot be, or a state of other networks.
+/// A setting is out of range, or the saved state belongs to other networks.
 pub fn prepare_scratch<A: AutodiffBackend>(
     arch: &GeneratorArch,
     critic: &DiscriminatorArch,
@@ -112,7 +126,7 @@ pub fn prepare_scratch<A: AutodiffBackend>(
     start: Start,
     device: &A::Device,
 ) -> Result<Trainer<A>, CompressError> {
-    settings.check(critic.mbstd_group)?;
+    settings.check(critic.mbstd_group.divisor())?;
     arch.check()?;
     critic.check()?;
     if arch.channels.len() != critic.channels.len() {
@@ -129,6 +143,8 @@ pub fn prepare_scratch<A: AutodiffBackend>(
         student_critic: initial::discriminator(critic, settings.seed),
         teacher_critic: None,
         kernels: Vec::new(),
+        imitation: Imitation::nothing(),
+        sparse: false,
     };
     let mut trainer = players.meet(settings, device)?;
     if let Start::Saved(state) = start {
@@ -137,13 +153,15 @@ pub fn prepare_scratch<A: AutodiffBackend>(
     Ok(trainer)
 }
 
-/// The networks before they are on a device.
+/// The weights of all networks, before they are moved to a device.
 pub(crate) struct Players<A: AutodiffBackend> {
     pub(crate) teacher: Option<Generator<A::InnerBackend>>,
     pub(crate) student: GeneratorWeights,
     pub(crate) student_critic: DiscriminatorWeights,
     pub(crate) teacher_critic: Option<DiscriminatorWeights>,
     pub(crate) kernels: Vec<Kernel<A>>,
+    pub(crate) imitation: Imitation<A>,
+    pub(crate) sparse: bool,
 }
 
 impl<A: AutodiffBackend> Players<A> {
@@ -163,6 +181,8 @@ impl<A: AutodiffBackend> Players<A> {
             student_critic: critic(self.student_critic)?,
             teacher_critic: self.teacher_critic.map(critic).transpose()?,
             kernels: self.kernels,
+            imitation: self.imitation,
+            sparse: self.sparse,
             path_mean: 0.0,
             step: 0,
             device: device.clone(),
@@ -170,11 +190,11 @@ impl<A: AutodiffBackend> Players<A> {
     }
 }
 
-/// Iterates until the settings' end, or until `progress` asks to stop. `observe` sees every iteration's numbers and
-/// the trainer after it.
+/// Iterates until the end that the settings name, or until `progress` asks to stop. After every iteration `observe`
+/// gets the trainer and the iteration's losses.
 ///
 /// # Errors
-/// An image that cannot be read, gradients that stay broken, or what `observe` returns.
+/// An image that cannot be read, gradients that stay not finite, or an error of `observe`.
 pub fn train<A: AutodiffBackend, E: From<CompressError>>(
     trainer: &mut Trainer<A>,
     data: &Dataset,
@@ -193,7 +213,10 @@ pub fn train<A: AutodiffBackend, E: From<CompressError>>(
             if progress.stopped() {
                 break;
             }
-            let real = real.map_err(CompressError::from)?;
+            let mut real = real.map_err(CompressError::from)?;
+            if trainer.student.img_channels() == GREY {
+                real = luminance(real.view());
+            }
             let shape = real.shape().to_vec();
             let real = TensorData::new(real.into_raw_vec_and_offset().0, shape);
             let losses = trainer.iterate(Tensor::from_data(real, &trainer.device));
@@ -209,14 +232,14 @@ pub fn train<A: AutodiffBackend, E: From<CompressError>>(
     })
 }
 
-/// Whether inputs and settings fit together, before anything long begins; the teacher's critic where they do.
+/// Checks that inputs and settings fit together before any long work begins. Returns the teacher's critic.
 ///
 /// # Errors
-/// What does not fit, with the numbers.
+/// The first thing that does not fit, with the numbers.
 pub fn check<'a>(inputs: &Inputs<'a>, settings: &Settings) -> Result<&'a DiscriminatorWeights, CompressError> {
     let dense = &inputs.teacher.generator;
-    let critic = inputs.teacher.discriminator.as_ref().ok_or(CompressError::NoDiscriminator)?;
-    settings.check(critic.arch.mbstd_group)?;
+    let critic = inputs.teacher.critic()?;
+    settings.check(critic.arch.mbstd_group.divisor())?;
     let size = dense.arch.resolution();
     for data in [inputs.data.resolution(), critic.arch.resolution()] {
         if data != size {
@@ -244,33 +267,8 @@ pub fn check<'a>(inputs: &Inputs<'a>, settings: &Settings) -> Result<&'a Discrim
     }
 }
 
-fn pruned<A: AutodiffBackend>(
-    dense: &GeneratorWeights,
-    masks: Vec<Vec<bool>>,
-    settings: &Settings,
-    device: &A::Device,
-    progress: &mut dyn Progress,
-) -> Result<GeneratorWeights, CompressError> {
-    let scores = match settings.criterion {
-        Criterion::Magnitude => prune::input_channel_means(&dense.arch, &dense.tensors),
-        Criterion::Random => prune::random(&dense.arch, settings.seed),
-        Criterion::ContentAware => {
-            progress.begin("scoring channels", "img", settings.score_samples as u64);
-            let criterion =
-                ContentAware { samples: settings.score_samples, batch: SCORE_BATCH, seed: settings.seed, masks };
-            let scores = criterion.scores::<A>(dense, device, |done| {
-                progress.at(done as u64, "");
-                !progress.stopped()
-            })?;
-            progress.end();
-            scores.ok_or(CompressError::Stopped)?
-        }
-    };
-    let kept = prune::kept(&dense.arch, &scores, settings.ratio)?;
-    Ok(prune::cut(dense, &kept, settings.ratio)?)
-}
-
-/// The real images of an iteration: the dataset in a new random order every time it was all shown.
+/// The indices of an iteration's real images. The dataset gets a new random order each time that all its images were
+/// shown.
 fn real_batch(settings: &Settings, images: usize, step: u64) -> Batch {
     let Settings { batch, seed, mirror, .. } = *settings;
     let start = step as usize * batch;

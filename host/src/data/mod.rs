@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage, imageops::FilterType};
-use ndarray::{Array4, Axis};
+use ndarray::{Array4, ArrayView1, ArrayView4, Axis};
 use zip::ZipArchive;
 use zune_jpeg::{
     JpegDecoder,
@@ -61,6 +61,16 @@ struct Entry {
     /// In a zip.
     index: usize,
     label: Option<u32>,
+}
+
+/// The luminance `[batch, 1, height, width]` of images `[batch, 3, height, width]` in [-1, 1], by the weights of ITU-R
+/// BT.601, as image libraries make grey of colours. A grey image keeps its levels exactly.
+pub fn luminance(images: ArrayView4<f32>) -> Array4<f32> {
+    let level = |pixel: ArrayView1<f32>| match (pixel[0], pixel[1], pixel[2]) {
+        (red, green, blue) if red == green && green == blue => red,
+        (red, green, blue) => 0.299 * red + 0.587 * green + 0.114 * blue,
+    };
+    images.map_axis(Axis(1), level).insert_axis(Axis(1))
 }
 
 /// The largest height and width of an image.

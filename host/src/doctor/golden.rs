@@ -20,7 +20,7 @@ use crate::{
         regularise::{path_length, r1},
     },
     nets::{
-        arch::{DiscriminatorArch, GeneratorArch},
+        arch::{DiscriminatorArch, GeneratorArch, RGB},
         discriminator::Discriminator,
         generator::{Generator, Noise},
         names::{self, LoadError, Named},
@@ -74,15 +74,18 @@ pub fn checks<A: AutodiffBackend>(device: &A::Device) -> Result<Vec<Check>, Load
     ])
 }
 
-const CHANNELS: [usize; 4] = [16, 16, 12, 8];
+/// The shape of the generator in the golden files.
+fn arch() -> GeneratorArch {
+    let channels = vec![16, 16, 12, 8];
+    GeneratorArch { z_dim: 32, w_dim: 32, mapping_layers: 2, channels, img_channels: RGB, conv_clamp: None }
+}
 
 fn g<B: Backend>(file: &Vectors, device: &B::Device) -> Result<Generator<B>, LoadError> {
-    let arch = GeneratorArch { z_dim: 32, w_dim: 32, mapping_layers: 2, channels: CHANNELS.into(), conv_clamp: None };
-    names::load(Generator::new(&arch, device), &file.below("G."))
+    names::load(Generator::new(&arch(), device), &file.below("G."))
 }
 
 fn d<B: Backend>(file: &Vectors, device: &B::Device) -> Result<Discriminator<B>, LoadError> {
-    let arch = DiscriminatorArch { channels: CHANNELS.into(), mbstd_group: 4, conv_clamp: None };
+    let arch = DiscriminatorArch::beside(&arch(), 4);
     names::load(Discriminator::new(&arch, device), &file.below("D."))
 }
 

@@ -9,6 +9,7 @@ use crate::{
     compress::{
         dime::{MomentWeights, Moments, Target},
         error::CompressError,
+        imitation::Imitation,
         pipeline::Players,
         settings::Settings,
         trainer::{Kernel, Phase, Trainer},
@@ -103,9 +104,9 @@ fn trainer<A: AutodiffBackend>(
     load: &Load,
     device: &A::Device,
 ) -> Result<Trainer<A>, CompressError> {
-    let critic = DiscriminatorArch { mbstd_group: 4, ..DiscriminatorArch::beside(dense, 4) };
+    let critic = DiscriminatorArch::beside(dense, 4);
     let settings = Settings { ratio: load.ratio, batch: load.batch, gamma: 0.1, mirror: false, ..Settings::default() };
-    settings.check(critic.mbstd_group)?;
+    settings.check(critic.mbstd_group.divisor())?;
     let teacher = initial::like_trained(dense, 0);
     let kernels = if dense.resolution() == small::SIZE { vec![kernel::<A>(load.batch, device)?] } else { Vec::new() };
     let players = Players {
@@ -114,6 +115,8 @@ fn trainer<A: AutodiffBackend>(
         student_critic: initial::discriminator(&critic, 2),
         teacher_critic: Some(initial::discriminator(&critic, 3)),
         kernels,
+        imitation: Imitation::nothing(),
+        sparse: false,
     };
     players.meet(&settings, device)
 }

@@ -21,7 +21,7 @@ use spec::{EmbedSpec, Kind};
 
 use crate::{
     checkpoint::{self, CheckpointError, weights::Tensors},
-    nets::names::LoadError,
+    nets::{names::LoadError, tap::Tap},
     port::hex,
 };
 
@@ -105,13 +105,40 @@ pub enum Embedder<B: Backend> {
 }
 
 impl<B: Backend> Embedder<B> {
-    /// `[batch, 3, h, w]` in [-1, 1] to `[batch, features]`.
+    /// `[batch, 3, h, w]` in [-1, 1] to `[batch, features]`; one channel is taken as three equal ones.
     pub fn features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
+        let [batch, channels, height, width] = images.dims();
+        let images = if channels == 1 { images.expand([batch, 3, height, width]) } else { images };
         match self {
             Self::Small(network) => network.features(images),
             Self::ResNet50(network) => network.features(images),
             Self::Clip(network) => network.features(images),
             Self::Inception(network) => network.features(images),
+        }
+    }
+
+    /// Four feature maps of `[batch, 3, h, w]` in [-1, 1], from fine to coarse: the convolutions' of the small network, the
+    /// layers' of a ResNet-50. Inception has none chosen: no map.
+    pub fn maps(&self, images: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
+        let mut maps = CatchMaps(Vec::new());
+        match self {
+            Self::Small(network) => return network.maps(images),
+            Self::ResNet50(network) => _ = network.features_tapped(images, &mut maps),
+            Self::Clip(network) => _ = network.features_tapped(images, &mut maps),
+            Self::Inception(_) => {}
+        }
+        maps.0
+    }
+}
+
+/// Keeps the outputs of a ResNet's four layers.
+struct CatchMaps<B: Backend>(Vec<Tensor<B, 4>>);
+
+impl<B: Backend> Tap<B> for CatchMaps<B> {
+    fn see<const D: usize>(&mut self, name: &str, tensor: &Tensor<B, D>) {
+        if name.starts_with("layer") {
+            // A layer's output is a feature map, so `D` is 4.
+            self.0.push(Tensor::from_primitive(tensor.clone().into_primitive()));
         }
     }
 }

@@ -78,16 +78,21 @@ impl<B: Backend> Small<B> {
 
     /// `[batch, 3, h, w]` in [-1, 1], resized to 32x32, to `[batch, 704]`.
     pub fn features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
+        let maps = self.maps(images);
+        let (weight, bias) = self.fc.clone();
+        let last = elu(pooled(maps[3].clone()).matmul(weight) + bias);
+        Tensor::cat(vec![pooled(maps[1].clone()), pooled(maps[2].clone()), last], 1)
+    }
+
+    /// The outputs of the four convolutions for `[batch, 3, h, w]` in [-1, 1].
+    pub fn maps(&self, images: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
         let mut x = bilinear(images.mean_dim(1), SIZE, SIZE);
         let mut maps = Vec::new();
         for ((weight, bias), (_, _, stride, padding)) in self.convs.iter().zip(CONVS) {
-            let y = correlate(x, weight.clone(), stride, padding);
-            x = elu(y + bias.clone());
+            x = elu(correlate(x, weight.clone(), stride, padding) + bias.clone());
             maps.push(x.clone());
         }
-        let (weight, bias) = self.fc.clone();
-        let last = elu(pooled(x).matmul(weight) + bias);
-        Tensor::cat(vec![pooled(maps[1].clone()), pooled(maps[2].clone()), last], 1)
+        maps
     }
 }
 

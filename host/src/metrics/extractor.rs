@@ -14,12 +14,14 @@ use sha2::{Digest, Sha256};
 use super::images::Images;
 use crate::{
     backend::{Choice, Inner, Unavailable, with_backend},
-    checkpoint::{self, CheckpointError},
+    checkpoint::{self, CheckpointError, NoCritic},
+    data::luminance,
     embed::{
         Embedder, EmbedderWeights,
         spec::{EmbedSpec, Kind},
     },
     nets::{
+        arch::{DeviationGroup, GREY},
         discriminator::Discriminator,
         names::{self, LoadError},
         tap::Tap,
@@ -111,9 +113,14 @@ pub enum ExtractError {
         /// The tensor.
         cause: LoadError,
     },
-    /// The checkpoint holds a generator alone.
-    #[error("{}: has no discriminator, whose features critic=FILE takes", .0.display())]
-    NoDiscriminator(PathBuf),
+    /// The checkpoint gives a generator alone.
+    #[error("{}: no critic whose features could be taken: {cause}", .file.display())]
+    NoDiscriminator {
+        /// The checkpoint.
+        file: PathBuf,
+        /// Why it gives none.
+        cause: NoCritic,
+    },
     /// A discriminator takes images of one size.
     #[error("the images are {images}x{images}, the critic takes {critic}x{critic}")]
     Resolution {
@@ -160,11 +167,14 @@ impl<B: Backend> Network<B> {
                 Ok(Self::Embedder(Box::new(weights.build(&Default::default()).map_err(load)?)))
             }
             Extractor::Critic(path) => {
-                let weights = checkpoint::open(path)?.discriminator;
-                let weights = weights.ok_or_else(|| ExtractError::NoDiscriminator(path.clone()))?;
+                let checkpoint = checkpoint::open(path)?;
+                let none = |cause| ExtractError::NoDiscriminator { file: path.clone(), cause };
+                let weights = checkpoint.critic().map_err(none)?;
                 let empty = Discriminator::new(&weights.arch, &Default::default());
                 let mut network = names::load(empty, &weights.tensors).map_err(load)?;
-                network.b4.group = 1;
+                if network.b4.group != DeviationGroup::Absent {
+                    network.b4.group = DeviationGroup::Samples(1);
+                }
                 Ok(Self::Critic { network: Box::new(network), resolution: weights.arch.resolution() })
             }
         }
@@ -173,6 +183,10 @@ impl<B: Backend> Network<B> {
 
 impl<B: Backend> Extract for Network<B> {
     fn features(&self, images: Array4<f32>) -> Result<Array2<f32>, ExtractError> {
+        let images = match self {
+            Self::Critic { network, .. } if network.img_channels() == GREY => luminance(images.view()),
+            _ => images,
+        };
         let (count, _, height, _) = images.dim();
         let shape = images.shape().to_vec();
         let values = images.iter().copied().collect();

@@ -76,7 +76,8 @@ impl Images for DrawnImages {
         let size = self.preview.resolution();
         let mut batch = Array4::zeros((images.len(), 3, size, size));
         for (mut place, image) in batch.axis_iter_mut(Axis(0)).zip(images) {
-            place.iter_mut().zip(image).for_each(|(x, value)| *x = in_steps(to_u8(value)));
+            // One channel is three equal ones.
+            place.iter_mut().zip(image.into_iter().cycle()).for_each(|(x, value)| *x = in_steps(to_u8(value)));
         }
         Ok(batch)
     }

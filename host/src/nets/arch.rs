@@ -13,10 +13,20 @@ const LARGEST: usize = 1 << 20;
 /// Resolutions that a network of this project may have: powers of two in this range.
 pub const RESOLUTIONS: std::ops::RangeInclusive<usize> = 8..=1024;
 
+/// `img_channels` of a network of colour images.
+pub const RGB: usize = 3;
+/// `img_channels` of a network of grey images.
+pub const GREY: usize = 1;
+
+/// What records say nothing of.
+fn rgb() -> usize {
+    RGB
+}
+
 /// Tensor names and the shapes found under them.
 pub type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// The shape of a skip-architecture generator (`img_channels` 3, unconditional).
+/// The shape of a skip-architecture, unconditional generator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GeneratorArch {
     /// Width of the latent z.
@@ -27,19 +37,145 @@ pub struct GeneratorArch {
     pub mapping_layers: usize,
     /// Channels of the synthesis blocks b4, b8, ... up to the output resolution.
     pub channels: Vec<usize>,
+    /// Channels of the image: [`RGB`] or [`GREY`].
+    #[serde(default = "rgb")]
+    pub img_channels: usize,
     /// Activations are limited to `[-c, c]` after every layer; `None`: no limit.
     pub conv_clamp: Option<f32>,
 }
 
-/// The shape of a residual discriminator (`img_channels` 3, unconditional).
+/// The shape of an unconditional discriminator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiscriminatorArch {
     /// Channels at 4, 8, ... up to the input resolution.
     pub channels: Vec<usize>,
-    /// Samples that share one minibatch standard deviation (fewer in a smaller batch).
-    pub mbstd_group: usize,
+    /// Channels of the image: [`RGB`] or [`GREY`].
+    #[serde(default = "rgb")]
+    pub img_channels: usize,
+    /// How the blocks are joined.
+    #[serde(default)]
+    pub architecture: CriticArchitecture,
+    /// The samples that share one minibatch standard deviation.
+    pub mbstd_group: DeviationGroup,
     /// Activations are limited to `[-c, c]` after every layer; `None`: no limit.
     pub conv_clamp: Option<f32>,
+}
+
+/// How the blocks of a discriminator are joined: StyleGAN2-ADA's `architecture` of a discriminator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CriticArchitecture {
+    /// Every block feeds the next one, and only the first sees the image.
+    Orig,
+    /// Every block, that at 4x4 included, also sees the image at its own resolution through a fromRGB layer of its own.
+    Skip,
+    /// Every block adds a filtered 1x1 convolution of its input to its output.
+    #[default]
+    Resnet,
+}
+
+impl CriticArchitecture {
+    /// The name in StyleGAN2-ADA's files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Orig => "orig",
+            Self::Skip => "skip",
+            Self::Resnet => "resnet",
+        }
+    }
+}
+
+/// The samples of a batch that share one minibatch standard deviation: StyleGAN2-ADA's `mbstd_group_size`.
+///
+/// Text and files have the number of samples, `batch` or `absent`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "WrittenGroup", into = "WrittenGroup")]
+pub enum DeviationGroup {
+    /// The network has no such layer (`mbstd_num_channels` 0).
+    Absent,
+    /// The whole batch is one group (`mbstd_group_size` None).
+    Batch,
+    /// A group has this many samples, and fewer in a smaller batch.
+    Samples(usize),
+}
+
+impl DeviationGroup {
+    /// The largest group that a file may ask for.
+    const LARGEST: usize = 1 << 16;
+
+    /// The number that the size of a batch must be a multiple of, or below.
+    pub fn divisor(self) -> usize {
+        match self {
+            Self::Absent | Self::Batch => 1,
+            Self::Samples(samples) => samples,
+        }
+    }
+
+    /// Channels that the layer adds: 1, or 0 where there is none.
+    pub fn channels(self) -> usize {
+        usize::from(self != Self::Absent)
+    }
+
+    /// A group of this many samples.
+    ///
+    /// # Errors
+    /// No samples, or more than any batch has.
+    pub fn of(samples: usize) -> Result<Self, ArchError> {
+        match samples {
+            1..=Self::LARGEST => Ok(Self::Samples(samples)),
+            _ => Err(ArchError::new("mbstd_group_size", format!("{samples}: expected a number of samples"))),
+        }
+    }
+}
+
+impl std::fmt::Display for DeviationGroup {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Self::Absent => f.write_str("absent"),
+            Self::Batch => f.write_str("batch"),
+            Self::Samples(samples) => write!(f, "{samples}"),
+        }
+    }
+}
+
+impl std::str::FromStr for DeviationGroup {
+    type Err = ArchError;
+
+    fn from_str(text: &str) -> Result<Self, ArchError> {
+        match text {
+            "absent" => Ok(Self::Absent),
+            "batch" => Ok(Self::Batch),
+            _ => Self::of(text.parse().unwrap_or(0)),
+        }
+    }
+}
+
+/// A [`DeviationGroup`] as a run's record has it: a number, or a word.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum WrittenGroup {
+    Samples(usize),
+    Word(String),
+}
+
+impl From<DeviationGroup> for WrittenGroup {
+    fn from(group: DeviationGroup) -> Self {
+        match group {
+            DeviationGroup::Samples(samples) => Self::Samples(samples),
+            other => Self::Word(other.to_string()),
+        }
+    }
+}
+
+impl TryFrom<WrittenGroup> for DeviationGroup {
+    type Error = ArchError;
+
+    fn try_from(written: WrittenGroup) -> Result<Self, ArchError> {
+        match written {
+            WrittenGroup::Samples(samples) => Self::of(samples),
+            WrittenGroup::Word(word) => word.parse(),
+        }
+    }
 }
 
 /// Tensors or sizes that are not a network of this project.
@@ -86,7 +222,8 @@ impl GeneratorArch {
     /// The size that cannot.
     pub fn check(&self) -> Result<(), ArchError> {
         let widths = [("z_dim", self.z_dim), ("w_dim", self.w_dim), ("mapping layers", self.mapping_layers)];
-        check_sizes(&self.channels, &widths)
+        check_sizes(&self.channels, &widths)?;
+        check_colours("img_channels", self.img_channels)
     }
 
     /// Names that [`GeneratorArch::preset`] knows.
@@ -101,6 +238,7 @@ impl GeneratorArch {
             w_dim: 512,
             mapping_layers: 8,
             channels: channel_table(resolution, base, 512),
+            img_channels: RGB,
             conv_clamp: Some(256.0),
         };
         Some(match name {
@@ -113,6 +251,7 @@ impl GeneratorArch {
                 w_dim: 64,
                 mapping_layers: 4,
                 channels: channel_table(32, 1024, 64),
+                img_channels: RGB,
                 conv_clamp: None,
             },
             _ => return None,
@@ -158,8 +297,8 @@ impl GeneratorArch {
             }
             self.layer(&mut list, &format!("{block}.conv1"), c, c, resolution);
             let torgb = format!("{block}.torgb");
-            list.add(&torgb, "weight", &[3, c, 1, 1]);
-            list.add(&torgb, "bias", &[3]);
+            list.add(&torgb, "weight", &[self.img_channels, c, 1, 1]);
+            list.add(&torgb, "bias", &[self.img_channels]);
             list.affine(&torgb, self.w_dim, c);
         }
         list.add("mapping", "w_avg", &[self.w_dim]);
@@ -199,11 +338,10 @@ impl GeneratorArch {
     ///
     /// # Errors
     /// A tensor that is missing, not expected or of another shape; a resolution outside [`RESOLUTIONS`]; a
-    /// conditional generator or one whose images are not RGB.
+    /// conditional generator or one whose images are neither RGB nor grey.
     pub fn from_shapes(shapes: &Shapes) -> Result<Self, ArchError> {
         refuse_conditional(shapes, "mapping.embed.")?;
-        let rgb = "synthesis.b4.torgb.weight";
-        refuse_other_colours(rgb, dimension(shapes, rgb, 0)?)?;
+        let img_channels = colours(shapes, "synthesis.b4.torgb.weight", 0)?;
         let channels = blocks(shapes, |r| format!("synthesis.b{r}.conv1.weight"))?;
         let mut mapping_layers = 0;
         while shapes.contains_key(&format!("mapping.fc{mapping_layers}.weight")) {
@@ -214,6 +352,7 @@ impl GeneratorArch {
             w_dim: dimension(shapes, "mapping.w_avg", 0)?,
             mapping_layers,
             channels,
+            img_channels,
             conv_clamp: None,
         };
         check(shapes, &arch.tensor_shapes(), &arch.filter_names())?;
@@ -227,13 +366,25 @@ impl DiscriminatorArch {
     /// # Errors
     /// The size that cannot.
     pub fn check(&self) -> Result<(), ArchError> {
-        check_sizes(&self.channels, &[("minibatch-deviation group", self.mbstd_group)])
+        check_sizes(&self.channels, &[("minibatch-deviation group", self.mbstd_group.divisor())])?;
+        check_colours("img_channels", self.img_channels)
     }
 
-    /// The discriminator that StyleGAN2-ADA trains with `generator`: the same channel table and clamp.
-    /// `mbstd_group` is the minibatch standard deviation's group size.
-    pub fn beside(generator: &GeneratorArch, mbstd_group: usize) -> Self {
-        Self { channels: generator.channels.clone(), mbstd_group, conv_clamp: generator.conv_clamp }
+    /// The discriminator that StyleGAN2-ADA trains with `generator`: residual, with the same channel table and clamp.
+    /// `samples` is the minibatch standard deviation's group size.
+    pub fn beside(generator: &GeneratorArch, samples: usize) -> Self {
+        Self {
+            channels: generator.channels.clone(),
+            img_channels: generator.img_channels,
+            architecture: CriticArchitecture::Resnet,
+            mbstd_group: DeviationGroup::Samples(samples),
+            conv_clamp: generator.conv_clamp,
+        }
+    }
+
+    /// Whether the block at `resolution` sees the image through a fromRGB layer of its own.
+    pub fn has_fromrgb(&self, resolution: usize) -> bool {
+        resolution == self.resolution() || self.architecture == CriticArchitecture::Skip
     }
 
     /// Height and width of the image.
@@ -248,15 +399,20 @@ impl DiscriminatorArch {
         for i in (1..self.channels.len()).rev() {
             let block = format!("b{}", block_resolution(i));
             let (c, after) = (self.channels[i], self.channels[i - 1]);
-            if i + 1 == self.channels.len() {
-                list.conv(&format!("{block}.fromrgb"), 3, c, 1);
+            if self.has_fromrgb(block_resolution(i)) {
+                list.conv(&format!("{block}.fromrgb"), self.img_channels, c, 1);
             }
             list.conv(&format!("{block}.conv0"), c, c, 3);
             list.conv(&format!("{block}.conv1"), c, after, 3);
-            list.add(&format!("{block}.skip"), "weight", &[after, c, 1, 1]);
+            if self.architecture == CriticArchitecture::Resnet {
+                list.add(&format!("{block}.skip"), "weight", &[after, c, 1, 1]);
+            }
         }
         let c = self.channels[0];
-        list.conv("b4.conv", c + 1, c, 3);
+        if self.has_fromrgb(4) {
+            list.conv("b4.fromrgb", self.img_channels, c, 1);
+        }
+        list.conv("b4.conv", c + self.mbstd_group.channels(), c, 3);
         list.add("b4.fc", "weight", &[c, 16 * c]);
         list.add("b4.fc", "bias", &[c]);
         list.add("b4.out", "weight", &[1, c]);
@@ -266,19 +422,25 @@ impl DiscriminatorArch {
 
     /// Where official files carry the FIR filter `outer([1, 3, 3, 1]) / 64` as a `[4, 4]` buffer.
     pub fn filter_names(&self) -> Vec<String> {
-        let last = self.channels.len() - 1;
         let mut names = vec![format!("b4.conv{FILTER}")];
-        for i in 1..=last {
-            let block = format!("b{}", block_resolution(i));
-            let first = if i == last { &[".fromrgb"][..] } else { &[] };
-            let layers = first.iter().chain(&["", ".conv0", ".conv1", ".skip"]);
-            names.extend(layers.map(|layer| format!("{block}{layer}{FILTER}")));
+        for resolution in (0..self.channels.len()).map(block_resolution) {
+            let block = format!("b{resolution}");
+            if self.has_fromrgb(resolution) {
+                names.push(format!("{block}.fromrgb{FILTER}"));
+            }
+            if resolution > 4 {
+                names.extend(["", ".conv0", ".conv1"].map(|layer| format!("{block}{layer}{FILTER}")));
+            }
+            if resolution > 4 && self.architecture == CriticArchitecture::Resnet {
+                names.push(format!("{block}.skip{FILTER}"));
+            }
         }
         names
     }
 
-    /// The shape of the discriminator that has these tensors (`conv_clamp` none and `mbstd_group` 4,
-    /// StyleGAN2-ADA's default: tensors do not tell). `resample_filter` buffers may be there or not.
+    /// The shape of the discriminator that has these tensors. Tensors do not tell the clamp, which is none here, nor the
+    /// size of the minibatch standard deviation's group, which is 4 here (StyleGAN2-ADA's default) where the layer is there
+    /// at all. `resample_filter` buffers may be there or not.
     ///
     /// # Errors
     /// As [`GeneratorArch::from_shapes`].
@@ -288,9 +450,18 @@ impl DiscriminatorArch {
             4 => "b4.conv.weight".into(),
             _ => format!("b{r}.conv0.weight"),
         })?;
-        let rgb = format!("b{}.fromrgb.weight", block_resolution(channels.len() - 1));
-        refuse_other_colours(&rgb, dimension(shapes, &rgb, 1)?)?;
-        let arch = Self { channels, mbstd_group: 4, conv_clamp: None };
+        let img_channels = colours(shapes, &format!("b{}.fromrgb.weight", block_resolution(channels.len() - 1)), 1)?;
+        let architecture = match () {
+            () if shapes.contains_key("b8.skip.weight") => CriticArchitecture::Resnet,
+            () if shapes.contains_key("b4.fromrgb.weight") => CriticArchitecture::Skip,
+            () => CriticArchitecture::Orig,
+        };
+        let inputs = dimension(shapes, "b4.conv.weight", 1)?;
+        let mbstd_group = match inputs == channels[0] {
+            true => DeviationGroup::Absent,
+            false => DeviationGroup::Samples(4),
+        };
+        let arch = Self { channels, img_channels, architecture, mbstd_group, conv_clamp: None };
         check(shapes, &arch.tensor_shapes(), &arch.filter_names())?;
         Ok(arch)
     }
@@ -360,10 +531,17 @@ fn refuse_conditional(shapes: &Shapes, prefix: &str) -> Result<(), ArchError> {
     }
 }
 
-fn refuse_other_colours(name: &str, found: usize) -> Result<(), ArchError> {
-    match found {
-        3 => Ok(()),
-        _ => Err(ArchError::new(name, format!("img_channels = {found}: only RGB networks (3) are supported"))),
+/// The image's channels, out of an axis of a tensor.
+fn colours(shapes: &Shapes, name: &str, axis: usize) -> Result<usize, ArchError> {
+    let found = dimension(shapes, name, axis)?;
+    check_colours(name, found)?;
+    Ok(found)
+}
+
+fn check_colours(place: &str, img_channels: usize) -> Result<(), ArchError> {
+    match img_channels {
+        RGB | GREY => Ok(()),
+        other => Err(ArchError::new(place, format!("img_channels = {other}: only RGB (3) and grey (1) are supported"))),
     }
 }
 
@@ -397,15 +575,42 @@ mod tests {
     }
 
     fn small() -> GeneratorArch {
-        GeneratorArch { z_dim: 5, w_dim: 6, mapping_layers: 3, channels: vec![4, 7, 2], conv_clamp: None }
+        let channels = vec![4, 7, 2];
+        GeneratorArch { z_dim: 5, w_dim: 6, mapping_layers: 3, channels, img_channels: RGB, conv_clamp: None }
     }
 
     #[test]
     fn a_network_is_known_by_its_tensors() {
         let arch = small();
-        assert_eq!(GeneratorArch::from_shapes(&shapes(arch.tensor_shapes())), Ok(arch.clone()));
-        let critic = DiscriminatorArch::beside(&arch, 4);
+        let grey = GeneratorArch { img_channels: GREY, ..small() };
+        for arch in [&arch, &grey] {
+            assert_eq!(GeneratorArch::from_shapes(&shapes(arch.tensor_shapes())), Ok(arch.clone()));
+        }
+        let critic = DiscriminatorArch::beside(&grey, 4);
         assert_eq!(DiscriminatorArch::from_shapes(&shapes(critic.tensor_shapes())), Ok(critic));
+        let critic = DiscriminatorArch::beside(&arch, 4);
+        for architecture in [CriticArchitecture::Orig, CriticArchitecture::Skip, CriticArchitecture::Resnet] {
+            for mbstd_group in [DeviationGroup::Absent, DeviationGroup::Samples(4)] {
+                let critic = DiscriminatorArch { architecture, mbstd_group, ..critic.clone() };
+                assert_eq!(DiscriminatorArch::from_shapes(&shapes(critic.tensor_shapes())), Ok(critic));
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_is_the_same_when_it_is_read_back() {
+        for (group, written) in [
+            (DeviationGroup::Samples(8), "8"),
+            (DeviationGroup::Batch, "\"batch\""),
+            (DeviationGroup::Absent, "\"absent\""),
+        ] {
+            assert_eq!(serde_json::to_string(&group).unwrap(), written);
+            assert_eq!(serde_json::from_str::<DeviationGroup>(written).unwrap(), group);
+            assert_eq!(group.to_string().parse(), Ok(group));
+        }
+        for wrong in ["0", "-1", "many", "65537"] {
+            assert!(wrong.parse::<DeviationGroup>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The residual discriminator.
+//! The discriminator: residual, with skips from the image, or plain.
 
 use burn::{
     module::{Module, Param},
@@ -6,7 +6,7 @@ use burn::{
 };
 
 use super::{
-    arch::{DiscriminatorArch, block_resolution},
+    arch::{CriticArchitecture, DeviationGroup, DiscriminatorArch, block_resolution},
     dual::Dual,
     ops::{Activation, FullyConnected, bias_act, correlate, fir, parameter, reciprocal},
     tap::{NoTap, Tap, Within},
@@ -56,56 +56,105 @@ pub struct Skip<B: Backend> {
 /// One resolution of the discriminator; halves it.
 #[derive(Module, Debug)]
 pub struct DiscriminatorBlock<B: Backend> {
-    /// The 1x1 convolution from three colours; the block of the input resolution only.
+    /// The 1x1 convolution from the image: in the block of the input resolution, and with skips in every block.
     pub fromrgb: Option<Conv<B>>,
     /// 3x3, same channels.
     pub conv0: Conv<B>,
     /// 3x3, halves the resolution.
     pub conv1: Conv<B>,
-    /// 1x1, halves the resolution.
-    pub skip: Skip<B>,
+    /// 1x1, halves the resolution; residual discriminators only.
+    pub skip: Option<Skip<B>>,
 }
 
 impl<B: Backend> DiscriminatorBlock<B> {
-    fn forward(&self, x: Dual<B, 4>, clamp: Option<f32>, tap: &mut impl Tap<B>) -> Dual<B, 4> {
-        let x = match &self.fromrgb {
-            Some(fromrgb) => {
-                let x = fromrgb.forward(x, false, 1.0, clamp);
-                tap.see("fromrgb.out", &x.primal);
-                x
-            }
-            None => x,
-        };
-        let weight = equalised(&self.skip.weight, BRANCH);
-        let y = x.clone().linear(|t| correlate(fir(t, 2, (1, 1), 1.0), weight.clone(), 1, 0));
-        tap.see("skip.out", &y.primal);
+    /// `image` is at the block's resolution; `x` are the features of the block above, which the first block has not.
+    fn forward(
+        &self,
+        x: Option<Dual<B, 4>>,
+        image: &Dual<B, 4>,
+        clamp: Option<f32>,
+        tap: &mut impl Tap<B>,
+    ) -> Dual<B, 4> {
+        let x = seen(self.fromrgb.as_ref(), x, image, clamp, tap);
+        let side = self.skip.as_ref().map(|skip| {
+            let weight = equalised(&skip.weight, BRANCH);
+            let side = x.clone().linear(|t| correlate(halved(t), weight.clone(), 1, 0));
+            tap.see("skip.out", &side.primal);
+            side
+        });
+        let gain = if side.is_some() { BRANCH } else { 1.0 };
         let x = self.conv0.forward(x, false, 1.0, clamp);
         tap.see("conv0.out", &x.primal);
-        let x = self.conv1.forward(x, true, BRANCH, clamp);
+        let x = self.conv1.forward(x, true, gain, clamp);
         tap.see("conv1.out", &x.primal);
-        let x = y.sum_with(x);
+        let x = match side {
+            Some(side) => side.sum_with(x),
+            None => x,
+        };
         tap.see("x", &x.primal);
         x
+    }
+}
+
+/// Half the resolution, low-pass filtered.
+fn halved<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    fir(x, 2, (1, 1), 1.0)
+}
+
+/// The features that enter a block: those of the block above, those that it takes from the image, or their sum.
+fn seen<B: Backend>(
+    fromrgb: Option<&Conv<B>>,
+    x: Option<Dual<B, 4>>,
+    image: &Dual<B, 4>,
+    clamp: Option<f32>,
+    tap: &mut impl Tap<B>,
+) -> Dual<B, 4> {
+    let own = fromrgb.map(|fromrgb| {
+        let own = fromrgb.forward(image.clone(), false, 1.0, clamp);
+        tap.see("fromrgb.out", &own.primal);
+        own
+    });
+    match (x, own) {
+        (Some(x), Some(own)) => x.sum_with(own),
+        (Some(x), None) | (None, Some(x)) => x,
+        // `Discriminator::new` gives the first block a fromRGB layer.
+        (None, None) => unreachable!("the first block sees the image"),
     }
 }
 
 /// The last block: minibatch standard deviation and the fully connected end.
 #[derive(Module, Debug)]
 pub struct Epilogue<B: Backend> {
-    /// 3x3, one input channel more.
+    /// The 1x1 convolution from the image, without a limit; discriminators with skips only.
+    pub fromrgb: Option<Conv<B>>,
+    /// 3x3, one input channel more where there is a minibatch standard deviation.
     pub conv: Conv<B>,
     /// From the flattened 4x4 map.
     pub fc: FullyConnected<B>,
     /// To the logit.
     pub out: FullyConnected<B>,
-    /// Samples that share one standard deviation.
-    pub group: usize,
+    /// The samples that share one standard deviation.
+    #[module(skip)]
+    pub group: DeviationGroup,
 }
 
 impl<B: Backend> Epilogue<B> {
-    fn forward(&self, x: Dual<B, 4>, clamp: Option<f32>, tap: &mut impl Tap<B>) -> Dual<B, 2> {
-        let x = minibatch_deviation(x, self.group);
-        tap.see("mbstd.out", &x.primal);
+    fn forward(&self, x: Dual<B, 4>, image: &Dual<B, 4>, clamp: Option<f32>, tap: &mut impl Tap<B>) -> Dual<B, 2> {
+        let x = seen(self.fromrgb.as_ref(), Some(x), image, None, tap);
+        let [batch, ..] = x.primal.dims();
+        let members = match self.group {
+            DeviationGroup::Absent => None,
+            DeviationGroup::Batch => Some(batch),
+            DeviationGroup::Samples(samples) => Some(samples.min(batch)),
+        };
+        let x = match members {
+            Some(members) => {
+                let x = minibatch_deviation(x, members);
+                tap.see("mbstd.out", &x.primal);
+                x
+            }
+            None => x,
+        };
         let x = self.conv.forward(x, false, 1.0, clamp);
         tap.see("conv.out", &x.primal);
         let x = x.linear(|t| t.flatten::<2>(1, 3));
@@ -115,11 +164,10 @@ impl<B: Backend> Epilogue<B> {
     }
 }
 
-/// Appends one channel: the standard deviation over a group of samples, averaged over channels and pixels.
-/// Sample `n` belongs to group `n mod (batch / group)`; a batch smaller than the group is one group.
-fn minibatch_deviation<B: Backend>(x: Dual<B, 4>, group: usize) -> Dual<B, 4> {
+/// Appends one channel: the standard deviation over a group of `members` samples, averaged over channels and pixels.
+/// Sample `n` belongs to group `n mod (batch / members)`.
+fn minibatch_deviation<B: Backend>(x: Dual<B, 4>, members: usize) -> Dual<B, 4> {
     let [n, c, h, w] = x.primal.dims();
-    let members = group.min(n);
     let groups = n / members;
     let grouped = x.clone().linear(|t| t.reshape([members, groups, c * h * w]));
     let mean = grouped.clone().linear(|t| t.mean_dim(0)).gain(-1.0);
@@ -152,19 +200,22 @@ impl<B: Backend> Discriminator<B> {
     /// A discriminator of zeros, to be filled by [`super::names::load`].
     pub fn new(arch: &DiscriminatorArch, device: &B::Device) -> Self {
         let channels = &arch.channels;
-        let last = channels.len() - 1;
+        let residual = arch.architecture == CriticArchitecture::Resnet;
+        let fromrgb =
+            |i| arch.has_fromrgb(block_resolution(i)).then(|| Conv::new(arch.img_channels, channels[i], 1, device));
         let blocks = (1..channels.len())
             .map(|i| DiscriminatorBlock {
-                fromrgb: (i == last).then(|| Conv::new(3, channels[i], 1, device)),
+                fromrgb: fromrgb(i),
                 conv0: Conv::new(channels[i], channels[i], 3, device),
                 conv1: Conv::new(channels[i], channels[i - 1], 3, device),
-                skip: Skip { weight: parameter([channels[i - 1], channels[i], 1, 1], device) },
+                skip: residual.then(|| Skip { weight: parameter([channels[i - 1], channels[i], 1, 1], device) }),
             })
             .collect();
         Self {
             blocks,
             b4: Epilogue {
-                conv: Conv::new(channels[0] + 1, channels[0], 3, device),
+                fromrgb: fromrgb(0),
+                conv: Conv::new(channels[0] + arch.mbstd_group.channels(), channels[0], 3, device),
                 fc: FullyConnected::new(16 * channels[0], channels[0], device),
                 out: FullyConnected::new(channels[0], 1, device),
                 group: arch.mbstd_group,
@@ -173,7 +224,13 @@ impl<B: Backend> Discriminator<B> {
         }
     }
 
-    /// Images `[batch, 3, resolution, resolution]` to logits `[batch, 1]`. The batch is a multiple of the
+    /// Channels of the image.
+    pub fn img_channels(&self) -> usize {
+        let first = self.blocks.last().and_then(|block| block.fromrgb.as_ref());
+        first.map_or(0, |fromrgb| fromrgb.weight.dims()[1])
+    }
+
+    /// Images `[batch, img_channels, resolution, resolution]` to logits `[batch, 1]`. The batch is a multiple of the
     /// minibatch-deviation group, or smaller than it.
     pub fn forward(&self, image: Tensor<B, 4>) -> Tensor<B, 2> {
         self.forward_tapped(image.into(), &mut NoTap).primal
@@ -181,24 +238,30 @@ impl<B: Backend> Discriminator<B> {
 
     /// [`Discriminator::forward`] on dual numbers, with a look at the intermediates.
     pub fn forward_tapped(&self, image: Dual<B, 4>, tap: &mut impl Tap<B>) -> Dual<B, 2> {
-        let x = self.descend(image, 4, tap);
-        self.b4.forward(x, self.clamp, &mut Within::new("b4", tap))
+        let (x, image) = self.descend(image, 4, tap);
+        self.b4.forward(x, &image, self.clamp, &mut Within::new("b4", tap))
     }
 
     /// The feature map at `resolution`: the output of the block that halves to it.
     pub fn features(&self, image: Tensor<B, 4>, resolution: usize) -> Tensor<B, 4> {
-        self.descend(image.into(), resolution, &mut NoTap).primal
+        self.descend(image.into(), resolution, &mut NoTap).0.primal
     }
 
-    fn descend(&self, image: Dual<B, 4>, resolution: usize, tap: &mut impl Tap<B>) -> Dual<B, 4> {
-        let mut x = image;
+    /// The features at `resolution`, and the image as the block there sees it.
+    fn descend(&self, image: Dual<B, 4>, resolution: usize, tap: &mut impl Tap<B>) -> (Dual<B, 4>, Dual<B, 4>) {
+        let mut image = image;
+        let mut x = None;
         for (i, block) in self.blocks.iter().enumerate().rev() {
             if block_resolution(i) < resolution {
                 break;
             }
             let mut tap = Within::new(format!("b{}", block_resolution(i + 1)), tap);
-            x = block.forward(x, self.clamp, &mut tap);
+            x = Some(block.forward(x, &image, self.clamp, &mut tap));
+            if self.b4.fromrgb.is_some() {
+                image = image.linear(halved);
+            }
         }
-        x
+        // `resolution` is below the image's: features of the image itself are not asked for.
+        (x.unwrap_or_else(|| image.clone()), image)
     }
 }

@@ -1,6 +1,6 @@
-//! Axes: where the ticks are, and what they say.
+//! Axes of plots: the place of a number, and the ticks with their labels.
 
-/// An axis over numbers.
+/// A linear or logarithmic axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Axis {
     low: f64,
@@ -9,8 +9,8 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// The axis that shows all finite `values` (0 to 1 where there are none), with a little room. Logarithmic where
-    /// `log` is set and all of them are above 0.
+    /// An axis that shows all finite `values` with some room at both ends (0 to 1 if there are no values). The axis is
+    /// logarithmic if `log` is set and all values are above 0.
     pub fn over(values: impl IntoIterator<Item = f64>, log: bool) -> Self {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for x in values.into_iter().filter(|x| x.is_finite()) {
@@ -24,12 +24,12 @@ impl Axis {
             return Self { low: low / 1.15, high: high * 1.15, log };
         }
         let room = if high > low { 0.04 * (high - low) } else { 0.5 * high.abs().max(1e-3) };
-        // Ends that are 0 stay 0: nothing lies beyond.
+        // An end at 0 stays at 0, so that a plot of positive values does not begin below 0.
         let end = |x: f64, beyond: f64| if x == 0.0 && high > low { 0.0 } else { beyond };
         Self { low: end(low, low - room), high: end(high, high + room), log }
     }
 
-    /// Where a number lies: 0 at the low end, 1 at the high one.
+    /// The place of a number on the axis: 0 is the low end, 1 the high end.
     pub fn place(&self, x: f64) -> f64 {
         match self.log {
             true => (x / self.low).ln() / (self.high / self.low).ln(),
@@ -37,12 +37,12 @@ impl Axis {
         }
     }
 
-    /// Whether a number is on the axis.
+    /// True if the number lies between the ends of the axis.
     pub fn shows(&self, x: f64) -> bool {
         (0.0..=1.0).contains(&self.place(x))
     }
 
-    /// About `count` round numbers, and their labels.
+    /// About `count` round numbers on the axis, each with its label.
     pub fn ticks(&self, count: usize) -> Vec<(f64, String)> {
         if self.log {
             let ticks = self.log_ticks();
@@ -68,7 +68,7 @@ impl Axis {
     }
 }
 
-/// A number with as many digits as its steps need.
+/// A number with as many decimals as ticks that are `step` apart need.
 fn label(x: f64, step: f64) -> String {
     let size = x.abs().max(step.abs());
     if !(1e-4..1e6).contains(&size) {

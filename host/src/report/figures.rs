@@ -1,4 +1,4 @@
-//! The figures of a report, out of what runs have logged.
+//! The figures of a report, made of what the runs have logged.
 
 use super::{
     RunData,
@@ -9,16 +9,16 @@ use super::{
 };
 use crate::metrics::log::EvalLine;
 
-/// A figure and the file name that it gets, without an extension.
+/// A figure of a report.
 #[derive(Debug, Clone)]
 pub struct Figure {
-    /// `fid-small-e0c888e9`, ...
+    /// The figure's file name without an extension, for example `fid-small-e0c888e9`.
     pub name: String,
-    /// The figure.
+    /// The plot itself.
     pub plot: Plot,
 }
 
-/// Colour and dashes of every run: a method has one colour, its runs differ in dashes.
+/// The colour and the dashes of every run. Runs of one method share a colour and differ in their dashes.
 fn looks(runs: &[RunData]) -> Vec<(usize, Dash)> {
     let mut groups: Vec<(&str, usize)> = Vec::new();
     let mut found = Vec::new();
@@ -29,15 +29,15 @@ fn looks(runs: &[RunData]) -> Vec<(usize, Dash)> {
             groups.push((group, 0));
         }
         let member = &mut groups[colour].1;
-        // Where colours repeat, dashes begin with others.
+        // A method that must reuse another one's colour starts with other dashes.
         found.push((colour, Dash::nth(*member + colour / COLOURS)));
         *member += 1;
     }
     found
 }
 
-/// The mean logits of both critics, one figure a run and critic; all have one vertical axis, so that they can be
-/// compared. Runs that have not logged a critic have no figure of it.
+/// The mean logits of both critics, with one figure for each run and critic. All figures have the same vertical axis,
+/// so that they can be compared. A critic that a run has not logged has no figure.
 pub fn logits(runs: &[RunData]) -> Vec<Figure> {
     type Get = fn(&LogLine) -> Option<Logits>;
     let critics: [(&str, &str, Get); 2] = [
@@ -84,8 +84,8 @@ pub fn logits(runs: &[RunData]) -> Vec<Figure> {
     figures
 }
 
-/// A metric against images seen, all runs on one axis; one figure for each extractor, whose numbers differ. `metric` is
-/// `FID`, `KID`, ...
+/// A metric against images seen, with all runs in one plot. Numbers of different extractors cannot be compared, so each
+/// extractor has its own figure. `metric` is the name: `FID`, `KID`, ...
 pub fn metric(runs: &[RunData], metric: &str, get: fn(&EvalLine) -> Option<f64>, log: bool) -> Vec<Figure> {
     let looks = looks(runs);
     extractors(runs)
@@ -102,7 +102,7 @@ pub fn metric(runs: &[RunData], metric: &str, get: fn(&EvalLine) -> Option<f64>,
                     shown.then(|| Line { name: run.name.clone(), colour, dash, shape })
                 })
                 .collect();
-            // The same teacher and extractor give the same value in every run.
+            // All runs of a report measure the same teacher in the same extractor, so any run's value serves.
             let teacher = runs.iter().flat_map(|run| &run.teacher_evals).find(|line| line.extractor == extractor);
             let goal = teacher.and_then(get).filter(|y| y.is_finite()).map(|y| (y, "teacher".to_string()));
             let figure = || Figure {
@@ -121,14 +121,15 @@ pub fn metric(runs: &[RunData], metric: &str, get: fn(&EvalLine) -> Option<f64>,
         .collect()
 }
 
-/// The extractors that any run was measured in, sorted.
+/// The names of the extractors that any of the runs was measured in, sorted.
 pub fn extractors(runs: &[RunData]) -> Vec<String> {
     let all = runs.iter().flat_map(|run| &run.evals).map(|line| line.extractor.clone());
     let sorted: std::collections::BTreeSet<String> = all.collect();
     sorted.into_iter().collect()
 }
 
-/// A run's evaluations in an extractor, by images seen; where it was measured twice, the later one.
+/// A run's evaluations in one extractor, ordered by images seen. If a student was measured twice, the later evaluation
+/// counts.
 pub fn latest<'a>(run: &'a RunData, extractor: &str) -> impl Iterator<Item = &'a EvalLine> {
     let mut kept: Vec<&EvalLine> = Vec::new();
     for line in run.evals.iter().filter(|line| line.extractor == extractor) {
@@ -140,9 +141,9 @@ pub fn latest<'a>(run: &'a RunData, extractor: &str) -> impl Iterator<Item = &'a
     kept.into_iter()
 }
 
-/// The losses, one figure each, all runs on one axis. Losses that no run has are left out.
+/// One figure for each loss, with all runs in one plot. A loss that no run has logged is left out.
 pub fn losses(runs: &[RunData]) -> Vec<Figure> {
-    /// A loss that is 0 where it was not its turn.
+    /// Drops the zeros that a run logs in iterations in which the loss was not computed.
     fn taken(x: Option<f64>) -> Option<f64> {
         x.filter(|&x| x != 0.0)
     }
@@ -176,7 +177,8 @@ pub fn losses(runs: &[RunData]) -> Vec<Figure> {
     kinds.into_iter().filter_map(figure).collect()
 }
 
-/// How far a critic was from its equilibrium over the second half of the run: the mean of |logit| on real and fake.
+/// A critic's distance from its equilibrium: the mean of |logit| on real and fake images over the second half of the
+/// run.
 pub fn distance_from_equilibrium(log: &[LogLine], get: fn(&LogLine) -> Option<Logits>) -> Option<f64> {
     let half = &log[log.len() / 2..];
     let values: Vec<f64> = half
@@ -192,7 +194,7 @@ fn kimg(images: u64) -> f64 {
     images as f64 / 1000.0
 }
 
-/// A name as a part of a file's name.
+/// A name in the letters, digits and hyphens that a file name may have.
 pub fn slug(name: &str) -> String {
     let text: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();

@@ -1,7 +1,10 @@
-//! What runs have done, for people to look at: one page with plots, grids and numbers.
+//! Reports about runs: one page with plots, grids and numbers.
 //!
-//! [`RunData::read`] takes a run's folder in, [`figures`] plots what it logged, [`page`] writes it all into one HTML file
-//! that fetches nothing. A plot is a [`scene::Scene`]: SVG, or pixels.
+//! [`RunData::read`] reads a run's folder, [`figures`] plots what it logged, and [`page`] writes everything into one HTML file
+//! that fetches nothing. A plot is a [`scene::Scene`], which becomes SVG or pixels.
+//!
+//! The plots are drawn here and not by `plotters`, which rounds SVG points to whole pixels, labels a logarithmic axis of less
+//! than a decade once, and cannot leave its colours to the page (light or dark).
 
 mod axis;
 pub mod figures;
@@ -18,36 +21,37 @@ use std::path::{Path, PathBuf};
 use crate::{metrics::log::EvalLine, nets::cost::Cost};
 use run::{LogLine, Record, RunError};
 
-/// What a report says about a run.
+/// Everything that a report says about one run.
 #[derive(Debug, Clone)]
 pub struct RunData {
-    /// Different for every run of a report.
+    /// The run's name, unique within a report.
     pub name: String,
-    /// Its folder.
+    /// The run's folder.
     pub folder: PathBuf,
-    /// What was asked for.
+    /// The run's configuration, as saved in `run.json`.
     pub record: Record,
-    /// Its iterations.
+    /// One line for each iteration.
     pub log: Vec<LogLine>,
     /// Evaluations of its students.
     pub evals: Vec<EvalLine>,
     /// Evaluations of its teacher.
     pub teacher_evals: Vec<EvalLine>,
-    /// Its grids, by images seen.
+    /// Its grids of images, each with the number of real images seen before it.
     pub grids: Vec<(u64, PathBuf)>,
-    /// The teacher's, at the same latents.
+    /// The teacher's grid of the same latents, if the run has one.
     pub teacher_grid: Option<PathBuf>,
-    /// What the student costs.
+    /// The student's parameters and MACs, if its file could be read.
     pub student: Option<Cost>,
-    /// What its teacher costs.
+    /// The teacher's parameters and MACs, if its file could be read.
     pub teacher: Option<Cost>,
 }
 
 impl RunData {
-    /// Reads a run's folder. Its networks are not opened: [`RunData::student`] and [`RunData::teacher`] are none.
+    /// Reads a run's folder. Networks are not opened: [`RunData::student`] and [`RunData::teacher`] stay
+    /// `None`.
     ///
     /// # Errors
-    /// No run in the folder, or a damaged file in it.
+    /// The folder is not a run's, or a file in it is damaged.
     pub fn read(folder: &Path, name: String) -> Result<Self, RunError> {
         let record = Record::read(folder)?;
         let (teacher_evals, evals) = run::eval_lines(folder)?.into_iter().partition(|line| line.teacher);
@@ -67,7 +71,7 @@ impl RunData {
     }
 }
 
-/// Names for runs: their folders' last parts, as many as it takes to tell them apart.
+/// Names for runs: the last components of their folders, as many as it takes to make every name unique.
 pub fn names(folders: &[PathBuf]) -> Vec<String> {
     let last = |path: &Path, parts: usize| {
         let all: Vec<_> = path.components().map(|c| c.as_os_str().to_string_lossy()).collect();

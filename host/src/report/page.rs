@@ -1,6 +1,8 @@
-//! The page: one HTML file that needs nothing else.
+//! The page of a report: one HTML file that fetches nothing.
 
-use std::fmt::Write;
+use std::path::Path;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
     RunData,
@@ -8,14 +10,14 @@ use super::{
     picture::data_address,
     plot::Shape,
     run::Embedding,
-    scene::{colours_css, escape},
+    scene::colours_css,
 };
 use crate::{
     metrics::log::EvalLine,
     nets::cost::{Cost, compression_rate},
 };
 
-/// The most grids of a run.
+/// The largest number of grids that are shown for one run.
 const GRIDS: usize = 9;
 
 /// All figures of some runs, in the page's order.
@@ -25,7 +27,7 @@ pub struct Figures {
     pub metrics: Vec<Figure>,
     /// The critics' mean logits.
     pub logits: Vec<Figure>,
-    /// Losses.
+    /// The training's losses.
     pub losses: Vec<Figure>,
 }
 
@@ -43,7 +45,7 @@ impl Figures {
         Self { metrics, logits: figures::logits(runs), losses: figures::losses(runs) }
     }
 
-    /// All of them.
+    /// All figures of the page.
     pub fn all(&self) -> impl Iterator<Item = &Figure> {
         self.metrics.iter().chain(&self.logits).chain(&self.losses)
     }
@@ -52,159 +54,188 @@ impl Figures {
 /// The page about some runs.
 ///
 /// # Errors
-/// A grid that cannot be read: in words, with its file.
+/// A grid that cannot be read; the text names its file.
 pub fn html(runs: &[RunData], figures: &Figures) -> Result<String, String> {
-    let mut out = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-    out += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
     let names: Vec<&str> = runs.iter().map(|run| &run.name[..]).collect();
-    let title = escape(&names.join(", "));
-    let _ = writeln!(out, "<title>nickeldime: {title}</title>");
-    let _ = writeln!(out, "<style>\n{}{}</style>\n</head>\n<body>", colours_css(), include_str!("style.css"));
-    let plural = if runs.len() == 1 { "One run" } else { "Runs" };
-    let _ = writeln!(out, "<h1>{plural}: {title}</h1>");
-    out += &facts(runs);
-    out += "<h2>Results</h2>\n";
-    out += &table(runs);
-    section(&mut out, "Metrics against images seen", METRICS_NOTE, &figures.metrics);
-    section(&mut out, "Critics' mean logits", LOGITS_NOTE, &figures.logits);
-    out += &grids(runs)?;
-    section(&mut out, "Losses", "", &figures.losses);
-    let _ = writeln!(out, "<footer>Made by nickeldime {}.</footer>\n</body>\n</html>", env!("CARGO_PKG_VERSION"));
-    Ok(out)
+    let title = names.join(", ");
+    let style = format!("\n{}{}", colours_css(), include_str!("style.css"));
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "nickeldime: " (title) }
+                style { (PreEscaped(style)) }
+            }
+            body {
+                h1 { @if runs.len() == 1 { "One run: " } @else { "Runs: " } (title) }
+                (facts(runs))
+                h2 { "Results" }
+                (table(runs))
+                (section("Metrics against images seen", METRICS_NOTE, &figures.metrics))
+                (section("Critics' mean logits", LOGITS_NOTE, &figures.logits))
+                (grids(runs)?)
+                (section("Losses", "", &figures.losses))
+                footer { "Made by nickeldime " (env!("CARGO_PKG_VERSION")) "." }
+            }
+        }
+    };
+    Ok(page.into_string())
 }
 
 const METRICS_NOTE: &str = "Every mark is one measurement; the lines only lead the eye. FID has a logarithmic axis.";
-const LOGITS_NOTE: &str = "The teaching of both critics is in balance where their mean logits on real and on the \
+const LOGITS_NOTE: &str = "The training of both critics is in balance where their mean logits on real images and on the \
                            student's images are near 0. All plots have the same vertical axis.";
 
-/// The first lines: what distributions were matched in, and what they were measured in.
-fn facts(runs: &[RunData]) -> String {
-    let mut out = String::from("<div class=\"facts\">\n");
-    for (names, text, paper) in together(runs, embeddings) {
-        let class = if paper { "" } else { " class=\"warn\"" };
-        let _ = writeln!(out, "<p{class}><b>Embeddings</b>{names}: {text}</p>");
+/// The first lines of the page: the embeddings that distributions were matched in, and the features that metrics used.
+fn facts(runs: &[RunData]) -> Markup {
+    html! {
+        div class="facts" {
+            @for (topic, say) in [("Embeddings", embeddings as fn(&RunData) -> Fact), ("Measured", measured_in)] {
+                @for (names, fact) in together(runs, say) {
+                    p class=[(!fact.paper).then_some("warn")] { b { (topic) } (names) ": " (fact.text) }
+                }
+            }
+        }
     }
-    for (names, text, paper) in together(runs, measured_in) {
-        let class = if paper { "" } else { " class=\"warn\"" };
-        let _ = writeln!(out, "<p{class}><b>Measured</b>{names}: {text}</p>");
-    }
-    out + "</div>\n"
 }
 
-/// What is said about runs, each sentence once: for whom (empty: for all), the sentence, and whether it is the paper's.
-fn together(runs: &[RunData], say: fn(&RunData) -> (String, bool)) -> Vec<(String, String, bool)> {
-    let mut said: Vec<(Vec<&str>, String, bool)> = Vec::new();
+/// One sentence about a run.
+struct Fact {
+    text: Markup,
+    /// True if the run did what the paper does.
+    paper: bool,
+}
+
+/// Facts about runs, each sentence once, with the names of its runs (empty if the sentence holds for all runs).
+fn together(runs: &[RunData], say: fn(&RunData) -> Fact) -> Vec<(String, Fact)> {
+    let mut said: Vec<(Vec<&str>, Fact)> = Vec::new();
     for run in runs {
-        let (text, paper) = say(run);
-        match said.iter_mut().find(|(_, other, _)| *other == text) {
-            Some((names, ..)) => names.push(&run.name),
-            None => said.push((vec![&run.name], text, paper)),
+        let fact = say(run);
+        match said.iter_mut().find(|(_, other)| other.text.0 == fact.text.0) {
+            Some((names, _)) => names.push(&run.name),
+            None => said.push((vec![&run.name], fact)),
         }
     }
     let alone = said.len() == 1;
-    let names = |names: Vec<&str>| if alone { String::new() } else { format!(" of {}", escape(&names.join(", "))) };
-    said.into_iter().map(|(who, text, paper)| (names(who), text, paper)).collect()
+    let names = |names: Vec<&str>| if alone { String::new() } else { format!(" of {}", names.join(", ")) };
+    said.into_iter().map(|(who, fact)| (names(who), fact)).collect()
 }
 
-fn embeddings(run: &RunData) -> (String, bool) {
+fn embeddings(run: &RunData) -> Fact {
     let Some(used) = &run.record.embeddings else {
-        return ("the run does not say which it used.".into(), false);
+        return Fact { text: html! { "the run does not say which it used." }, paper: false };
     };
     if used.is_empty() {
-        return ("none, as no distributions are matched (no DiME).".into(), true);
+        return Fact { text: html! { "none, as no distributions are matched (no DiME)." }, paper: true };
     }
     let one = |e: &Embedding| {
         let file = e.path.file_name().unwrap_or(e.path.as_os_str()).to_string_lossy().into_owned();
-        let file = if e.own { "trained by the run on its own images".into() } else { escape(&file) };
+        let file = if e.own { "trained by the run on its own images".into() } else { file };
         let weight = e.weight.map(|w| format!(", weight {w}")).unwrap_or_default();
         let second = e.second_weight.map(|w| format!(" for first and {w} for second moments")).unwrap_or_default();
-        format!("{} ({file}{weight}{second})", escape(&e.kind))
+        format!("{} ({file}{weight}{second})", e.kind)
     };
     let list = used.iter().map(one).collect::<Vec<_>>().join(", ");
     let paper = used.iter().all(Embedding::is_of_the_paper);
-    let comment = match paper {
-        true => "as in the paper.",
-        false => "<b>not the paper's</b> (DINO and CLIP ResNet-50).",
+    let text = html! {
+        (list) "; "
+        @if paper { "as in the paper." } @else { b { "not the paper's" } " (DINO and CLIP ResNet-50)." }
     };
-    (format!("{list}; {comment}"), paper)
+    Fact { text, paper }
 }
 
-fn measured_in(run: &RunData) -> (String, bool) {
+fn measured_in(run: &RunData) -> Fact {
     let Some(last) = run.evals.last() else {
-        return ("not yet (<code>nickeldime eval RUN --log</code>).".into(), false);
+        return Fact { text: html! { "not yet (" code { "nickeldime eval RUN --log" } ")." }, paper: false };
     };
-    let extractors = figures::extractors(std::slice::from_ref(run));
+    let extractors = figures::extractors(std::slice::from_ref(run)).join(", ");
     let paper = run.evals.iter().all(|line| line.of_the_paper);
-    let comment = match paper {
-        true => "Inception's features, as in published numbers.",
-        false => "<b>not Inception's features</b>: to be compared within this page, not with published numbers.",
+    let against = match last.reference_samples {
+        0 => String::new(),
+        reference => format!(", against {reference}"),
     };
-    let counts = match last.reference_samples {
-        0 => format!("{} images drawn", last.samples),
-        reference => format!("{} images drawn, against {reference}", last.samples),
+    let text = html! {
+        "in " (extractors) " (" (last.samples) " images drawn" (against) "); "
+        @if paper {
+            "Inception's features, as in published numbers."
+        } @else {
+            b { "not Inception's features" } ": compare within this page only, not with published numbers."
+        }
     };
-    (format!("in {} ({counts}); {comment}", escape(&extractors.join(", "))), paper)
+    Fact { text, paper }
 }
 
-/// One row a run.
-fn table(runs: &[RunData]) -> String {
-    let heads = [
-        ("run", "t"),
-        ("method", "t"),
-        ("ratio", ""),
-        ("seen", ""),
-        ("parameters", ""),
-        ("MACs", ""),
-        ("compression", ""),
-        ("measured", ""),
-        ("FID", ""),
-        ("KID", ""),
-        ("precision", ""),
-        ("recall", ""),
-        ("|D_S|", ""),
-        ("|D_T|", ""),
+/// The table of results: one row for each distinct teacher, then one row for each run.
+fn table(runs: &[RunData]) -> Markup {
+    const HEADS: [&str; 14] = [
+        "run",
+        "method",
+        "ratio",
+        "seen",
+        "parameters",
+        "MACs",
+        "compression",
+        "measured",
+        "FID",
+        "KID",
+        "precision",
+        "recall",
+        "|D_S|",
+        "|D_T|",
     ];
-    let mut out = String::from("<div class=\"wide\"><table>\n<tr>");
-    for (head, class) in heads {
-        let _ = write!(out, "<th class=\"{class}\">{head}</th>");
-    }
-    out += "</tr>\n";
-    let mut teachers: Vec<&Cost> = Vec::new();
+    let mut teachers: Vec<(&Cost, &RunData)> = Vec::new();
     for run in runs {
-        let Some(teacher) = run.teacher.as_ref().filter(|teacher| !teachers.contains(teacher)) else { continue };
-        teachers.push(teacher);
-        let nothing = String::new;
-        let cells = [nothing(), nothing(), nothing(), params(teacher), macs(teacher), "0 %".into(), nothing()];
-        let measured = metrics(run.teacher_evals.last()).into_iter().chain([nothing(), nothing()]);
-        row(&mut out, "teacher", cells.into_iter().chain(measured));
+        if let Some(teacher) = run.teacher.as_ref().filter(|cost| !teachers.iter().any(|(other, _)| other == cost)) {
+            teachers.push((teacher, run));
+        }
     }
-    for run in runs {
-        row(&mut out, &run.name, cells(run));
+    html! {
+        div class="wide" {
+            table {
+                tr { @for (n, head) in HEADS.iter().enumerate() { th class=[(n < 2).then_some("t")] { (head) } } }
+                @for (teacher, run) in teachers { (row("teacher", &teacher_cells(teacher, run))) }
+                @for run in runs { (row(&run.name, &cells(run))) }
+            }
+        }
+        p class="note" {
+            "FID, KID, precision and recall are those of the last evaluation. MACs are for one image, with everything counted. The "
+            "compression is the share of the teacher's MACs that was removed, in the paper's convention (without toRGB). |D_S| and |D_T| "
+            "are the distances of the critics' mean logits from 0, averaged over the second half of the run."
+        }
     }
-    out + "</table></div>\n<p class=\"note\">FID, KID, precision and recall of the last evaluation. MACs for one image, \
-           everything counted; the compression is the share of the teacher's MACs that is gone, in the paper's convention \
-           (without toRGB). |D_S|, |D_T|: distance of the critics' mean logits from 0, mean over the second half of the \
-           run.</p>\n"
 }
 
-fn row(out: &mut String, name: &str, cells: impl Iterator<Item = String>) {
-    let _ = write!(out, "<tr><td>{}</td>", escape(name));
-    for (n, cell) in cells.enumerate() {
-        let class = if n == 0 { " class=\"t\"" } else { "" };
-        let text = if cell.is_empty() { "\u{2013}" } else { &cell };
-        let _ = write!(out, "<td{class}>{text}</td>");
+fn row(name: &str, cells: &[String]) -> Markup {
+    html! {
+        // Each row on a line of its own, for people who read the source.
+        "\n"
+        tr {
+            td { (name) }
+            @for (n, cell) in cells.iter().enumerate() {
+                td class=[(n == 0).then_some("t")] { @if cell.is_empty() { "\u{2013}" } @else { (cell) } }
+            }
+        }
     }
-    *out += "</tr>\n";
 }
 
-fn cells(run: &RunData) -> impl Iterator<Item = String> + use<> {
+/// The cells of a teacher, whose evaluations are logged by `run`.
+fn teacher_cells(teacher: &Cost, run: &RunData) -> Vec<String> {
+    let nothing = String::new;
+    let cells = [nothing(), nothing(), nothing(), params(teacher), macs(teacher), "0 %".into(), nothing()];
+    cells.into_iter().chain(metrics(run.teacher_evals.last())).chain([nothing(), nothing()]).collect()
+}
+
+/// The cells of a run, in the order of the table's heads.
+fn cells(run: &RunData) -> Vec<String> {
     let last = run.evals.last();
     let seen = run.log.last().map(|l| l.images).or(last.map(|l| l.images));
     let rate = run.student.as_ref().zip(run.teacher.as_ref());
     let rate = rate.map(|(student, teacher)| format!("{:.2} %", compression_rate(&teacher.macs, &student.macs)));
     let logit = |get| figures::distance_from_equilibrium(&run.log, get).map(|x| format!("{x:.2}")).unwrap_or_default();
     [
-        run.record.method.as_deref().map(escape).unwrap_or_default(),
+        run.record.method.clone().unwrap_or_default(),
         run.record.ratio.map(|r| r.to_string()).unwrap_or_default(),
         seen.map(kimg).unwrap_or_default(),
         run.student.as_ref().map(params).unwrap_or_default(),
@@ -215,9 +246,10 @@ fn cells(run: &RunData) -> impl Iterator<Item = String> + use<> {
     .into_iter()
     .chain(metrics(last))
     .chain([logit(|l| l.student_logits), logit(|l| l.teacher_logits)])
+    .collect()
 }
 
-/// The cells of an evaluation.
+/// FID, KID, precision and recall of an evaluation; empty where it did not measure one.
 fn metrics(line: Option<&EvalLine>) -> [String; 4] {
     let metric = |get: fn(&EvalLine) -> Option<f64>, digits: usize| {
         line.and_then(get).map(|x| format!("{x:.digits$}")).unwrap_or_default()
@@ -230,7 +262,7 @@ fn metrics(line: Option<&EvalLine>) -> [String; 4] {
     ]
 }
 
-/// Images seen, in thousands.
+/// Images seen, in thousands, with the unit.
 fn kimg(images: u64) -> String {
     format!("{} kimg", images as f64 / 1000.0)
 }
@@ -243,7 +275,7 @@ fn macs(cost: &Cost) -> String {
     large(cost.macs.total)
 }
 
-/// A number with its digits in threes.
+/// A number in decimal, its digits grouped in threes by narrow spaces.
 fn large(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
@@ -256,24 +288,20 @@ fn large(n: u64) -> String {
     out
 }
 
-/// Plots below a heading, and how their lines were made.
-fn section(out: &mut String, title: &str, note: &str, figures: &[Figure]) {
-    if figures.is_empty() {
-        return;
+/// Plots below a heading, with a note on how their lines were made; nothing if there are no plots.
+fn section(title: &str, note: &str, figures: &[Figure]) -> Markup {
+    let note =
+        [note, &smoothing(figures)].iter().filter(|text| !text.is_empty()).copied().collect::<Vec<_>>().join(" ");
+    html! {
+        @if !figures.is_empty() {
+            h2 { (title) }
+            @if !note.is_empty() { p class="note" { (note) } }
+            div class="plots" { @for figure in figures { (PreEscaped(figure.plot.scene().svg())) } }
+        }
     }
-    let _ = writeln!(out, "<h2>{title}</h2>");
-    let smoothing = smoothing(figures);
-    if !note.is_empty() || !smoothing.is_empty() {
-        let _ = writeln!(out, "<p class=\"note\">{note} {smoothing}</p>");
-    }
-    *out += "<div class=\"plots\">\n";
-    for figure in figures {
-        let _ = writeln!(out, "{}", figure.plot.scene().svg());
-    }
-    *out += "</div>\n";
 }
 
-/// What was averaged and left out, in words.
+/// A sentence that says what was averaged and what was left out.
 fn smoothing(figures: &[Figure]) -> String {
     let curves = figures.iter().flat_map(|f| &f.plot.lines).filter_map(|line| match &line.shape {
         Shape::Smoothed(curve) => Some(curve),
@@ -304,35 +332,32 @@ fn smoothing(figures: &[Figure]) -> String {
     }
 }
 
-/// The same latents over time, beside the teacher's.
-fn grids(runs: &[RunData]) -> Result<String, String> {
-    let mut out = String::new();
-    for run in runs.iter().filter(|run| !run.grids.is_empty()) {
-        if out.is_empty() {
-            out += "<h2>The same latents over time</h2>\n";
+/// The images of the same latents over time, beside the teacher's.
+///
+/// # Errors
+/// A grid that cannot be read; the text names its file.
+fn grids(runs: &[RunData]) -> Result<Markup, String> {
+    let shown: Vec<&RunData> = runs.iter().filter(|run| !run.grids.is_empty()).collect();
+    Ok(html! {
+        @if !shown.is_empty() { h2 { "The same latents over time" } }
+        @for run in shown {
+            h3 { (run.name) }
+            div class="grids" {
+                @if let Some(teacher) = &run.teacher_grid { (figure(Some("teacher"), "teacher", teacher)?) }
+                @for (images, file) in spread(&run.grids, GRIDS) { (figure(None, &kimg(*images), file)?) }
+            }
         }
-        let _ = writeln!(out, "<h3>{}</h3>\n<div class=\"grids\">", escape(&run.name));
-        if let Some(teacher) = &run.teacher_grid {
-            figure(&mut out, " class=\"teacher\"", "teacher", teacher)?;
-        }
-        for (images, file) in spread(&run.grids, GRIDS) {
-            figure(&mut out, "", &kimg(*images), file)?;
-        }
-        out += "</div>\n";
-    }
-    Ok(out)
+    })
 }
 
-fn figure(out: &mut String, class: &str, caption: &str, file: &std::path::Path) -> Result<(), String> {
+fn figure(class: Option<&str>, caption: &str, file: &Path) -> Result<Markup, String> {
     let address = data_address(file)?;
-    let _ = writeln!(
-        out,
-        "<figure{class}><img alt=\"images, {caption}\" src=\"{address}\"><figcaption>{caption}</figcaption></figure>"
-    );
-    Ok(())
+    Ok(html! {
+        figure class=[class] { img alt={ "images, " (caption) } src=(address); figcaption { (caption) } }
+    })
 }
 
-/// At most `most` of them, evenly, with the first and the last.
+/// At most `most` elements, evenly spaced, the first and the last always among them.
 fn spread<T>(all: &[T], most: usize) -> impl Iterator<Item = &T> {
     let count = all.len().min(most);
     (0..count).map(move |n| &all[n * (all.len() - 1) / (count - 1).max(1)])

@@ -1,20 +1,20 @@
-//! Pictures inside a page: as `data:` addresses, small enough to load on a phone.
+//! Pictures inside a page, as `data:` addresses that are small enough to load on a phone.
 
 use std::{io::Cursor, path::Path};
 
 use image::{ImageReader, Limits, codecs::jpeg::JpegEncoder, imageops::FilterType};
 
-/// A picture of at most this many bytes stays as it is.
+/// Files of at most this many bytes are embedded unchanged.
 const SMALL: usize = 300_000;
-/// A larger one gets at most this width.
+/// The largest width, in pixels, of a picture that is made smaller.
 const WIDEST: u32 = 768;
-/// And this quality.
+/// The JPEG quality of a picture that is made smaller.
 const QUALITY: u8 = 88;
 
-/// A PNG file as a `data:` address; large ones are made smaller, as JPEG.
+/// Encodes a PNG file as a `data:` address. A large file is scaled down and encoded as JPEG.
 ///
 /// # Errors
-/// A file that cannot be read, or is no picture: in words.
+/// A file that cannot be read or is not a picture; the text names the file.
 pub fn data_address(file: &Path) -> Result<String, String> {
     let fail = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
     let bytes = std::fs::read(file).map_err(|e| fail(&e))?;
@@ -36,7 +36,7 @@ pub fn data_address(file: &Path) -> Result<String, String> {
     Ok(format!("data:image/jpeg;base64,{}", base64(&jpeg)))
 }
 
-/// Bytes as text (RFC 4648).
+/// Encodes bytes as base64 (RFC 4648).
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);

@@ -6,42 +6,42 @@ use super::{
     series::{Curve, Points},
 };
 
-/// What is plotted.
+/// The description of a plot.
 #[derive(Debug, Clone)]
 pub struct Plot {
-    /// Above it.
+    /// The title above the plot.
     pub title: String,
-    /// Beside it.
+    /// The label of the vertical axis.
     pub y_label: String,
-    /// Whether the vertical axis is logarithmic (where all values are above 0).
+    /// True for a logarithmic vertical axis; it is used only if all values are above 0.
     pub log: bool,
-    /// A level of the vertical axis that is always shown, and its name.
+    /// A horizontal line that is always shown: its level and its name in the legend.
     pub goal: Option<(f64, String)>,
-    /// Values that the vertical axis shows beside the curves' own, so that plots can be compared.
+    /// Further values that the vertical axis covers, so that several plots have the same axis.
     pub also: Vec<f64>,
-    /// The curves.
+    /// The curves, in the order of the legend.
     pub lines: Vec<Line>,
 }
 
 /// A curve and how it looks.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// In the legend.
+    /// The name in the legend.
     pub name: String,
-    /// Its colour: series of this number.
+    /// The colour, as the number of a series.
     pub colour: usize,
-    /// Its dashes.
+    /// The dashes of the curve.
     pub dash: Dash,
-    /// Its points.
+    /// The points of the curve.
     pub shape: Shape,
 }
 
 /// The points of a curve.
 #[derive(Debug, Clone)]
 pub enum Shape {
-    /// Single iterations, with their means.
+    /// A value for each iteration, drawn as faint dots with a line of means.
     Smoothed(Curve),
-    /// A few measurements: every one is marked.
+    /// A few measurements, each drawn as a mark.
     Measured(Points),
 }
 
@@ -53,7 +53,7 @@ impl Shape {
         }
     }
 
-    /// All points, drawn as dots or as line.
+    /// All points that are drawn, as dots or as a line.
     pub fn points(&self) -> impl Iterator<Item = &(f64, f64)> {
         let dots = match self {
             Self::Smoothed(curve) => curve.dots.as_slice(),
@@ -63,20 +63,20 @@ impl Shape {
     }
 }
 
-/// Size of a plot.
+/// Width and height of a plot, in units of the drawing.
 const SIZE: (f32, f32) = (520.0, 320.0);
-/// Of the area with the curves.
+/// Margins around the area with the curves.
 const LEFT: f32 = 66.0;
 const RIGHT: f32 = 14.0;
 const BOTTOM: f32 = 46.0;
-/// The legend's lines.
+/// Height of a line of the legend.
 const LEGEND: f32 = 17.0;
-/// Sizes of texts.
+/// Font sizes.
 const TITLE: f32 = 14.0;
 const LABEL: f32 = 11.5;
 
 impl Plot {
-    /// Draws it.
+    /// Draws the plot.
     pub fn scene(&self) -> Scene {
         let (width, height) = SIZE;
         let mut marks = vec![text((14.0, 20.0), &self.title, Role::Ink, TITLE, Anchor::Start)];
@@ -111,7 +111,7 @@ impl Plot {
         Scene { width, height, title: self.title.clone(), marks }
     }
 
-    /// Names and samples of the curves, in as many rows as they take; returns the height.
+    /// Draws the legend in as many rows as it needs and returns its height.
     fn legend(&self, marks: &mut Vec<Mark>, top: f32) -> f32 {
         const SAMPLE: f32 = 22.0;
         let (mut x, mut row) = (14.0, 0);
@@ -165,7 +165,7 @@ struct Area {
 }
 
 impl Area {
-    /// From shares of the axes to a point.
+    /// The point at these shares (0 to 1) of the axes.
     fn at(&self, x: f64, y: f64) -> Point {
         (self.left + (self.right - self.left) * x as f32, self.bottom - (self.bottom - self.top) * y as f32)
     }

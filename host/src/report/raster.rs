@@ -1,4 +1,4 @@
-//! A drawing in pixels, on white.
+//! Draws a scene as pixels on a white background.
 
 use ab_glyph::{Font, FontRef, ScaleFont, point};
 use tiny_skia::{
@@ -8,14 +8,14 @@ use tiny_skia::{
 use super::scene::{Anchor, Mark, Point, Role, Scene};
 use crate::picture::Picture;
 
-/// DejaVu Sans, as far as plots need it: a machine without fonts draws the same.
+/// The letters of DejaVu Sans that plots need. With a font of its own the command draws the same on every machine.
 const FONT: &[u8] = include_bytes!("font/dejavu-sans-latin.ttf");
 
-/// Pixels a unit: sharp on today's screens.
+/// Pixels for each unit of the drawing; two keep text sharp on high-resolution screens.
 const SCALE: f32 = 2.0;
 
 impl Scene {
-    /// The drawing as a picture with two pixels a unit. None for a drawing without an area.
+    /// The drawing as a picture with two pixels for each unit, or `None` if width or height is 0.
     pub fn picture(&self) -> Option<Picture> {
         let (width, height) = ((self.width * SCALE) as u32, (self.height * SCALE) as u32);
         let mut pixels = Pixmap::new(width, height)?;

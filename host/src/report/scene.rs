@@ -1,8 +1,9 @@
-//! A drawing of a few kinds of marks, and its SVG. Colours are roles, so that a page can be dark or light.
+//! A drawing made of lines, dots and texts, and its SVG. A mark names a role instead of a colour, so that the page can
+//! be light or dark.
 
 use std::fmt::Write;
 
-/// What a mark's colour means.
+/// The role that a mark's colour plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Text and axes.
@@ -11,13 +12,13 @@ pub enum Role {
     Muted,
     /// Lines behind the data.
     Grid,
-    /// The line of an equilibrium.
+    /// The horizontal line of a goal or an equilibrium.
     Goal,
-    /// The n-th series; colours repeat after [`COLOURS`].
+    /// The n-th series. Colours repeat after [`COLOURS`] series.
     Series(usize),
 }
 
-/// Colours of series: distinct to colour-blind eyes (Okabe and Ito), light page and dark page.
+/// The colours of series on a light page and on a dark page. Colour-blind people can tell them apart (Okabe and Ito).
 const SERIES: [(&str, &str); 6] = [
     ("#0072b2", "#56b4e9"),
     ("#d55e00", "#ff8a3d"),
@@ -26,11 +27,11 @@ const SERIES: [(&str, &str); 6] = [
     ("#8a6d00", "#e8c547"),
     ("#555b66", "#b3bac6"),
 ];
-/// How many series have a colour of their own.
+/// The number of different series colours.
 pub const COLOURS: usize = SERIES.len();
 
 impl Role {
-    /// The class in SVG and CSS.
+    /// The name of the role's class in SVG and CSS.
     fn class(self) -> String {
         match self {
             Self::Ink => "ink".into(),
@@ -41,7 +42,7 @@ impl Role {
         }
     }
 
-    /// The colour on a light page, `#rrggbb`.
+    /// The role's colour on a light page, `#rrggbb`.
     pub fn light(self) -> &'static str {
         match self {
             Self::Ink => "#1c2128",
@@ -52,7 +53,7 @@ impl Role {
         }
     }
 
-    /// The colour on a dark page.
+    /// The role's colour on a dark page, `#rrggbb`.
     fn dark(self) -> &'static str {
         match self {
             Self::Ink => "#e6e9ee",
@@ -64,7 +65,7 @@ impl Role {
     }
 }
 
-/// CSS that gives every role its colour, by the reader's preference.
+/// CSS that gives every role its colour, light or dark as the reader's system prefers.
 pub fn colours_css() -> String {
     let roles = || {
         let fixed = [Role::Ink, Role::Muted, Role::Grid, Role::Goal];
@@ -81,35 +82,35 @@ pub fn colours_css() -> String {
     css + ".l{fill:none;stroke-linejoin:round;stroke-linecap:round}\n"
 }
 
-/// Which end of a text is at its place.
+/// The part of a text that lies at its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchor {
-    /// The left one.
+    /// The left end.
     Start,
     /// The middle.
     Middle,
-    /// The right one.
+    /// The right end.
     End,
 }
 
 /// The dashes of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dash {
-    /// None: solid.
+    /// A solid line.
     Solid,
-    /// Long ones.
+    /// Long dashes.
     Dashed,
-    /// Short ones.
+    /// Short dashes.
     Dotted,
 }
 
 impl Dash {
-    /// The n-th; they repeat.
+    /// The dashes of the n-th line; they repeat after three.
     pub fn nth(n: usize) -> Self {
         [Self::Solid, Self::Dashed, Self::Dotted][n % 3]
     }
 
-    /// Lengths of dash and gap.
+    /// The lengths of a dash and of a gap, in units of the drawing; `None` for a solid line.
     pub fn lengths(self) -> Option<[f32; 2]> {
         match self {
             Self::Solid => None,
@@ -119,47 +120,47 @@ impl Dash {
     }
 }
 
-/// A point, in units of the drawing, from the top left.
+/// A point `(x, y)` in units of the drawing, measured from the top left.
 pub type Point = (f32, f32);
 
-/// One mark.
+/// One mark of a drawing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mark {
     /// A line through points.
     Line {
-        /// In order.
+        /// The points, in the order in which the line visits them.
         points: Vec<Point>,
-        /// Its colour.
+        /// The role that gives the colour.
         role: Role,
-        /// Its width.
+        /// The line's width, in units of the drawing.
         width: f32,
         /// Its dashes.
         dash: Dash,
     },
     /// Dots.
     Dots {
-        /// Their centres.
+        /// The centres of the dots.
         points: Vec<Point>,
-        /// Their colour.
+        /// The role that gives the dots' colour.
         role: Role,
-        /// Their radius.
+        /// The dots' radius, in units of the drawing.
         radius: f32,
-        /// In [0, 1]; 1 is solid.
+        /// The opacity, from 0 (invisible) to 1 (solid).
         opacity: f32,
     },
     /// A line of text.
     Text {
-        /// Where its anchor and baseline are.
+        /// The position of the anchor on the baseline.
         at: Point,
-        /// What it says.
+        /// The text itself.
         text: String,
-        /// Its colour.
+        /// The role that gives the colour.
         role: Role,
-        /// The font's size.
+        /// The font's size, in units of the drawing.
         size: f32,
-        /// Which end is there.
+        /// The part of the text that lies at `at`.
         anchor: Anchor,
-        /// Whether it reads from below to above.
+        /// True for a text that is turned to read from bottom to top.
         upright: bool,
     },
 }
@@ -167,23 +168,23 @@ pub enum Mark {
 /// A drawing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
-    /// Units from left to right.
+    /// The drawing's width, in units.
     pub width: f32,
-    /// Units from top to bottom.
+    /// The drawing's height, in units.
     pub height: f32,
-    /// What it shows, in words.
+    /// A description in words, for people who cannot see the drawing.
     pub title: String,
-    /// From back to front.
+    /// The marks, from back to front.
     pub marks: Vec<Mark>,
 }
 
 impl Scene {
-    /// An SVG element that takes its colours from [`colours_css`] around it.
+    /// The drawing as an SVG element for a page that contains [`colours_css`].
     pub fn svg(&self) -> String {
         self.element("", "")
     }
 
-    /// An SVG file.
+    /// The drawing as an SVG file that contains its own colours.
     pub fn svg_file(&self) -> String {
         let style = format!(
             "<style>{}\n.page{{fill:#fff}}\n@media (prefers-color-scheme: dark){{.page{{fill:#14181d}}}}</style><rect class=\"page\" width=\"100%\" height=\"100%\"/>",
@@ -240,7 +241,7 @@ fn path(points: &[Point]) -> String {
     points.iter().enumerate().map(step).collect()
 }
 
-/// Text as it may stand in HTML and SVG, in elements and attributes.
+/// Escapes text for SVG elements and attributes.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,26 +1,26 @@
-//! Numbers over images seen: smoothed, and thinned out to what an eye can tell apart.
+//! Curves over images seen: smoothed, and thinned to as many dots as a reader can tell apart.
 
-/// Points of a curve: thousands of images seen, and a value.
+/// Points of a curve: thousands of images seen, and the value there.
 pub type Points = Vec<(f64, f64)>;
 
-/// The most dots of a curve in a plot.
+/// The largest number of dots that one curve gets.
 const DOTS: usize = 500;
 
-/// A curve as it is drawn: dots of single iterations and a line of means.
+/// A curve as it is drawn: dots for single iterations and a line of means.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Curve {
-    /// Every `every`-th iteration.
+    /// The value of every `every`-th iteration.
     pub dots: Points,
-    /// 1: all of them are shown.
+    /// The distance between two iterations that are shown as dots; 1 shows all.
     pub every: usize,
-    /// Centred means.
+    /// Centred means over `window` iterations.
     pub line: Points,
-    /// Of so many iterations; 1: no smoothing.
+    /// The number of iterations in each mean; 1 means no smoothing.
     pub window: usize,
 }
 
 impl Curve {
-    /// Thins and smooths; values that are not finite are left out.
+    /// Thins and smooths the points. Values that are not finite are left out.
     pub fn of(mut points: Points) -> Self {
         points.retain(|(x, y)| x.is_finite() && y.is_finite());
         let every = points.len().div_ceil(DOTS).max(1);
@@ -31,8 +31,8 @@ impl Curve {
     }
 }
 
-/// The mean of `window` points around each, fewer near both ends (as many to the left as to the right), and none where that
-/// would be fewer than half: a single point is no mean.
+/// Centred means of `window` points. Near both ends the mean covers fewer points (as many to the left as to the right);
+/// where it would cover less than half of `window`, the curve has no point.
 fn means(points: &[(f64, f64)], window: usize) -> Points {
     let mut sums = vec![0.0];
     sums.extend(points.iter().scan(0.0, |sum, (_, y)| {

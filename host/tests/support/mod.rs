@@ -2,12 +2,14 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 pub mod command;
+pub mod critic_oracle;
 pub mod golden;
 pub mod hashed;
 pub mod nested;
 pub mod official;
 pub mod oracle;
 pub mod pickle_writer;
+pub mod rosinality;
 pub mod small_networks;
 pub mod torch_writer;
 

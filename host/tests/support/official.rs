@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::{ArrayD, IxDyn};
 use nickeldime::checkpoint::weights::RESAMPLE_FILTER;
 use nickeldime::checkpoint::{Checkpoint, DiscriminatorWeights, GeneratorWeights, Tensors};
-use nickeldime::nets::arch::{DiscriminatorArch, GeneratorArch, block_resolution};
+use nickeldime::nets::arch::{DeviationGroup, DiscriminatorArch, GeneratorArch, RGB, block_resolution};
 
 use super::pickle_writer::{Py, call, dict, numpy_float, ordered_dict, pickle, text};
 
@@ -21,16 +21,20 @@ pub struct Official {
     pub classes: BTreeMap<String, String>,
     /// Tensors beside the right ones, by module and name.
     pub more: Vec<(String, String, Py)>,
+    /// Modules beside the right ones, by the module that they are in and name.
+    pub children: Vec<(String, String, Py)>,
 }
 
 /// 8x8, few channels: a file of some 50 kB with everything that a large one has.
 pub fn small() -> GeneratorArch {
-    GeneratorArch { z_dim: 3, w_dim: 4, mapping_layers: 2, channels: vec![2, 3], conv_clamp: None }
+    let channels = vec![2, 3];
+    GeneratorArch { z_dim: 3, w_dim: 4, mapping_layers: 2, channels, img_channels: RGB, conv_clamp: None }
 }
 
 /// 64x64, z wider than w, 3 mapping layers, a clamp, another channel count at every resolution.
 pub fn other() -> GeneratorArch {
-    GeneratorArch { z_dim: 24, w_dim: 16, mapping_layers: 3, channels: vec![10, 9, 8, 6, 5], conv_clamp: Some(256.0) }
+    let channels = vec![10, 9, 8, 6, 5];
+    GeneratorArch { z_dim: 24, w_dim: 16, mapping_layers: 3, channels, img_channels: RGB, conv_clamp: Some(256.0) }
 }
 
 /// Weights that are different everywhere and the same every time.
@@ -48,6 +52,7 @@ pub fn weights(arch: &GeneratorArch) -> Checkpoint {
     Checkpoint {
         generator: GeneratorWeights { tensors: fill(arch.tensor_shapes()), arch: arch.clone() },
         discriminator: Some(DiscriminatorWeights { tensors: fill(critic.tensor_shapes()), arch: critic }),
+        remarks: Vec::new(),
     }
 }
 
@@ -59,6 +64,7 @@ impl Official {
             tensors: BTreeMap::new(),
             classes: BTreeMap::new(),
             more: Vec::new(),
+            children: Vec::new(),
         }
     }
 
@@ -106,7 +112,7 @@ impl Official {
             ("w_dim", int(arch.w_dim)),
             ("num_ws", int(arch.num_ws())),
         ];
-        let image = [("img_resolution", int(arch.resolution())), ("img_channels", Py::Int(3))];
+        let image = [("img_resolution", int(arch.resolution())), ("img_channels", int(arch.img_channels))];
 
         let fc = (0..arch.mapping_layers).map(|i| {
             let own = format!("fc{i}");
@@ -137,7 +143,7 @@ impl Official {
                 ("in_channels", int(before)),
                 ("w_dim", int(arch.w_dim)),
                 ("resolution", int(block_resolution(i))),
-                ("img_channels", Py::Int(3)),
+                ("img_channels", int(arch.img_channels)),
                 ("is_last", Py::Bool(i + 1 == arch.channels.len())),
                 ("architecture", text("skip")),
                 ("use_fp16", Py::Bool(false)),
@@ -178,16 +184,17 @@ impl Official {
         for i in (1..arch.channels.len()).rev() {
             let own = format!("b{}", block_resolution(i));
             let top = i + 1 == arch.channels.len();
-            let names = if top { &["fromrgb", "conv0", "conv1", "skip"][..] } else { &["conv0", "conv1", "skip"] };
-            let children = names.iter().map(|layer| {
+            let layers = ["fromrgb", "conv0", "conv1", "skip"];
+            let has = |layer: &&str| weights.tensors.contains_key(&format!("{own}.{layer}.weight"));
+            let children = layers.into_iter().filter(has).map(|layer| {
                 let module = network.conv(&format!("{own}.{layer}"), layer);
                 (layer.to_string(), module)
             });
             let attributes = vec![
                 ("in_channels", int(if top { 0 } else { arch.channels[i] })),
                 ("resolution", int(block_resolution(i))),
-                ("img_channels", Py::Int(3)),
-                ("architecture", text("resnet")),
+                ("img_channels", int(arch.img_channels)),
+                ("architecture", text(arch.architecture.name())),
                 ("num_layers", Py::Int(3)),
             ];
             let children = children.collect();
@@ -195,24 +202,37 @@ impl Official {
             let block = network.module(&own, "DiscriminatorBlock", &[], buffers, children, attributes);
             blocks.push((own, block));
         }
-        let group = vec![("group_size", int(arch.mbstd_group)), ("num_channels", Py::Int(1))];
-        let children = vec![
-            ("mbstd".into(), network.module("b4.mbstd", "MinibatchStdLayer", &[], &[], vec![], group)),
+        let mut children = vec![
             ("conv".into(), network.conv("b4.conv", "conv")),
             ("fc".into(), network.linear("b4.fc", "lrelu", 1.0)),
             ("out".into(), network.linear("b4.out", "linear", 1.0)),
         ];
+        if arch.mbstd_group != DeviationGroup::Absent {
+            let size = match arch.mbstd_group {
+                DeviationGroup::Samples(samples) => int(samples),
+                _ => Py::None,
+            };
+            let group = vec![("group_size", size), ("num_channels", Py::Int(1))];
+            let mbstd = network.module("b4.mbstd", "MinibatchStdLayer", &[], &[], vec![], group);
+            children.insert(0, ("mbstd".into(), mbstd));
+        }
+        if arch.has_fromrgb(4) {
+            children.insert(0, ("fromrgb".into(), network.conv("b4.fromrgb", "fromrgb")));
+        }
         let attributes = vec![
             ("in_channels", int(arch.channels[0])),
             ("cmap_dim", Py::Int(0)),
             ("resolution", Py::Int(4)),
-            ("img_channels", Py::Int(3)),
-            ("architecture", text("resnet")),
+            ("img_channels", int(arch.img_channels)),
+            ("architecture", text(arch.architecture.name())),
         ];
         let epilogue = network.module("b4", "DiscriminatorEpilogue", &[], &[], children, attributes);
         blocks.push(("b4".into(), epilogue));
-        let attributes =
-            vec![("c_dim", Py::Int(0)), ("img_resolution", int(arch.resolution())), ("img_channels", Py::Int(3))];
+        let attributes = vec![
+            ("c_dim", Py::Int(0)),
+            ("img_resolution", int(arch.resolution())),
+            ("img_channels", int(arch.img_channels)),
+        ];
         network.module("", "Discriminator", &[], &[], blocks, attributes)
     }
 }
@@ -249,6 +269,8 @@ impl Parts<'_> {
         let mut parameters = tensors(parameters, true);
         let more = official.more.iter().filter(|(module, ..)| *module == full);
         parameters.extend(more.map(|(_, name, value)| (name.clone(), value.clone())));
+        let inside = official.children.iter().filter(|(module, ..)| *module == full);
+        let children = children.into_iter().chain(inside.map(|(_, name, value)| (name.clone(), value.clone())));
         let mut state = vec![
             ("training", Py::Bool(false)),
             ("_parameters", ordered_dict(parameters)),
@@ -354,7 +376,7 @@ impl Parts<'_> {
             ("activation", text(if skip { "linear" } else { "lrelu" })),
             ("up", Py::Int(1)),
             ("down", Py::Int(if skip || own == "conv1" { 2 } else { 1 })),
-            ("conv_clamp", if skip { Py::None } else { self.clamp.clone() }),
+            ("conv_clamp", if skip || path == "b4.fromrgb" { Py::None } else { self.clamp.clone() }),
             ("padding", Py::Int(weight[3] as i64 / 2)),
             ("weight_gain", numpy_float(1.0 / (inputs as f64).sqrt())),
             ("act_gain", if skip { Py::Int(1) } else { numpy_float(2f64.sqrt()) }),

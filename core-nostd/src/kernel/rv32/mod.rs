@@ -26,8 +26,8 @@ pub use correlate::correlate_pair;
 pub use spread::spread_pair;
 
 pub use crate::kernel::portable::{
-    activate_row, blend_row, correlate, dot_i8_wide, dot_i16, expand, filter_along, filter_down, mix, modulate,
-    random_row, requantise_row, spread,
+    ACCUMULATORS, LANES, activate_row, blend_row, correlate, dot_i8_wide, dot_i16, expand, filter_along, filter_down,
+    mix, modulate, random_row, requantise_row, spread,
 };
 
 /// Rows are made two output channels at a time.

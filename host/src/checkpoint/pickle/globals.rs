@@ -18,20 +18,81 @@ pub(crate) enum Global {
     Storage(Option<Number>),
     /// A class of a TorchScript archive: its attributes are its state.
     Script,
-    /// Harmless, and of no meaning here.
+    /// Known to checkpoints, and of no meaning here.
     Inert,
+    /// Of a class or function that is not known here: its objects stay data, which nobody looks into.
+    Foreign,
 }
 
 /// What stands for all classes of TorchScript archives: their modules begin with this name, and no two archives have
 /// the same.
 pub(super) const SCRIPT: &str = "__torch__";
 
-/// Every name that a pickle may mention; all others are refused.
+/// Packages and modules whose functions run programs, load code or reach the system. No network's data needs one, so a
+/// file that names one was made to attack those who unpickle it, and is refused by that name although nothing in it is
+/// ever called here. `dnnlib.tflib` belongs to TensorFlow's StyleGAN2, whose files are code with a network in it.
+const REFUSED_MODULES: &[&str] = &[
+    "asyncio",
+    "bdb",
+    "code",
+    "codeop",
+    "commands",
+    "ctypes",
+    "dnnlib.tflib",
+    "importlib",
+    "marshal",
+    "multiprocessing",
+    "nt",
+    "os",
+    "pdb",
+    "pickle",
+    "pip",
+    "posix",
+    "pty",
+    "pydoc",
+    "runpy",
+    "shutil",
+    "socket",
+    "subprocess",
+    "sys",
+    "timeit",
+    "webbrowser",
+];
+
+/// As [`REFUSED_MODULES`]: single functions of modules that are otherwise harmless.
+const REFUSED: &[(&str, &str)] = &[
+    ("builtins", "__import__"),
+    ("builtins", "breakpoint"),
+    ("builtins", "compile"),
+    ("builtins", "eval"),
+    ("builtins", "exec"),
+    ("builtins", "execfile"),
+    ("builtins", "input"),
+    ("builtins", "open"),
+    ("torch", "load"),
+    ("torch.hub", "load"),
+    ("torch_utils.persistence", "import_hook"),
+];
+
+/// Whether a name exists only to run something.
+pub(super) fn is_refused(module: &[u8], name: &[u8]) -> bool {
+    let below = |package: &&str| {
+        let rest = module.strip_prefix(package.as_bytes());
+        rest.is_some_and(|rest| matches!(rest, [] | [b'.', ..]))
+    };
+    // Python 2 calls it `__builtin__`.
+    let module = if module == b"__builtin__" { b"builtins" } else { module };
+    let exactly = |&&(m, n): &&(&str, &str)| m.as_bytes() == module && n.as_bytes() == name;
+    REFUSED_MODULES.iter().any(|package| below(&package)) || REFUSED.iter().any(|refused| exactly(&refused))
+}
+
+/// Every name that has a meaning here; all others are [`Global::Foreign`], or refused ([`is_refused`]).
 pub(super) const ALLOWED: &[(&str, &str, Global)] = &[
     ("torch_utils.persistence", "_reconstruct_persistent_obj", Global::PersistentObject),
     ("torch._utils", "_rebuild_tensor_v2", Global::RebuildTensor),
     ("torch._utils", "_rebuild_tensor", Global::RebuildTensor),
     ("torch._utils", "_rebuild_parameter", Global::RebuildParameter),
+    ("torch._utils", "_rebuild_parameter_with_state", Global::RebuildParameter),
     ("torch.storage", "_load_from_bytes", Global::LoadFromBytes),
     ("torch", "FloatStorage", Global::Storage(Some(Number::F32))),
     ("torch", "DoubleStorage", Global::Storage(Some(Number::F64))),

@@ -1,7 +1,7 @@
 //! The stack machine that a pickle is a program for, with every operation a record and none a call.
 
-use super::globals::{ALLOWED, Global, SCRIPT};
-use super::{EMPTY, Link, NOTHING, Node, Object, Pickle, PickleError, Problem, Span, Value};
+use super::globals::{ALLOWED, Global, SCRIPT, is_refused};
+use super::{EMPTY, Link, NOTHING, Node, Object, Pickle, PickleError, Problem, Span, Value, meaning};
 use crate::checkpoint::error::printable;
 
 /// The stack machine.
@@ -37,6 +37,7 @@ pub(super) fn run(bytes: &[u8], start: usize, room: usize) -> Step<Pickle<'_>> {
             links: Vec::new(),
             tuples: Vec::new(),
             objects: Vec::new(),
+            foreign: Vec::new(),
             root: Value::None,
             end: start,
         },
@@ -182,7 +183,7 @@ impl<'a> Machine<'a> {
             b'c' => {
                 let module = self.line()?;
                 let name = self.line()?;
-                self.global(module, name)?;
+                self.global([module, name])?;
             }
             0x93 => {
                 let name = self.pop()?;
@@ -190,7 +191,7 @@ impl<'a> Machine<'a> {
                 let (Some(module), Some(name)) = (self.as_text(module), self.as_text(name)) else {
                     return Err(self.error("a global whose name is not text"));
                 };
-                self.global(module, name)?;
+                self.global([module, name])?;
             }
             // A call, and a construction without and with named arguments.
             b'R' | 0x81 => self.call()?,
@@ -296,7 +297,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn line(&mut self) -> Step<&'a [u8]> {
+    fn line(&mut self) -> Step<Span> {
         /// No module or function of any checkpoint has a name like this.
         const LONGEST: usize = 1024;
         let rest = &self.pickle.bytes[self.at..];
@@ -304,8 +305,9 @@ impl<'a> Machine<'a> {
         let Some(length) = rest.iter().position(|&b| b == b'\n') else {
             return Err(self.error("a name without an end: cut short or damaged"));
         };
+        let start = self.at as u32;
         self.at += length + 1;
-        Ok(&rest[..length])
+        Ok(Span { start, end: start + length as u32 })
     }
 
     // Onto the stack.
@@ -386,19 +388,28 @@ impl<'a> Machine<'a> {
         self.node(Node::Tuple(span))
     }
 
-    fn global(&mut self, module: &[u8], name: &[u8]) -> Step<()> {
+    fn global(&mut self, spans: [Span; 2]) -> Step<()> {
+        let [module, name] = spans.map(|span| self.pickle.slice(span));
         let script = module.strip_prefix(SCRIPT.as_bytes()).is_some_and(|rest| matches!(rest, [] | [b'.', ..]));
         let known = |&(m, n, global): &(&str, &str, Global)| match global {
             Global::Script => script,
             _ => m.as_bytes() == module && n.as_bytes() == name,
         };
-        match ALLOWED.iter().position(known) {
-            Some(index) => self.node(Node::Global(index as u32)),
-            None => Err(PickleError {
-                offset: self.operation,
-                problem: Problem::Forbidden(format!("{}.{}", printable(module), printable(name))),
-            }),
-        }
+        let index = match ALLOWED.iter().position(known) {
+            Some(index) => index,
+            None if is_refused(module, name) => {
+                return Err(PickleError {
+                    offset: self.operation,
+                    problem: Problem::Forbidden(format!("{}.{}", printable(module), printable(name))),
+                });
+            }
+            None => {
+                self.keep()?;
+                self.pickle.foreign.push(spans);
+                ALLOWED.len() + self.pickle.foreign.len() - 1
+            }
+        };
+        self.node(Node::Global(index as u32))
     }
 
     // From the stack.
@@ -442,12 +453,12 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn as_text(&self, value: Value) -> Option<&'a [u8]> {
+    fn as_text(&self, value: Value) -> Option<Span> {
         let Value::Node(index) = value else {
             return None;
         };
         match self.pickle.nodes.get(index as usize) {
-            Some(&Node::Text(span)) => Some(self.pickle.slice(span)),
+            Some(&Node::Text(span)) => Some(span),
             _ => None,
         }
     }
@@ -496,11 +507,13 @@ impl<'a> Machine<'a> {
         };
         let nodes = &self.pickle.nodes;
         let found = (nodes.get(callable as usize), nodes.get(arguments as usize));
-        let (Some(&Node::Global(index)), Some(&Node::Tuple(arguments))) = found else {
-            return Err(self.error("a call of something that is not a function: damaged"));
+        let (callable, arguments) = match found {
+            (Some(&Node::Global(index)), Some(&Node::Tuple(arguments))) => (index, arguments),
+            // A method, or a function that another one has made.
+            (Some(Node::Object(_)), Some(&Node::Tuple(arguments))) => (NOTHING, arguments),
+            _ => return Err(self.error("a call of something that is not a function: damaged")),
         };
-        let callable = ALLOWED.get(index as usize).map_or(Global::Inert, |&(_, _, g)| g);
-        match callable {
+        match meaning(callable) {
             Global::Dict if arguments.range().is_empty() => self.node(Node::Dict(EMPTY)),
             Global::Set => self.node(Node::Set),
             _ => {

@@ -1,9 +1,11 @@
 //! Python pickles (protocols 2 to 5) as plain data: a tree of values in an arena.
 //!
 //! A pickle is a program for a small stack machine, and Python's own reader calls whatever functions the program names.
-//! This one calls nothing: a call is recorded as a node with its name and arguments, and only names that checkpoints
-//! are known to need may appear at all. What is kept for each byte of the file is limited, lengths are checked before
-//! anything is stored, and neither reading nor dropping recurses, so no file can exhaust time, memory or stack.
+//! This one calls nothing: a call is recorded as a node with its name and arguments. Names that have a meaning here are
+//! listed ([`globals`]); objects of all other classes are kept as data that nobody looks into; and a file with a name that
+//! exists only to run something is refused by that name. What is kept for each byte of the file is limited, lengths are
+//! checked before anything is stored, and neither reading nor dropping recurses, so no file can exhaust time, memory or
+//! stack.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,6 +13,7 @@ use std::ops::Range;
 mod globals;
 mod machine;
 
+use super::error::printable;
 use globals::ALLOWED;
 pub(super) use globals::Global;
 
@@ -38,6 +41,7 @@ pub(super) enum View<'p> {
     Set,
     Tuple(&'p [Value]),
     Dict(Entries<'p>),
+    /// A class or function: its meaning here, and its own name, which is empty where it has none here.
     Global(Global, &'static str),
     /// What a call or a constructor would have made.
     Object {
@@ -59,7 +63,7 @@ pub(super) struct PickleError {
 
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// A name that no checkpoint needs.
+    /// A name that exists only to run something.
     Forbidden(String),
     Damaged(String),
 }
@@ -94,7 +98,7 @@ enum Node {
     BigInt(Span),
     Text(Span),
     Bytes(Span),
-    // Contents of lists and sets are not asked for by anyone: not kept.
+    // Contents of lists and sets are not kept: nobody asks for them.
     List,
     Set,
     Dict(Chain),
@@ -113,7 +117,8 @@ struct Link {
 
 #[derive(Debug, Clone, Copy)]
 struct Object {
-    callable: Global,
+    /// Of the class or function, as in [`Node::Global`]; [`NOTHING`] where that is itself the result of a call.
+    callable: u32,
     arguments: Span,
     state: Value,
 }
@@ -126,6 +131,8 @@ pub(super) struct Pickle<'a> {
     links: Vec<Link>,
     tuples: Vec<Value>,
     objects: Vec<Object>,
+    /// Module and name of the globals that have no meaning here. They are numbered after those of [`ALLOWED`].
+    foreign: Vec<[Span; 2]>,
     root: Value,
     end: usize,
 }
@@ -145,6 +152,11 @@ impl Iterator for Entries<'_> {
         self.next = link.next;
         Some((link.key, link.value))
     }
+}
+
+/// The meaning of the global of a number.
+fn meaning(index: u32) -> Global {
+    ALLOWED.get(index as usize).map_or(Global::Foreign, |&(_, _, global)| global)
 }
 
 impl<'a> Pickle<'a> {
@@ -222,11 +234,11 @@ impl<'a> Pickle<'a> {
             Node::Tuple(span) => View::Tuple(self.items(span)),
             Node::Global(index) => match ALLOWED.get(index as usize) {
                 Some(&(_, name, global)) => View::Global(global, name),
-                None => View::None,
+                None => View::Global(Global::Foreign, ""),
             },
             Node::Object(index) => match self.objects.get(index as usize) {
                 Some(object) => View::Object {
-                    callable: object.callable,
+                    callable: meaning(object.callable),
                     arguments: self.items(object.arguments),
                     state: object.state,
                 },
@@ -234,6 +246,21 @@ impl<'a> Pickle<'a> {
             },
             Node::Persistent(id) => View::Persistent(id),
         }
+    }
+
+    /// Module and name of a class or function, or of what an object was made by; none for other values.
+    pub fn name(&self, value: Value) -> Option<String> {
+        let Value::Node(index) = value else { return None };
+        let index = match self.nodes.get(index as usize)? {
+            Node::Global(index) => *index as usize,
+            Node::Object(index) => self.objects.get(*index as usize)?.callable as usize,
+            _ => return None,
+        };
+        if let Some((module, name, _)) = ALLOWED.get(index) {
+            return Some(format!("{module}.{name}"));
+        }
+        let [module, name] = self.foreign.get(index - ALLOWED.len())?.map(|span| printable(self.slice(span)));
+        Some(format!("{module}.{name}"))
     }
 
     /// The bytes that a value stands for: a bytes object, or protocol 2's way of writing one, which is decoded.
