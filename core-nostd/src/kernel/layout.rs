@@ -14,6 +14,23 @@ pub const fn plane_len(width: usize) -> usize {
     2 * (width + 2)
 }
 
+/// Values of a modulated row that keeps `lanes` channels of a pixel together, an even number of them.
+pub const fn modulated_len(channels: usize, width: usize, lanes: usize) -> usize {
+    channels.div_ceil(lanes) * lanes * (width + 2)
+}
+
+/// Where a modulated row has a channel of pixel x, which counts from 1: pixel 0 is the zeros before the first.
+///
+/// Groups of `lanes` channels follow one another, and in each the pixels. A last group that is not full has its channels in
+/// its last lanes, and zeros in the lanes before: its weights, too, are the layer's last, some of which another group has had.
+/// With fewer channels than lanes they are in the first ones.
+pub const fn modulated_index(channels: usize, width: usize, lanes: usize, x: usize, channel: usize) -> usize {
+    let all = padded(channels);
+    let (group, last) = (channel / lanes, all.div_ceil(lanes) - 1);
+    let start = if group == last && all > lanes { all - lanes } else { group * lanes };
+    (group * (width + 2) + x) * lanes + channel - start
+}
+
 /// Values of one channel in an intermediate row, for inputs of this width.
 pub const fn middle_len(width: usize) -> usize {
     2 * width + 4

@@ -13,7 +13,10 @@
 pub mod dsp;
 pub mod finish;
 pub mod layout;
+#[cfg(mve_kernels)]
+pub mod mve;
 pub mod portable;
+mod quantile;
 pub mod rows;
 pub mod selected;
 mod threefry;
@@ -21,6 +24,7 @@ mod threefry;
 pub use finish::{Activation, RequantPlan};
 pub use layout::{energy, middle_len, padded, plane_len};
 pub use portable::upsample_rgb_row;
-pub use rows::{Work, conv3x3_row, fir_row, modulate_row, transposed3x3_row};
+pub use quantile::{quantile, table as quantile_table};
+pub use rows::{Work, conv3x3_row, fir_row, modulate_row, modulated_index, modulated_len, transposed3x3_row};
 pub use selected::{blend_row, dot_i8_wide, dot_i16, mix, random_row};
 pub use threefry::threefry;

@@ -9,6 +9,12 @@ use super::threefry::threefry;
 /// time, by [`correlate_pair`] and [`spread_pair`].
 pub const TWO_OUTPUTS: bool = false;
 
+/// Channels of a pixel that a modulated row keeps together.
+pub const LANES: usize = 2;
+
+/// Rows of accumulators in the workspace.
+pub const ACCUMULATORS: usize = 1;
+
 /// `sum w x` for any values, up to 2^40 of them.
 #[inline]
 pub fn dot_i8_wide(weights: &[i8], x: &[i16]) -> i64 {

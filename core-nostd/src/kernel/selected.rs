@@ -1,7 +1,9 @@
-//! The kernels that this processor runs, chosen when the crate is compiled: those for Arm's DSP extension, or the portable
-//! ones.
+//! The kernels that this processor runs, chosen when the crate is compiled: those for Arm's DSP extension, those for Helium, or
+//! the portable ones.
 
 #[cfg(dsp_kernels)]
 pub use super::dsp::*;
-#[cfg(not(dsp_kernels))]
+#[cfg(mve_kernels)]
+pub use super::mve::*;
+#[cfg(not(any(dsp_kernels, mve_kernels)))]
 pub use super::portable::*;

@@ -6,11 +6,9 @@
 //! the counter is a position and a stream. They become a normal variate by the inverse of its distribution function:
 //! 32 octaves of the tail probability, 16 linear pieces each, out to 6.3 standard deviations.
 
-mod quantile;
-
 use crate::kernel::threefry;
 
-pub use quantile::{quantile, table as quantile_table};
+pub use crate::kernel::{quantile, quantile_table};
 
 /// Stream of the latent z; the streams from 1 on are the noise of the synthesis layers.
 const LATENT_STREAM: u32 = 0;

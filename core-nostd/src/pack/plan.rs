@@ -2,7 +2,9 @@
 
 use super::error::PackError;
 use super::layout::{Block, Header};
-use crate::kernel::layout::{middle_len, padded, plane_len};
+use crate::kernel::layout::{middle_len, padded};
+use crate::kernel::modulated_len;
+use crate::kernel::selected::ACCUMULATORS;
 
 /// Bytes of RAM for one image, by part. Their sum is all that the generator uses but for its stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,15 +74,10 @@ impl BlockLens {
         Self {
             inputs: INPUT_ROWS * half,
             middle: MIDDLE_ROWS * middle_row(block, width),
-            conv: CONV_ROWS * modulated_row(width, channels),
+            conv: CONV_ROWS * modulated_len(channels, width),
             image: if last { 0 } else { IMAGE_ROWS * 3 * width },
         }
     }
-}
-
-/// Values of a modulated row.
-fn modulated_row(width: usize, channels: usize) -> usize {
-    padded(channels) / 2 * plane_len(width)
 }
 
 /// Output channels of conv0 and values of one of its modulated input rows; zeros where there is none.
@@ -88,7 +85,7 @@ fn doubling(block: &Block, width: usize) -> [usize; 2] {
     block
         .conv0
         .as_ref()
-        .map_or([0, 0], |conv| [conv.outputs.into(), modulated_row(width / 2, conv.affine.outputs.into())])
+        .map_or([0, 0], |conv| [conv.outputs.into(), modulated_len(conv.affine.outputs.into(), width / 2)])
 }
 
 /// Values of one intermediate row.
@@ -161,10 +158,10 @@ impl WorkspacePlan {
             let [inputs, outputs] =
                 [&block.conv1.affine, &block.torgb.affine].map(|affine| usize::from(affine.outputs));
             scratch.row = scratch.row.max(width * inputs);
-            let modulated = modulated_row(width, inputs.max(outputs));
+            let modulated = modulated_len(inputs.max(outputs), width);
             scratch.fresh = scratch.fresh.max(modulated).max(middle_row(block, width));
             scratch.taps = scratch.taps.max(padded(outputs));
-            (scratch.acc, scratch.noise, scratch.rgb) = (middle_len(width / 2), width, 3 * width);
+            (scratch.acc, scratch.noise, scratch.rgb) = (ACCUMULATORS * middle_len(width / 2), width, 3 * width);
             features = features.max(outputs);
         }
         let w_dim = usize::from(header.w_dim);

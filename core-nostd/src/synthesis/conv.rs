@@ -1,6 +1,6 @@
 //! The modulated 3x3 convolution at one resolution, row by row.
 
-use crate::kernel::{self, Activation, Work, padded, plane_len};
+use crate::kernel::{self, Activation, Work, modulated_len};
 use crate::pack::layout::Conv;
 use crate::pack::plan::CONV_ROWS;
 use crate::synthesis::noise::{NoiseInput, noise_row};
@@ -32,7 +32,7 @@ pub(crate) struct Layer<'a> {
 impl Layer<'_> {
     /// Values in a modulated row.
     pub fn modulated_row(&self) -> usize {
-        padded(self.inputs) / 2 * plane_len(self.width)
+        modulated_len(self.inputs, self.width)
     }
 
     /// Modulates an input row, borders included.

@@ -1,7 +1,7 @@
 //! toRGB, the image's skip path, and the last step to bytes.
 
 use crate::dense::{BlockFloat, DenseView};
-use crate::kernel::{self, Work, padded, plane_len};
+use crate::kernel::{self, Work, modulated_index, modulated_len, padded};
 use crate::number::MAX_I16;
 
 /// Right shift of an activation times a style mantissa before toRGB.
@@ -21,7 +21,7 @@ impl RgbLayer<'_> {
     #[inline(never)]
     pub fn add_row(&self, features: &[i16], width: usize, modulated: &mut [i16], work: &mut Work<'_>, rgb: &mut [i16]) {
         let styles = self.styles.mantissas;
-        let modulated = &mut modulated[..padded(styles.len()) / 2 * plane_len(width)];
+        let modulated = &mut modulated[..modulated_len(styles.len(), width)];
         kernel::modulate_row(features, styles, MODULATION_SHIFT, width, modulated);
         for (colour, rgb) in rgb.chunks_exact_mut(width).enumerate() {
             let taps = &mut work.taps[..padded(styles.len())];
@@ -32,8 +32,9 @@ impl RgbLayer<'_> {
                 continue;
             }
             for (x, rgb) in rgb.iter_mut().enumerate() {
-                let pixel = modulated.chunks_exact(plane_len(width)).flat_map(|plane| &plane[2 * x + 2..2 * x + 4]);
-                let own = self.rgb.value(colour, pixel.copied(), self.styles.exponent).clamp(-self.limit, self.limit);
+                let value = |channel| modulated[modulated_index(styles.len(), width, x + 1, channel)];
+                let pixel = (0..styles.len()).map(value);
+                let own = self.rgb.value(colour, pixel, self.styles.exponent).clamp(-self.limit, self.limit);
                 *rgb = (i32::from(*rgb) + own).clamp(-MAX_I16, MAX_I16) as i16;
             }
         }

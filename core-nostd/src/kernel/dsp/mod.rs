@@ -42,4 +42,4 @@ pub use modulate::modulate;
 pub use random::random_row;
 pub use spread::spread;
 
-pub use crate::kernel::portable::{TWO_OUTPUTS, correlate_pair, spread_pair};
+pub use crate::kernel::portable::{ACCUMULATORS, LANES, TWO_OUTPUTS, correlate_pair, spread_pair};

@@ -5,17 +5,31 @@ pub mod pair;
 mod work;
 
 use super::finish::{Activation, RequantPlan};
-use super::layout::{middle_len, plane_len};
+use super::layout::{self, middle_len};
 use super::selected;
 use crate::number::Requant;
 
 pub use work::Work;
 
+/// Values of a modulated row, as this processor has it.
+pub const fn modulated_len(channels: usize, width: usize) -> usize {
+    layout::modulated_len(channels, width, selected::LANES)
+}
+
+/// Where a modulated row of this processor has a channel of pixel x, counted from 1 ([`layout::modulated_index`]).
+pub const fn modulated_index(channels: usize, width: usize, x: usize, channel: usize) -> usize {
+    layout::modulated_index(channels, width, selected::LANES, x, channel)
+}
+
+#[cfg(mve_kernels)]
+pub use selected::modulate_row;
+
 /// Modulates a feature row, `[channel][width]`, into `out`: `round(x * styles / 2^shift)`, for a shift in 15 .. 30.
+#[cfg(not(mve_kernels))]
 pub fn modulate_row(row: &[i16], styles: &[i16], shift: u8, width: usize, out: &mut [i16]) {
     let channels = row.chunks(width.max(1)).zip(styles);
     let mut channels = channels.map(|(row, &style)| (row, style));
-    for plane in out.chunks_exact_mut(plane_len(width)) {
+    for plane in out.chunks_exact_mut(layout::plane_len(width)) {
         let Some((a, s0)) = channels.next() else { return };
         // A style of 0 makes zeros of anything.
         let (b, s1) = channels.next().unwrap_or((a, 0));
@@ -49,6 +63,9 @@ pub fn conv3x3_row(
         count += 1;
     }
     let present = present.get(..count).unwrap_or_default();
+    #[cfg(mve_kernels)]
+    selected::conv3x3_row(present, first, width, inputs, weights, finish, work, out);
+    #[cfg(not(mve_kernels))]
     if selected::TWO_OUTPUTS {
         pair::conv3x3_row(present, first, width, inputs, weights, finish, work, out);
     } else {
@@ -81,6 +98,9 @@ pub fn transposed3x3_row(
         count += 1;
     }
     let present = present.get(..count).unwrap_or_default();
+    #[cfg(mve_kernels)]
+    selected::transposed3x3_row(present, width, inputs, weights, requants, work, out);
+    #[cfg(not(mve_kernels))]
     if selected::TWO_OUTPUTS {
         pair::transposed3x3_row(present, width, inputs, weights, requants, work, out);
     } else {
