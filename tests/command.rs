@@ -289,3 +289,111 @@ fn every_backend_computes_the_golden_numbers_or_says_why_not() {
         assert!(code == 1 && expected.iter().any(|begin| last.starts_with(begin)), "{said}");
     }
 }
+
+/// A file of the cases that people brought.
+fn case(name: &str) -> PathBuf {
+    fixture("cases").join(name)
+}
+
+#[test]
+fn what_was_not_read_is_said_and_named_where_it_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = case("foreign-critic/model.pkl");
+    let (grid, pack, imported) =
+        (folder.path().join("g.png"), folder.path().join("m.ndm"), folder.path().join("t.safetensors"));
+    let path = text(&foreign);
+    for args in [
+        vec!["sample", path, "--seed", "0", "-o", text(&grid)],
+        vec!["inspect", path],
+        vec!["pack", path, "-o", text(&pack)],
+        vec!["import", path, "-o", text(&imported)],
+    ] {
+        let (code, _, said) = run(&args);
+        assert_eq!(code, 0, "{args:?}: {said}");
+        assert!(said.contains("not read") && said.contains("Sequential"), "{args:?}: {said}");
+    }
+    assert_eq!(json(&["inspect", path])["discriminator"], false);
+    // Where the critic is what matters, it is the reason.
+    let data = case("foreign-critic");
+    let run_folder = folder.path().join("run");
+    let images = folder.path().join("images");
+    json(&["sample", path, "--seed", "0..3", "--each", text(&images)]);
+    let refused = error(&["compress", "--teacher", path, "--data", text(&images), "-o", text(&run_folder)]);
+    assert!(refused.contains("discriminator was not read") && refused.contains("Sequential"), "{refused}");
+    assert!(!run_folder.exists());
+    let features = format!("critic={path}");
+    let refused = error(&["eval", text(&images), text(&images), "--features", &features]);
+    assert!(refused.contains("discriminator was not read") && refused.contains("Sequential"), "{refused}");
+    assert!(error(&["sample", text(&data)]).contains("folder"));
+}
+
+#[test]
+fn numpys_seeds_are_those_of_the_official_tool_for_models_and_packs() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = case("numpy-seeds/model.pkl");
+    let each = folder.path().join("each");
+    json(&["sample", text(&model), "--numpy-seeds", "--seed", "0,1,85,265,297", "--each", text(&each)]);
+    let mut drawn: Vec<_> = fs::read_dir(&each).unwrap().map(|entry| entry.unwrap().path()).collect();
+    drawn.sort();
+    for (ours, seed) in drawn.iter().zip(["0000", "0001", "0085", "0265", "0297"]) {
+        let theirs = case(&format!("numpy-seeds/generate.py/seed{seed}.png"));
+        let pixels = |path: &Path| image::open(path).unwrap().into_rgb8().into_raw();
+        let apart = pixels(ours).iter().zip(pixels(&theirs)).map(|(a, b)| a.abs_diff(b)).max();
+        assert!(apart <= Some(1), "{seed}: {apart:?} levels");
+    }
+    // A pack draws them from the same z, in its own fixed point.
+    let (pack, z) = (folder.path().join("m.ndm"), folder.path().join("z.safetensors"));
+    json(&["pack", text(&model), "-o", text(&pack)]);
+    let rows: Vec<f32> = [3, 4].iter().flat_map(|&seed| nickeldime::numpy_random::latent(seed, 32)).collect();
+    latents(&z, "z", &Array2::from_shape_vec((2, 32), rows).unwrap());
+    let hash = |args: &[&str]| json(&[&["sample", text(&pack)], args].concat())["sha256"].clone();
+    assert_eq!(hash(&["--numpy-seeds", "--seed", "3..4"]), hash(&["--latents", text(&z)]));
+    assert_ne!(hash(&["--seed", "3..4"]), hash(&["--latents", text(&z)]));
+    assert!(error(&["sample", text(&pack), "--numpy-seeds", "--seed", "4294967296"]).contains("4294967295"));
+}
+
+#[test]
+fn latents_come_from_numpys_files_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = case("latent-files/model.pkl");
+    let raw = folder.path().join("raw.safetensors");
+    for (file, reference) in [("projected_w.npz", "ref.safetensors"), ("z.npy", "ref-z.safetensors")] {
+        let file = case("latent-files").join(file);
+        json(&["sample", text(&model), "--latents", text(&file), "--raw", text(&raw)]);
+        let expected = images(&case("latent-files").join(reference));
+        let worst = images(&raw).iter().zip(&expected).fold(0f32, |most, (a, b)| (a - b).abs().max(most));
+        assert!(worst < 1e-4, "{worst}");
+    }
+    // Of another width, and for another number of layers.
+    let other = case("cifar-critic/model.pkl");
+    let w = case("latent-files/projected_w.npz");
+    assert!(error(&["sample", text(&other), "--latents", text(&w)]).contains("layers"));
+    let narrow = folder.path().join("n.safetensors");
+    latents(&narrow, "z", &Array2::zeros((1, 7)));
+    assert!(error(&["sample", text(&model), "--latents", text(&narrow)]).contains("7 wide"));
+}
+
+#[test]
+fn a_grey_model_is_drawn_in_grey_by_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = case("grey/grey.pkl");
+    let (raw, pack, imported) =
+        (folder.path().join("raw.safetensors"), folder.path().join("m.ndm"), folder.path().join("g.safetensors"));
+    let z = case("grey/grey.z.safetensors");
+    json(&["sample", text(&model), "--latents", text(&z), "--raw", text(&raw)]);
+    let (ours, expected) = (images(&raw), images(&case("grey/grey.ref.safetensors")));
+    assert_eq!(ours.shape(), expected.shape());
+    let worst = ours.iter().zip(&expected).fold(0f32, |most, (a, b)| (a - b).abs().max(most));
+    assert!(worst < 1e-4, "{worst}");
+    json(&["import", text(&model), "-o", text(&imported)]);
+    let hash = |model: &Path| json(&["sample", text(model), "--seed", "0..3"])["sha256"].clone();
+    assert_eq!(hash(&model), hash(&imported));
+    json(&["inspect", text(&model)]);
+    // A pack's three colours are equal, and near the float images.
+    let packed = json(&["pack", text(&model), "-o", text(&pack)]);
+    assert!(packed["psnr_db"].as_f64().unwrap() > 40.0, "{packed}");
+    let grid = folder.path().join("g.png");
+    json(&["sample", text(&pack), "--seed", "0", "-o", text(&grid)]);
+    let drawn = image::open(&grid).unwrap().into_rgb8();
+    assert!(drawn.pixels().all(|p| p.0[0] == p.0[1] && p.0[1] == p.0[2]));
+}

@@ -5,6 +5,7 @@ mod support;
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -517,4 +518,101 @@ fn a_jpeg_that_is_found_damaged_in_the_middle_of_a_run_is_named() {
     // Mended, the run goes on.
     fs::write(images.join("b.jpg"), &whole).unwrap();
     json(&["compress", "--resume", "-o", text(&output)]);
+}
+
+/// Images of a model, as a folder for training.
+fn images_of(model: &Path, folder: &Path, seeds: &str) -> std::path::PathBuf {
+    let images = folder.join("images");
+    json(&["sample", text(model), "--seed", seeds, "--each", text(&images)]);
+    images
+}
+
+/// A compression of one iteration of 4 images.
+fn shortest<'a>(teacher: &'a Path, data: &'a Path, output: &'a Path) -> Vec<&'a str> {
+    let mut args = vec!["compress", "--teacher", text(teacher), "--data", text(data), "-o", text(output)];
+    args.extend(["--ratio", "0.5", "--mirror", "false", "--batch", "4", "--kimg", "0.004"]);
+    args.extend(["--score-samples", "4", "--method", "gan"]);
+    args
+}
+
+#[test]
+fn a_checkpoint_of_rosinalitys_goes_all_the_way_to_a_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (teacher, run_folder, pack) = (at("t.safetensors"), at("run"), at("m.ndm"));
+    let imported = json(&["import", text(&fixture("cases/rosinality/800000.pt")), "-o", text(&teacher)]);
+    assert_eq!(imported["discriminator"], true);
+    let images = images_of(&teacher, folder.path(), "0..7");
+    json(&shortest(&teacher, &images, &run_folder));
+    assert_eq!(json(&["inspect", text(&run_folder)])["channels"]["16"], 4);
+    json(&["pack", text(&run_folder), "-o", text(&pack)]);
+    let board = Emulated::start();
+    json(&["send", text(&pack), "--port", &board.port]);
+    let hash = |args: &[&str]| json(&[&["sample"], args].concat())["sha256"].clone();
+    let drawn = ["--seed", "0..3"];
+    let here = hash(&[&[text(&pack)], &drawn[..]].concat());
+    assert_eq!(hash(&[&["--port", &board.port], &drawn[..]].concat()), here);
+    // Seeds of NumPy travel as numbers.
+    let numpy = ["--numpy-seeds", "--seed", "0..3"];
+    let here_too = hash(&[&[text(&pack)], &numpy[..]].concat());
+    assert_eq!(hash(&[&["--port", &board.port], &numpy[..]].concat()), here_too);
+    assert_ne!(here, here_too);
+}
+
+#[test]
+fn teachers_with_other_critics_are_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    for case in ["cifar-critic/model.pkl", "legacy-group-none/model.pkl", "grey/grey.pkl"] {
+        let teacher = fixture("cases").join(case);
+        let own = folder.path().join(case.split('/').next().unwrap());
+        fs::create_dir(&own).unwrap();
+        let images = images_of(&teacher, &own, "0..7");
+        json(&shortest(&teacher, &images, &own.join("run")));
+        // The critic's features tell a model's images from themselves by nothing.
+        let features = format!("critic={}", text(&teacher));
+        let args = ["eval", text(&images), text(&images), "--fid", "--few-samples", "--features", &features];
+        assert!(json(&args)["fid"].as_f64().unwrap().abs() < 1e-3, "{case}");
+    }
+}
+
+#[test]
+fn a_grey_teacher_can_be_trained_from_images_in_colour() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = images_of(&fixture("cases/numpy-seeds/model.pkl"), folder.path(), "0..7");
+    let run_folder = folder.path().join("run");
+    let mut args = vec!["train", "--data", text(&images), "-o", text(&run_folder), "--grey"];
+    args.extend(["--channel-base", "64", "--channel-max", "8", "--z-dim", "8", "--w-dim", "8"]);
+    args.extend(["--batch", "4", "--kimg", "0.008"]);
+    json(&args);
+    let raw = folder.path().join("raw.safetensors");
+    json(&["sample", text(&run_folder), "--seed", "0", "--raw", text(&raw)]);
+    let (tensors, _) = nickeldime::checkpoint::read_tensors(&raw).unwrap();
+    assert_eq!(tensors["images"].shape(), [1, 1, 16, 16]);
+    // The run goes on with what it began with.
+    json(&["train", "--resume", "-o", text(&run_folder)]);
+}
+
+/// A board in a process of its own, which ends with it.
+struct Emulated {
+    process: Child,
+    port: String,
+}
+
+impl Emulated {
+    fn start() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nickeldime"));
+        let mut process =
+            command.args(["emulate", "--board", "host", "--json"]).stdout(Stdio::piped()).spawn().expect("a board");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        let said: Value = serde_json::from_str(&line).expect("one JSON object");
+        Self { process, port: said["port"].as_str().expect("a path").to_owned() }
+    }
+}
+
+impl Drop for Emulated {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }

@@ -15,6 +15,8 @@ use crate::files;
 pub struct Picture {
     width: usize,
     height: usize,
+    /// Whether it came from one channel: red, green and blue are the same, and files need one of them.
+    grey: bool,
     /// Row by row from the top, red, green, blue for each pixel.
     pixels: Vec<u8>,
 }
@@ -42,7 +44,16 @@ impl Picture {
     /// When there are more or fewer.
     pub fn new(width: usize, height: usize, pixels: Vec<u8>) -> Self {
         assert_eq!(pixels.len(), 3 * width * height, "RGB pixels");
-        Self { width, height, pixels }
+        Self { width, height, grey: false, pixels }
+    }
+
+    /// A grey picture out of `width * height` pixels, row by row.
+    ///
+    /// # Panics
+    /// When there are more or fewer.
+    pub fn from_grey(width: usize, height: usize, pixels: &[u8]) -> Self {
+        assert_eq!(pixels.len(), width * height, "grey pixels");
+        Self { width, height, grey: true, pixels: pixels.iter().flat_map(|&level| [level; 3]).collect() }
     }
 
     /// A picture out of colour planes, `[3, height, width]` in a row, as datasets hold them.
@@ -56,21 +67,25 @@ impl Picture {
         Self::new(width, height, (0..plane).flat_map(colours).collect())
     }
 
-    /// A picture out of a network's output, `[3, height, width]` in [-1, 1], by [`to_u8`].
+    /// A picture out of a network's output, `[3, height, width]` or (grey) `[1, height, width]` in [-1, 1], by [`to_u8`].
     ///
     /// # Panics
-    /// When the first axis is not 3.
+    /// When the first axis is neither.
     pub fn from_floats(image: ArrayView3<f32>) -> Self {
         let (channels, height, width) = image.dim();
-        assert_eq!(channels, 3, "RGB channels");
+        if channels == 1 {
+            let levels: Vec<u8> = image.iter().map(|&x| to_u8(x)).collect();
+            return Self::from_grey(width, height, &levels);
+        }
+        assert_eq!(channels, 3, "RGB or grey channels");
         let pixels = image.permuted_axes([1, 2, 0]);
         Self::new(width, height, pixels.iter().map(|&x| to_u8(x)).collect())
     }
 
-    /// The pictures of a batch, `[batch, 3, height, width]` in [-1, 1].
+    /// The pictures of a batch, `[batch, 3, height, width]` or (grey) `[batch, 1, height, width]` in [-1, 1].
     ///
     /// # Panics
-    /// When the second axis is not 3.
+    /// When the second axis is neither.
     pub fn from_batch(images: ArrayView4<f32>) -> Vec<Self> {
         images.outer_iter().map(Self::from_floats).collect()
     }
@@ -110,6 +125,7 @@ impl Picture {
             rows * height * scale,
             vec![0; 3 * columns * width * scale * rows * height * scale],
         );
+        grid.grey = !pictures.is_empty() && pictures.iter().all(|picture| picture.grey);
         for (n, picture) in pictures.iter().enumerate() {
             assert_eq!((picture.width, picture.height), (width, height), "one size");
             let (left, top) = (n % columns * width * scale, n / columns * height * scale);
@@ -136,9 +152,12 @@ impl Picture {
             return Err(io::Error::other("a picture without pixels"));
         }
         let mut bytes = Vec::new();
-        PngEncoder::new(&mut bytes)
-            .write_image(&self.pixels, width, height, ExtendedColorType::Rgb8)
-            .map_err(io::Error::other)?;
+        let grey: Vec<u8> = if self.grey { self.pixels.iter().copied().step_by(3).collect() } else { Vec::new() };
+        let (pixels, kind) = match self.grey {
+            true => (&grey, ExtendedColorType::L8),
+            false => (&self.pixels, ExtendedColorType::Rgb8),
+        };
+        PngEncoder::new(&mut bytes).write_image(pixels, width, height, kind).map_err(io::Error::other)?;
         Ok(bytes)
     }
 

@@ -155,7 +155,12 @@ impl Preview {
         self.arch.resolution()
     }
 
-    /// The images, each `[3, height, width]` row-major, about [-1, 1], not limited. `going_on` is told how many are done and
+    /// Channels of the images: 3, or 1 of a grey generator.
+    pub fn img_channels(&self) -> usize {
+        self.arch.img_channels
+    }
+
+    /// The images, each `[img_channels, height, width]` row-major, about [-1, 1], not limited. `going_on` is told how many are done and
     /// answers whether to go on.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use nickeldime::{
     },
     latent_file,
     nets::{
-        arch::{CriticArchitecture, DeviationGroup, DiscriminatorArch, GeneratorArch},
+        arch::{CriticArchitecture, DeviationGroup, DiscriminatorArch, GREY, GeneratorArch},
         initial,
     },
     picture::Picture,
@@ -145,6 +145,26 @@ fn a_training_of_rosinalitys_is_a_checkpoint() {
 }
 
 #[test]
+fn a_grey_network_draws_its_images() {
+    let checkpoint = drawn_as_it_was("grey/grey.pkl");
+    assert_eq!(checkpoint.generator.arch.img_channels, GREY);
+    assert_eq!(checkpoint.critic().unwrap().arch.img_channels, GREY);
+    let seeds = vec![0, 1, 2, 85];
+    let preview = Preview::new(&checkpoint.generator).unwrap();
+    let size = preview.resolution();
+    let drawn = preview.images(&Latents::NumpySeeds(seeds.clone()), 1.0, NoiseMode::Const, &mut |_| true).unwrap();
+    for (seed, image) in seeds.iter().zip(drawn) {
+        let file = case(&format!("grey/generate.py/seed{seed:04}.png"));
+        let theirs = image::open(&file).unwrap().into_luma8();
+        let ours = Picture::from_floats(ArrayView3::from_shape((1, size, size), &image).unwrap());
+        let png = image::load_from_memory(&ours.png().unwrap()).unwrap();
+        assert_eq!(png.color(), image::ColorType::L8);
+        let apart = png.into_luma8().as_raw().iter().zip(theirs.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(apart <= Some(1), "seed {seed}: {apart:?} levels");
+    }
+}
+
+#[test]
 fn latents_in_files_draw_the_images_of_their_authors() {
     let model = checkpoint::open(&case("latent-files/model.pkl")).unwrap();
     let preview = Preview::new(&model.generator).unwrap();
@@ -203,7 +223,8 @@ fn checkpoints() -> Vec<Checkpoint> {
     let free = |arch: GeneratorArch| GeneratorArch { conv_clamp: None, ..arch };
     // In rosinality's networks z is as wide as w.
     let square = |arch: GeneratorArch| GeneratorArch { z_dim: arch.w_dim, ..arch };
-    let shapes = [small(), other(), GeneratorArch { channels: vec![1, 7, 2, 5], ..small() }];
+    let grey = GeneratorArch { img_channels: GREY, ..small() };
+    let shapes = [small(), other(), grey, GeneratorArch { channels: vec![1, 7, 2, 5], ..small() }];
     shapes.map(|arch| official::weights(&free(square(arch)))).into()
 }
 

@@ -10,7 +10,7 @@ use nickeldime::checkpoint::{
     self, Checkpoint, CheckpointError, GeneratorWeights, Metadata, Tensors, read_tensors, write_checkpoint,
     write_tensors,
 };
-use nickeldime::nets::arch::{CriticArchitecture, DeviationGroup, DiscriminatorArch, GeneratorArch};
+use nickeldime::nets::arch::{CriticArchitecture, DeviationGroup, DiscriminatorArch, GREY, GeneratorArch};
 use nickeldime::nets::initial;
 use support::fixture;
 use support::official::{Official, other, small, storage, tensor, view};
@@ -59,7 +59,8 @@ fn both_official_files_equal_their_safetensors() {
 fn every_shape_is_read_in_every_protocol() {
     let clamped = GeneratorArch { conv_clamp: Some(0.75), ..small() };
     let tall = GeneratorArch { channels: vec![5, 4, 4, 3, 3, 2, 2, 1, 1], ..small() };
-    for arch in [small(), other(), clamped, tall] {
+    let grey = GeneratorArch { img_channels: GREY, ..other() };
+    for arch in [small(), other(), clamped, tall, grey] {
         for protocol in 2..=4 {
             let official = Official::new(&arch);
             let found = read(&official.pickle(protocol)).unwrap();
@@ -215,7 +216,9 @@ fn what_is_not_supported_is_refused_by_its_name() {
     for (module, name, value, said) in [
         ("G_ema", "c_dim", Py::Int(10), "10: conditional"),
         ("G_ema.mapping", "c_dim", Py::Int(1), "1: conditional"),
-        ("G_ema", "img_channels", Py::Int(1), "1: only RGB"),
+        ("G_ema", "img_channels", Py::Int(2), "2: only RGB"),
+        ("G_ema", "img_channels", Py::Int(1), "1: only 3"),
+        ("G_ema.synthesis.b8", "img_channels", Py::Int(1), "1: only 3"),
         ("G_ema.synthesis.b8", "architecture", text("resnet"), "resnet: only skip"),
         ("G_ema.synthesis.b4", "architecture", text("orig"), "orig: only skip"),
         ("G_ema.synthesis.b8.conv0", "activation", text("relu"), "relu: only lrelu"),
@@ -263,7 +266,8 @@ fn a_wrong_tensor_is_refused_by_its_name() {
     let flat = with(filter, tensor(&[4, 4], &[1.0 / 16.0; 16]));
     assert_refused(&flat, &[filter, "only that one is supported"]);
     let rgb = "G_ema.synthesis.b4.torgb.weight";
-    assert_refused(&with(rgb, tensor(&[1, 2, 1, 1], &[0.0; 2])), &[rgb, "img_channels = 1"]);
+    assert_refused(&with(rgb, tensor(&[2, 2, 1, 1], &[0.0; 4])), &[rgb, "img_channels = 2"]);
+    assert_refused(&with(rgb, tensor(&[1, 2, 1, 1], &[0.0; 2])), &["shape [3]", "expected [1]"]);
 
     let mut more = Official::new(&small());
     let scale = ("G_ema.synthesis.b4.conv1", "scale", tensor(&[1], &[1.0]));

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::estimate::Work;
 use super::{BOARDS, Board};
-use crate::nets::arch::GeneratorArch;
+use crate::nets::arch::{GeneratorArch, RGB};
 use crate::quantise::{Outline, PackOptions};
 
 /// Stack of a device with a model: what the deepest requests take, measured on the emulated boards
@@ -35,6 +35,7 @@ impl Need {
             w_dim: pack.w_dim(),
             mapping_layers: header.mapping.len(),
             channels: header.blocks.iter().map(|block| block.conv1.outputs.into()).collect(),
+            img_channels: RGB,
             conv_clamp: None,
         };
         Self { flash: pack.bytes().len(), ram: pack.ram().total(), work: Work::of(&arch) }

@@ -58,13 +58,14 @@ impl Checkpoint {
         name: &str,
         critic: Result<DiscriminatorWeights, CheckpointError>,
     ) -> Result<(), CheckpointError> {
-        let own = self.generator.arch.resolution();
-        let reason = match critic {
-            Ok(critic) if critic.arch.resolution() == own => {
+        let images = |resolution: usize, img_channels: usize| format!("{img_channels} x {resolution} x {resolution}");
+        let own = images(self.generator.arch.resolution(), self.generator.arch.img_channels);
+        let reason = match critic.map(|critic| (images(critic.arch.resolution(), critic.arch.img_channels), critic)) {
+            Ok((its, critic)) if its == own => {
                 self.discriminator = Some(critic);
                 return Ok(());
             }
-            Ok(critic) => format!("{name}: resolution {}, the generator's is {own}", critic.arch.resolution()),
+            Ok((its, _)) => format!("{name}: images of {its}, the generator's are {own}"),
             Err(error @ CheckpointError::Forbidden { .. }) => return Err(error),
             Err(error) => error.detail(),
         };
@@ -292,8 +293,8 @@ impl Rules<'_, '_, '_> {
                     return Err(self.wrong(path, c_dim, problem));
                 }
             }
-            if self.number_at(path, "img_channels")?.is_some_and(|c| c != 3.0) {
-                let problem = "only RGB networks (3) are supported";
+            if self.number_at(path, "img_channels")?.is_some_and(|c| c != 3.0 && c != 1.0) {
+                let problem = "only RGB (3) and grey (1) networks are supported";
                 return Err(self.wrong(path, "img_channels", problem));
             }
             self.text(path, "architecture", architectures)?;
@@ -325,9 +326,11 @@ impl Rules<'_, '_, '_> {
                     self.number(path, "num_ws", num_ws)?;
                     self.number(path, "img_resolution", resolution)?;
                     self.number(path, "num_layers", arch.mapping_layers as f64)?;
+                    self.number(path, "img_channels", arch.img_channels as f64)?;
                 }
                 "SynthesisBlock" => {
                     self.number(path, "w_dim", w_dim)?;
+                    self.number(path, "img_channels", arch.img_channels as f64)?;
                     self.number(path, "resolution", block_number(own))?;
                 }
                 "SynthesisLayer" => {
@@ -366,6 +369,7 @@ impl Rules<'_, '_, '_> {
             match class {
                 "Discriminator" => {
                     self.number(path, "img_resolution", arch.resolution() as f64)?;
+                    self.number(path, "img_channels", arch.img_channels as f64)?;
                 }
                 "DiscriminatorBlock" | "DiscriminatorEpilogue" => {
                     self.number(path, "resolution", block_number(own))?;

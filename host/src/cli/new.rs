@@ -9,7 +9,10 @@ use serde::Serialize;
 use super::model::Model;
 use crate::{
     checkpoint::{Checkpoint, write_checkpoint},
-    nets::{arch::GeneratorArch, initial, likeness},
+    nets::{
+        arch::{GREY, GeneratorArch, RGB},
+        initial, likeness,
+    },
 };
 
 /// Arguments of `new`.
@@ -27,6 +30,9 @@ pub struct NewArgs {
     /// Layers of the mapping network.
     #[arg(long, value_name = "N", default_value_t = 8, requires = "channels")]
     mapping_layers: usize,
+    /// Images of one channel.
+    #[arg(long, requires = "channels")]
+    grey: bool,
     /// Remove this share of the channels.
     #[arg(long, value_name = "R", default_value_t = 0.0)]
     ratio: f64,
@@ -57,6 +63,7 @@ pub fn run(args: &NewArgs, json: bool) -> anyhow::Result<()> {
             w_dim: args.w_dim,
             mapping_layers: args.mapping_layers,
             channels: args.channels.clone(),
+            img_channels: if args.grey { GREY } else { RGB },
             conv_clamp: Some(256.0),
         },
     };

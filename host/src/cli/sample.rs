@@ -78,7 +78,7 @@ pub struct SampleArgs {
     /// Write one PNG an image into this folder.
     #[arg(long, value_name = "DIR")]
     each: Option<PathBuf>,
-    /// Write `images` [N, 3, H, W] in f32, before rounding (of a pack or device: its bytes).
+    /// Write `images` [N, 3, H, W] (of a grey model [N, 1, H, W]) in f32, before rounding (of a pack or device: its bytes).
     #[arg(long, value_name = "OUT.safetensors")]
     raw: Option<PathBuf>,
 }
@@ -112,14 +112,15 @@ pub struct Drawn {
     /// Height and width.
     resolution: usize,
     pictures: Vec<Picture>,
-    /// The same as floats `[3, height, width]`, before rounding where there was any.
+    /// The same as floats `[channels, height, width]`, before rounding where there was any.
     raw: Vec<Vec<f32>>,
 }
 
 impl Drawn {
     fn from_floats(resolution: usize, raw: Vec<Vec<f32>>) -> anyhow::Result<Self> {
         let picture = |image: &Vec<f32>| -> anyhow::Result<Picture> {
-            let planes = ArrayView3::from_shape((3, resolution, resolution), image)?;
+            let channels = image.len() / (resolution * resolution);
+            let planes = ArrayView3::from_shape((channels, resolution, resolution), image)?;
             Ok(Picture::from_floats(planes))
         };
         let pictures = raw.iter().map(picture).collect::<Result<_, _>>()?;
@@ -354,7 +355,8 @@ fn q14(x: f32) -> i16 {
 }
 
 fn write_raw(path: &Path, drawn: &Drawn) -> anyhow::Result<()> {
-    let shape = vec![drawn.raw.len(), 3, drawn.resolution, drawn.resolution];
+    let channels = drawn.raw.first().map_or(0, Vec::len) / (drawn.resolution * drawn.resolution);
+    let shape = vec![drawn.raw.len(), channels, drawn.resolution, drawn.resolution];
     let images = ndarray::ArrayD::from_shape_vec(shape, drawn.raw.concat())?;
     Ok(write_tensors(path, &Tensors::from([("images".to_string(), images)]), &Default::default())?)
 }

@@ -15,7 +15,7 @@ use crate::{
         pipeline::{Start, prepare_scratch},
     },
     data::{Dataset, Sizes},
-    nets::arch::{DiscriminatorArch, GeneratorArch, RESOLUTIONS, channel_table},
+    nets::arch::{DiscriminatorArch, GREY, GeneratorArch, RESOLUTIONS, RGB, channel_table},
     run::{Record, RunFolder},
 };
 
@@ -46,6 +46,9 @@ pub struct TrainArgs {
     /// Width of w.
     #[arg(long, default_value_t = 512)]
     w_dim: usize,
+    /// Train networks of one channel, on the images' luminance.
+    #[arg(long, conflicts_with = "resume")]
+    grey: bool,
     /// Layers of the mapping network; the preset's unless given.
     #[arg(long)]
     mapping_layers: Option<usize>,
@@ -114,6 +117,7 @@ fn begin(args: &TrainArgs, data: PathBuf, resolution: usize) -> anyhow::Result<(
         w_dim: args.w_dim,
         mapping_layers,
         channels: channel_table(resolution, base, args.channel_max),
+        img_channels: if args.grey { GREY } else { RGB },
         conv_clamp: None,
     };
     let group = match preset {

@@ -1,4 +1,4 @@
-//! The teacher's side of a compression in each embedding, ready for a device: moments, or a bank of features.
+//! The teacher's distribution in each embedding: global moments, or a bank of features.
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use ndarray::Array2;
@@ -13,17 +13,18 @@ use crate::{
     checkpoint::weights::GeneratorWeights, embed::EmbedderWeights, metrics::cache::FeatureCache, progress::Progress,
 };
 
-/// What the student's distribution is compared with.
+/// The teacher's distribution, which the student's is compared with.
 #[derive(Debug, Clone)]
 pub enum TeacherSide {
-    /// For [`Mmd::Moments`].
+    /// Global moments, for [`Mmd::Moments`].
     Moments(GlobalMoments),
-    /// For the kernels: features `[images, features]` for each embedder, in the embedders' order.
+    /// Features `[images, features]` for each embedder, in the embedders' order, for the MMD kernels.
     Banks(Mmd, Vec<Array2<f32>>),
 }
 
 impl TeacherSide {
-    /// In one embedding, on a device; none where it was not measured in. `index` is the embedder's place.
+    /// The teacher's distribution in one embedding, as tensors on a device; `None` if it was not measured in that
+    /// embedding. `index` is the embedder's position in the list.
     pub fn target<B: Backend>(
         &self,
         index: usize,
@@ -42,7 +43,7 @@ impl TeacherSide {
     }
 }
 
-/// The features of the teacher's images in every embedding: those of the cache, or new ones, which it then has.
+/// The features of the teacher's images in every embedding. Features that the cache lacks are computed and added to it.
 ///
 /// # Errors
 /// `progress` asked to stop, or the cache cannot be written.

@@ -1,16 +1,16 @@
-//! DiME: the student's batch against the teacher's global moments, in an embedding (`method.md` section 3).
+//! DiME: compares the student's batch with the teacher's distribution in an embedding (`docs/method.md` section 3).
 
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::mmd::Bank;
 pub use crate::embed::spec::MomentWeights;
 
-/// Mean of the features and of their squares, each `[1, features]`.
+/// First and second moments of features, each `[1, features]`.
 #[derive(Debug, Clone)]
 pub struct Moments<B: Backend> {
-    /// `E[phi]`.
+    /// The mean of the features, `E[phi]`.
     pub first: Tensor<B, 2>,
-    /// `E[phi^2]`, element by element.
+    /// The mean of the features' squares, `E[phi^2]`, element by element.
     pub second: Tensor<B, 2>,
 }
 
@@ -20,7 +20,7 @@ impl<B: Backend> Moments<B> {
         Self { first: features.clone().mean_dim(0), second: features.powi_scalar(2).mean_dim(0) }
     }
 
-    /// `mean |b1 - m1|` and `mean |b2 - m2|`: how far these moments are from `others`, averaged over features.
+    /// The distances `mean |b1 - m1|` and `mean |b2 - m2|` from the moments `others`, averaged over features.
     pub fn distances(&self, others: &Self) -> [Tensor<B, 1>; 2] {
         [(&self.first, &others.first), (&self.second, &others.second)]
             .map(|(a, b)| (a.clone() - b.clone()).abs().mean())
@@ -33,17 +33,18 @@ pub fn loss<B: Backend>(features: Tensor<B, 2>, global: &Moments<B>, weights: Mo
     first.mul_scalar(weights.first) + second.mul_scalar(weights.second)
 }
 
-/// The teacher's distribution in one embedding.
+/// The teacher's distribution in one embedding, as tensors.
 #[derive(Debug, Clone)]
 pub enum Target<B: Backend> {
-    /// Its global moments: the paper's.
+    /// The global moments, as in the paper.
     Moments(Moments<B>),
-    /// A bank of its features, under a kernel.
+    /// A bank of features, compared by a kernel.
     Bank(Bank<B>),
 }
 
 impl<B: Backend> Target<B> {
-    /// How far a student batch's features `[batch, features]` are from it. A bank has one weight, the first.
+    /// The weighted distance of a student batch's features `[batch, features]` from the teacher's distribution. A bank
+    /// uses the first weight only.
     pub fn loss(&self, features: Tensor<B, 2>, weights: MomentWeights) -> Tensor<B, 1> {
         match self {
             Self::Moments(global) => loss(features, global, weights),

@@ -1,4 +1,4 @@
-//! Why a compression cannot begin or go on.
+//! Errors that keep a compression from beginning or end it.
 
 use super::{moments::MomentsError, settings::SettingError, state::StateError};
 use crate::{
@@ -7,68 +7,68 @@ use crate::{
     nets::{arch::ArchError, names::LoadError},
 };
 
-/// Why a compression cannot begin or go on.
+/// Errors that keep a compression from beginning or end it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompressError {
-    /// A setting that cannot be.
+    /// A setting is out of its range.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// The networks would not fit any machine.
+    /// The networks have more parameters than any machine could hold.
     #[error("{0} parameters: more than any network of this kind has; make it narrower")]
     Huge(u64),
-    /// A saved state that cannot be gone on from.
+    /// The saved state of a run is damaged or belongs to other settings, so the run cannot be resumed.
     #[error(transparent)]
     State(#[from] StateError),
     /// The teacher's checkpoint gives a generator alone.
     #[error("the teacher cannot be compressed with critics: {0}")]
     NoDiscriminator(#[from] NoCritic),
-    /// Images of another size than the teacher's.
+    /// The images have another size than the teacher's.
     #[error("the images are {data}x{data}, the teacher draws {teacher}x{teacher}")]
     Resolution {
-        /// Of the dataset.
+        /// The size of the dataset's images.
         data: usize,
-        /// Of the teacher.
+        /// The size of the teacher's images.
         teacher: usize,
     },
-    /// Feature matching needs equal channels on both sides.
+    /// Feature matching (NICKEL) needs equal channel counts in the teacher generator and the student critic.
     #[error(
         "at {resolution}x{resolution} the teacher's generator has {generator} channels and its discriminator \
          {discriminator}: feature matching needs equal numbers"
     )]
     Channels {
-        /// Where the features meet.
+        /// The resolution at which the features are compared.
         resolution: usize,
-        /// Channels of G_T there.
+        /// The teacher generator's channels at that resolution.
         generator: usize,
-        /// Channels of D there.
+        /// The critic's channels at that resolution.
         discriminator: usize,
     },
-    /// Content masks are too few or of another size.
+    /// There are too few content masks, or they have another size than the images.
     #[error("content masks: {0}")]
     Masks(String),
-    /// Embeddings do not go with the method.
+    /// The method needs embeddings and has none, or has embeddings that it does not use.
     #[error("{0}")]
     Embeddings(&'static str),
-    /// The training has broken down.
+    /// The training produced no finite gradient for many iterations in a row.
     #[error("no finite gradient for {0} iterations: begin a new run with a smaller --lr, or a larger --gamma")]
     NotFinite(u32),
-    /// The user asked to stop before training began.
+    /// The user stopped the command before training began.
     #[error("stopped before training began")]
     Stopped,
-    /// A file with weights.
+    /// A file with weights could not be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// Global moments of something else.
+    /// The global moments belong to another teacher or to another embedder.
     #[error(transparent)]
     Moments(#[from] MomentsError),
-    /// A tensor that does not fit.
+    /// A tensor has the wrong shape.
     #[error("{0}")]
     Load(#[from] LoadError),
-    /// An architecture that cannot be.
+    /// The architecture is not a possible one.
     #[error("{0}")]
     Arch(#[from] ArchError),
-    /// The images.
+    /// The images could not be read.
     #[error(transparent)]
     Data(#[from] DataError),
 }

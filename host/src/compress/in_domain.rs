@@ -1,6 +1,6 @@
-//! Training a small in-domain embedder, for those without DINO's or CLIP's file and for images far from ImageNet: by the
-//! dataset's labels where every image has one, and otherwise by VICReg, which makes two distorted views of an image alike
-//! and the features of different images varied and uncorrelated.
+//! Trains a small in-domain embedder, for users without DINO or CLIP files and for images far from ImageNet. If every
+//! image has a label, the embedder learns to classify. Otherwise it learns by VICReg, which makes the features of two
+//! distorted views of an image equal and the features of different images varied and uncorrelated.
 
 use std::collections::BTreeSet;
 
@@ -23,45 +23,45 @@ use crate::{
     random::Stream,
 };
 
-/// Features that the head reads: the last of the network's.
+/// The number of features that the head reads: the last ones of the network.
 const READ: usize = FC[0];
-/// VICReg's weights of invariance, variance and covariance.
+/// VICReg's weights for invariance, variance and covariance.
 const VICREG: [f32; 3] = [25.0, 25.0, 1.0];
-/// One image in this many is held out to measure what was learned.
+/// One image in this many is held out to measure the accuracy.
 const HELD_OUT: usize = 10;
 
-/// Images an iteration where nobody says otherwise.
+/// The default batch size.
 pub const BATCH: usize = 64;
-/// Adam's learning rate where nobody says otherwise.
+/// The default learning rate of Adam.
 pub const LR: f64 = 0.001;
 
-/// How to train.
+/// Settings of an embedder's training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InDomain {
-    /// Thousands of images to show.
+    /// The length of the training, in thousands of images.
     pub kimg: f64,
-    /// Images an iteration; at least 2.
+    /// The batch size; at least 2.
     pub batch: usize,
     /// Adam's learning rate.
     pub lr: f64,
-    /// Whether images are mirrored at random.
+    /// True if images are mirrored at random.
     pub mirror: bool,
-    /// Of all randomness.
+    /// The seed of every random choice of the training.
     pub seed: u64,
 }
 
-/// What came of it.
+/// A trained embedder and its measurements.
 #[derive(Debug, Clone)]
 pub struct Learned {
-    /// As `small` files have them.
+    /// The embedder's tensors, named as in a `small` file.
     pub tensors: Tensors,
-    /// Classes that it learned to tell apart; none where it learned without labels.
+    /// The number of classes that it was trained on; `None` for a training without labels.
     pub classes: Option<usize>,
-    /// Share of the held-out images whose class it names; none without labels.
+    /// The accuracy on held-out images, from 0 to 1; `None` for a training without labels.
     pub accuracy: Option<f64>,
     /// The last iteration's loss.
     pub loss: f32,
-    /// Images shown.
+    /// The number of images that the training used.
     pub images: u64,
 }
 
@@ -77,7 +77,7 @@ struct Linear<B: Backend> {
     bias: Param<Tensor<B, 1>>,
 }
 
-/// The network in training, and a linear head: classes, or VICReg's space.
+/// The network in training, with a linear head into the classes or into VICReg's space.
 #[derive(Module, Debug)]
 struct Pupil<B: Backend> {
     convs: Vec<Kernels<B>>,
@@ -85,7 +85,7 @@ struct Pupil<B: Backend> {
     head: Linear<B>,
 }
 
-/// N(0, 2 / inputs), biases 0.
+/// Initial weights: N(0, 2 / inputs) with biases of 0.
 fn initial<B: Backend, const D: usize>(
     shape: [usize; D],
     stream: &mut Stream,
@@ -117,7 +117,7 @@ impl<B: Backend> Pupil<B> {
         Small::from_parts(convs, (self.fc.weight.val(), self.fc.bias.val()))
     }
 
-    /// `[batch, outputs]`.
+    /// The head's outputs, `[batch, outputs]`.
     fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         let features = self.small().features(images);
         let [_, all] = features.dims();
@@ -146,8 +146,8 @@ fn put<B: Backend, const D: usize>(tensors: &mut Tensors, name: String, tensor: 
     }
 }
 
-/// The class of every image, counted from 0 without gaps, and how many there are: none unless every image has one and
-/// there are at least two.
+/// The class of every image, numbered from 0 without gaps, and the number of classes. `None` if an image has no label
+/// or if there are fewer than two classes.
 fn classes(data: &Dataset) -> Option<(Vec<usize>, usize)> {
     let labels: Vec<u32> = (0..data.len()).map(|i| data.label(i)).collect::<Option<_>>()?;
     let known: BTreeSet<u32> = labels.iter().copied().collect();
@@ -215,7 +215,7 @@ pub fn train<A: AutodiffBackend>(
     Ok(Learned { tensors: pupil.tensors(), classes: classes.map(|(_, count)| count), accuracy, loss: last, images })
 }
 
-/// VICReg's loss of two views' features `[batch, features]`.
+/// VICReg's loss for the features `[batch, features]` of two views.
 fn vicreg<B: Backend>(a: Tensor<B, 2>, b: Tensor<B, 2>) -> Tensor<B, 1> {
     let [n, d] = a.dims();
     let [invariance, variance, covariance] = VICREG;
@@ -233,8 +233,8 @@ fn vicreg<B: Backend>(a: Tensor<B, 2>, b: Tensor<B, 2>) -> Tensor<B, 1> {
     loss
 }
 
-/// Images moved by up to a sixteenth of their size and with another contrast and brightness; `much`: twice as far, and
-/// noisy.
+/// Distorts images: shifts them by up to a sixteenth of their size and changes contrast and brightness. With `much`,
+/// the shift is up to twice as far and noise is added.
 fn distorted(images: &Array4<f32>, stream: &mut Stream, much: bool) -> Array4<f32> {
     let (count, channels, height, width) = images.dim();
     let strength = if much { 2.0 } else { 1.0 };
@@ -266,7 +266,7 @@ fn tensor<B: Backend>(images: Array4<f32>, device: &B::Device) -> Tensor<B, 4> {
     Tensor::from_data(TensorData::new(images.iter().copied().collect(), shape), device)
 }
 
-/// Share of the images whose class has the largest of the head's outputs.
+/// The accuracy: the share of images for which the right class has the largest output.
 fn accuracy<B: Backend>(
     pupil: &Pupil<B>,
     data: &Dataset,

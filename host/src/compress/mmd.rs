@@ -1,5 +1,5 @@
-//! The general form of DiME (`method.md` section 3): the maximum mean discrepancy between the student's batch and a bank of
-//! the teacher's features, under a kernel on an embedding.
+//! The general form of DiME (`docs/method.md` section 3): the maximum mean discrepancy between the features of the
+//! student's batch and a bank of the teacher's features, under a kernel.
 //!
 //! With the batch's features `x_1 .. x_n`, the bank's `y_1 .. y_m` and a kernel kappa, the unbiased estimate is
 //!
@@ -12,21 +12,21 @@
 //! poly:  kappa(a, b) = (a . b / d + 1)^3,     d features (KID's kernel)
 //! ```
 //!
-//! It is 0 in the mean where both distributions are the same, and so may be below 0.
+//! The estimate has mean 0 if both distributions are equal, so single values may be below 0.
 
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
-/// How the student's distribution is compared with the teacher's in an embedding.
+/// The way in which the distributions of student and teacher are compared in an embedding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mmd {
-    /// By the first and second moments: the paper's.
+    /// By first and second moments, as in the paper.
     #[default]
     Moments,
-    /// By a Gaussian kernel as wide as the median distance, against a bank of teacher features.
+    /// By a Gaussian kernel against a bank of teacher features; its width is the median distance in the bank.
     Rbf,
-    /// By a cubic kernel, against a bank of teacher features.
+    /// By a cubic polynomial kernel against a bank of teacher features.
     Poly,
 }
 
@@ -36,19 +36,21 @@ enum Kappa {
     Poly,
 }
 
-/// The teacher's side of the estimate.
+/// A bank of teacher features with everything that the estimate needs of it.
 #[derive(Debug, Clone)]
 pub struct Bank<B: Backend> {
-    /// `[images, features]`; with Gaussian kernels less their mean, which changes no distance and saves digits.
+    /// The features, `[images, features]`. For a Gaussian kernel their mean is subtracted, which changes no distance
+    /// and loses fewer digits.
     features: Tensor<B, 2>,
     mean: Option<Tensor<B, 2>>,
     kappa: Kappa,
-    /// The mean of kappa over pairs of the bank.
+    /// The mean of kappa over all pairs of different images of the bank.
     own: f64,
 }
 
 impl<B: Backend> Bank<B> {
-    /// A bank of at least 2 images' features `[images, features]`; none for [`Mmd::Moments`], which needs no bank.
+    /// A bank of the features `[images, features]` of at least 2 images. `None` for [`Mmd::Moments`], which needs no
+    /// bank.
     pub fn new(mmd: Mmd, features: Tensor<B, 2>) -> Option<Self> {
         let [images, _] = features.dims();
         if images < 2 {
@@ -71,7 +73,7 @@ impl<B: Backend> Bank<B> {
         Some(Self { own, ..bank })
     }
 
-    /// The estimate for a batch of at least 2 images' features `[batch, features]`.
+    /// The estimate of MMD^2 for the features `[batch, features]` of at least 2 student images.
     pub fn loss(&self, features: Tensor<B, 2>) -> Tensor<B, 1> {
         let [n, _] = features.dims();
         let [m, _] = self.features.dims();
@@ -87,7 +89,7 @@ impl<B: Backend> Bank<B> {
 }
 
 impl Kappa {
-    /// `[n, d]` and `[m, d]` to `[n, m]`.
+    /// The kernel between all rows of `[n, d]` and `[m, d]`, as `[n, m]`.
     fn between<B: Backend>(self, a: Tensor<B, 2>, b: Tensor<B, 2>) -> Tensor<B, 2> {
         match self {
             Self::Rbf { width } => squared_distances(a, b).div_scalar(-width).exp(),
@@ -100,14 +102,15 @@ impl Kappa {
     }
 }
 
-/// `|a_i - b_j|^2`, `[n, m]`.
+/// The squared distances `|a_i - b_j|^2`, as `[n, m]`.
 fn squared_distances<B: Backend>(a: Tensor<B, 2>, b: Tensor<B, 2>) -> Tensor<B, 2> {
     let square = |x: &Tensor<B, 2>| (x.clone() * x.clone()).sum_dim(1);
     let (own, other) = (square(&a), square(&b).transpose());
     (own + other - a.matmul(b.transpose()).mul_scalar(2.0)).clamp_min(0.0)
 }
 
-/// The median above the diagonal of `[n, n]`; where it is 0 (a teacher that always draws the same), 1.
+/// The median of the entries above the diagonal of `[n, n]`, or 1 if the median is 0 (a teacher that always draws the
+/// same image).
 fn median_of_pairs<B: Backend>(distances: Tensor<B, 2>) -> f64 {
     let [n, _] = distances.dims();
     let values: Vec<f64> = distances.into_data().iter().collect();

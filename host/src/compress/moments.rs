@@ -1,9 +1,10 @@
-//! The teacher's global moments (`method.md` section 3): measured once over many images, kept in a file with where they
-//! come from, and refused for anything else.
+//! The teacher's global moments (`docs/method.md` section 3). They are measured once over many images and kept in a
+//! file that names the teacher and the embedders; for any other teacher or embedder the file is refused.
 //!
 //! For each embedding phi_k, `m1_k = E[phi_k(x)]` and `m2_k = E[phi_k(x)^2]`, element by element, over x = G_T(z) without
 //! truncation and with the noise that the checkpoint stores. The latents are those of consecutive seeds, as everywhere in
-//! this crate. Sums are taken in double precision, image by image: neither the batch size nor their number costs digits.
+//! this crate. Sums are taken in double precision, image by image, so neither the batch size nor the number of images
+//! costs digits.
 
 use std::{
     collections::BTreeMap,
@@ -28,75 +29,75 @@ use crate::{
     random::latents,
 };
 
-/// What the file's metadata say it is.
+/// The kind of file, as the file's metadata name it.
 const FORMAT: &str = "nickeldime global moments 1";
 
-/// Images at a time where nobody says otherwise.
+/// The default number of images that are drawn at once.
 pub const BATCH: usize = 16;
 
-/// What to measure over.
+/// The images that moments are measured over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampling {
-    /// Images; at least 1.
+    /// The number of images; at least 1.
     pub samples: usize,
-    /// Of the first image; the others follow.
+    /// The latent seed of the first image; the others have the seeds after it.
     pub seed: u64,
-    /// Images at a time; at least 1.
+    /// The number of images that are drawn at once; at least 1.
     pub batch: usize,
 }
 
 /// The moments of one teacher in some embeddings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GlobalMoments {
-    /// See [`fingerprint`].
+    /// The teacher's [`fingerprint`].
     pub teacher: String,
-    /// Images that were drawn.
+    /// The number of images that were drawn.
     pub samples: usize,
-    /// Of the first of them.
+    /// The latent seed of the first image.
     pub seed: u64,
-    /// By [`EmbedderWeights::name`].
+    /// The moments in each embedding, by [`EmbedderWeights::name`].
     rows: BTreeMap<String, Row>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 struct Row {
-    /// Of the embedder's file.
+    /// The SHA-256 of the embedder's file.
     sha256: String,
     first: Vec<f32>,
     second: Vec<f32>,
 }
 
-/// Why moments cannot be used.
+/// Errors of reading and using a file of moments.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MomentsError {
-    /// The file.
+    /// The file of moments.
     #[error(transparent)]
     File(#[from] CheckpointError),
-    /// It is of another teacher.
+    /// The file was measured with another teacher.
     #[error(
         "{}: moments of another teacher (its generator has SHA-256 {}..., this one {}...); measure this one's with \
          `nickeldime moments`", .file.display(), start(.found), start(.expected)
     )]
     Teacher {
-        /// The file.
+        /// The file of moments.
         file: PathBuf,
-        /// The teacher that it was measured with.
+        /// The fingerprint of the teacher that the file was measured with.
         found: String,
-        /// This teacher.
+        /// The fingerprint of the teacher at hand.
         expected: String,
     },
-    /// It was measured in other embeddings.
+    /// The file lacks an embedding that is needed.
     #[error(
         "{}: no moments in {wanted}, only in {has}; measure them with `nickeldime moments` and the same --embed",
         .file.display()
     )]
     Embedder {
-        /// The file.
+        /// The file of moments.
         file: PathBuf,
-        /// The embedder's kind and the beginning of its hash.
+        /// The name of the missing embedding: its kind and the beginning of its hash.
         wanted: String,
-        /// Those that the file has.
+        /// The names of the embeddings in the file.
         has: String,
     },
 }
@@ -105,7 +106,8 @@ fn start(hash: &str) -> &str {
     hash.get(..8).unwrap_or(hash)
 }
 
-/// SHA-256 of a generator's numbers, as hexadecimal text: the same for a .pkl and the safetensors made from it.
+/// The SHA-256 of a generator's weights as hexadecimal text. It is the same for a .pkl and for the safetensors file
+/// made from it.
 pub fn fingerprint(generator: &GeneratorWeights) -> String {
     let mut hash = Sha256::new();
     for (name, array) in &generator.tensors {
@@ -119,7 +121,7 @@ pub fn fingerprint(generator: &GeneratorWeights) -> String {
 }
 
 impl GlobalMoments {
-    /// Draws the teacher's images and takes their moments in every embedding. Draws none where there is no embedding.
+    /// Draws the teacher's images and measures their moments in every embedding. Without embeddings it draws no images.
     ///
     /// # Errors
     /// `progress` asked to stop.
@@ -150,15 +152,15 @@ impl GlobalMoments {
         Ok(moments)
     }
 
-    /// The embedders' names.
+    /// The names of the embeddings.
     pub fn embedders(&self) -> impl Iterator<Item = &str> {
         self.rows.keys().map(String::as_str)
     }
 
-    /// Writes the moments and where they come from, whole or not at all; equal moments make equal files.
+    /// Writes the moments and their origin into a file, whole or not at all. Equal moments give equal files.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Errors of the file system.
     pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
         let mut tensors = Tensors::new();
         let mut metadata = Metadata::from(
@@ -183,7 +185,7 @@ impl GlobalMoments {
     /// Reads a file of moments.
     ///
     /// # Errors
-    /// A file that is not there, damaged, or something else.
+    /// The file is missing, damaged, or not a file of moments.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
         let (mut tensors, metadata) = read_tensors(path)?;
         if metadata.get("format").map(String::as_str) != Some(FORMAT) {
@@ -217,10 +219,11 @@ impl GlobalMoments {
         Ok(Self { teacher: said("teacher")?.clone(), samples, seed, rows })
     }
 
-    /// Whether these moments are of this teacher in all of these embeddings; `file` is where they are from.
+    /// Checks that these moments belong to this teacher and cover all of these embeddings. `file` is their path, for
+    /// the error.
     ///
     /// # Errors
-    /// What they are of instead.
+    /// The moments belong to another teacher, or lack an embedding.
     pub fn check(
         &self,
         file: &Path,
@@ -238,7 +241,7 @@ impl GlobalMoments {
         Ok(())
     }
 
-    /// The moments in one embedding, on a device; none where it was not measured in.
+    /// The moments in one embedding as tensors on a device; `None` if they were not measured in it.
     pub fn of<B: Backend>(&self, embedder: &EmbedderWeights, device: &B::Device) -> Option<Moments<B>> {
         let Row { first, second, .. } = self.row(Path::new(""), embedder).ok()?;
         let row = |values: &Vec<f32>| Tensor::from_data(TensorData::new(values.clone(), [1, values.len()]), device);
@@ -268,8 +271,8 @@ impl GlobalMoments {
     }
 }
 
-/// Draws the teacher's images, and shows the features of every batch `[images, features]` in every embedding, by its
-/// place.
+/// Draws the teacher's images in batches and passes the features `[images, features]` of every batch to a function,
+/// together with the embedding's position in the list.
 ///
 /// # Errors
 /// The stage's `progress` asked to stop.
@@ -302,7 +305,7 @@ pub fn embed_teacher<B: Backend>(
     Ok(())
 }
 
-/// Adds every image's features and their squares.
+/// Adds the features of every image and their squares to the sums.
 fn add<B: Backend>(sums: &mut [Vec<f64>; 2], features: Tensor<B, 2>) {
     let [_, width] = features.dims();
     let values: Vec<f64> = features.into_data().iter().collect();

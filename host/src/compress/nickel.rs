@@ -1,14 +1,14 @@
-//! NICKEL's feature matching in the wavelet domain (`method.md` section 4).
+//! NICKEL's feature matching in the wavelet domain (`docs/method.md` section 4).
 
 use burn::tensor::{Tensor, backend::Backend};
 
-/// Levels of the Haar transform.
+/// The number of levels of the Haar transform.
 pub const LEVELS: usize = 4;
-/// Weight of the feature matching in the student critic's loss.
+/// The weight of the feature matching in the student critic's loss.
 pub const WEIGHT: f32 = 10.0;
 
-/// The resolution at which the student critic's features meet the teacher generator's: a quarter of the image,
-/// 16 at least, and at most half of the image.
+/// The resolution at which the features of the student critic and the teacher generator are compared: a quarter of the
+/// image size, but at least 16 and at most half of the image size.
 pub fn matched_resolution(image: usize) -> usize {
     (image / 4).max(16).min(image / 2)
 }
@@ -36,8 +36,8 @@ fn sum_and_difference<B: Backend>(a: Tensor<B, 4>, b: Tensor<B, 4>) -> (Tensor<B
     (a.clone() + b.clone(), a - b)
 }
 
-/// The mean squared difference of the high bands, level by level. The transform is linear, so it is taken once,
-/// of the difference. Their sum is the loss, before its weight.
+/// The mean squared difference of the high bands, one value for each level; their sum is the loss without its weight.
+/// The transform is linear, so it is applied once, to the difference.
 pub fn level_losses<B: Backend>(teacher: Tensor<B, 4>, student: Tensor<B, 4>) -> [Tensor<B, 1>; LEVELS] {
     let mut low = student - teacher;
     std::array::from_fn(|_| {
@@ -47,7 +47,7 @@ pub fn level_losses<B: Backend>(teacher: Tensor<B, 4>, student: Tensor<B, 4>) ->
     })
 }
 
-/// [`level_losses`], summed.
+/// The sum of [`level_losses`] over all levels.
 pub fn feature_matching<B: Backend>(teacher: Tensor<B, 4>, student: Tensor<B, 4>) -> Tensor<B, 1> {
     let [a, b, c, d] = level_losses(teacher, student);
     a + b + c + d

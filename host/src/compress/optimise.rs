@@ -1,4 +1,5 @@
-//! Adam with the correction for lazy regularisation, gradient sanitation, and the moving average.
+//! Adam with the correction for lazy regularisation, the replacement of gradients that are not finite, and the moving
+//! average of weights.
 
 use burn::{
     module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param},
@@ -14,18 +15,19 @@ use crate::nets::generator::Generator;
 /// Adam's state for a network of type `M`.
 pub type AdamState<M, A> = OptimizerAdaptor<Adam, M, A>;
 
-/// What an infinite gradient becomes.
+/// The value that replaces an infinite gradient.
 const LARGEST: f32 = 1e5;
 
-/// Adam(0, 0.99) for a network that also takes a regularisation step every `interval` iterations: the learning
-/// rate and betas are brought to the power and multiple `interval / (interval + 1)`.
+/// Adam(0, 0.99) for a network that also takes a regularisation step every `interval` iterations. With `c = interval /
+/// (interval + 1)`, the learning rate is multiplied by c and the betas are raised to the power c.
 pub struct LazyAdam<M: AutodiffModule<A>, A: AutodiffBackend> {
     pub(super) optimiser: AdamState<M, A>,
     rate: f64,
 }
 
 impl<M: AutodiffModule<A>, A: AutodiffBackend> LazyAdam<M, A> {
-    /// Learning rate `rate` before the correction; `interval` `None`: no regularisation, no correction.
+    /// An optimiser with learning rate `rate` before the correction. Without an `interval` there is no regularisation
+    /// and no correction.
     pub fn new(rate: f64, interval: Option<u32>) -> Self {
         let correction = interval.map_or(1.0, |k| f64::from(k) / f64::from(k + 1));
         // beta_1 is 0, and 0 to any power stays 0.
@@ -33,8 +35,8 @@ impl<M: AutodiffModule<A>, A: AutodiffBackend> LazyAdam<M, A> {
         Self { optimiser: config.init(), rate: rate * correction }
     }
 
-    /// One step down the gradient of `loss`. Returns the module and how many gradient entries were not finite (and
-    /// were replaced: NaN by 0, infinities by +-1e5).
+    /// Takes one step down the gradient of `loss`. Returns the module and the number of gradient entries that were not
+    /// finite; a NaN is replaced by 0 and an infinity by +-1e5.
     pub fn step(&mut self, module: M, loss: Tensor<A, 1>) -> (M, usize) {
         let mut grads = GradientsParams::from_grads(loss.backward(), &module);
         let replaced = sanitise(&module, &mut grads);
@@ -70,7 +72,7 @@ impl<A: AutodiffBackend> ModuleVisitor<A> for ZeroFiller<'_> {
     }
 }
 
-/// The sum of each gradient.
+/// The sum of each gradient; it is finite only if all entries are.
 struct Sums<'a, B: Backend> {
     grads: &'a GradientsParams,
     sums: Vec<Tensor<B, 1>>,
@@ -83,7 +85,7 @@ impl<A: AutodiffBackend> ModuleVisitor<A> for Sums<'_, A::InnerBackend> {
     }
 }
 
-/// Replaces what is not finite, and counts it.
+/// Replaces gradient entries that are not finite, and counts them.
 struct Replacer<'a> {
     grads: &'a mut GradientsParams,
     replaced: usize,
@@ -109,7 +111,7 @@ impl<A: AutodiffBackend> ModuleVisitor<A> for Replacer<'_> {
     }
 }
 
-/// Moves an average generator towards a generator: `average <- lerp(now, average, keep)`; buffers are copied.
+/// Moves a moving average towards the current generator: `average <- lerp(now, average, keep)`. Buffers are copied.
 pub fn blend<B: Backend>(average: Generator<B>, now: &Generator<B>, keep: f32) -> Generator<B> {
     struct Values<B: Backend>(Vec<TensorPrimitive<B>>);
     impl<B: Backend> ModuleVisitor<B> for Values<B> {

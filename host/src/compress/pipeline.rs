@@ -1,4 +1,4 @@
-//! From a teacher, images and settings to a trainer that is ready to iterate.
+//! Sets up a trainer from a teacher, images and settings, and runs it.
 
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 
@@ -16,10 +16,10 @@ use super::{
 };
 use crate::{
     checkpoint::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
-    data::{Batch, Dataset, ahead},
+    data::{Batch, Dataset, ahead, luminance},
     embed::EmbedderWeights,
     nets::{
-        arch::{DiscriminatorArch, GeneratorArch, block_resolution},
+        arch::{DiscriminatorArch, GREY, GeneratorArch, block_resolution},
         cost::Cost,
         discriminator::Discriminator,
         generator::Generator,
@@ -30,16 +30,16 @@ use crate::{
     random::Stream,
 };
 
-/// The largest official generator has 30 million.
+/// The largest number of parameters that is accepted; the largest official generator has 30 million.
 const MAX_PARAMS: u64 = 1 << 30;
-/// Iterations in a row that may have gradients that are not finite.
+/// The number of iterations in a row that may have gradients that are not finite.
 const PATIENCE: u32 = 100;
 
-/// What a compression works on.
+/// The inputs of a compression.
 pub struct Inputs<'a> {
-    /// The dense networks.
+    /// The teacher: the dense generator and its critic.
     pub teacher: &'a Checkpoint,
-    /// Real images.
+    /// The real images.
     pub data: &'a Dataset,
     /// The embeddings of DiME.
     pub embeds: &'a [EmbedderWeights],
@@ -47,19 +47,19 @@ pub struct Inputs<'a> {
     pub masks: Vec<Vec<bool>>,
 }
 
-/// Where a training begins.
+/// The point at which a training begins.
 pub enum Start {
-    /// At the pruned teacher, or at random weights.
+    /// At the beginning: the pruned teacher, or random weights.
     Fresh,
     /// At a saved state ([`super::state::save`]).
     Saved(Vec<u8>),
 }
 
-/// Prunes the teacher (or goes on from a saved state) and sets up all players. `side` is the teacher's in all
-/// embeddings.
+/// Prunes the teacher, or restores a saved state, and sets up all networks and optimisers. `side` is the teacher's
+/// distribution in all embeddings.
 ///
 /// # Errors
-/// Inputs that do not fit together, with the numbers.
+/// The inputs do not fit together; the error has the numbers.
 pub fn prepare<A: AutodiffBackend>(
     inputs: Inputs<'_>,
     side: &TeacherSide,
@@ -115,10 +115,10 @@ pub fn prepare<A: AutodiffBackend>(
     Ok(trainer)
 }
 
-/// Sets up the training of a generator and its critic from nothing.
+/// Sets up the training of a generator and its critic from random weights.
 ///
 /// # Errors
-/// Settings that cannot be, or a state of other networks.
+/// A setting is out of range, or the saved state belongs to other networks.
 pub fn prepare_scratch<A: AutodiffBackend>(
     arch: &GeneratorArch,
     critic: &DiscriminatorArch,
@@ -153,7 +153,7 @@ pub fn prepare_scratch<A: AutodiffBackend>(
     Ok(trainer)
 }
 
-/// The networks before they are on a device.
+/// The weights of all networks, before they are moved to a device.
 pub(crate) struct Players<A: AutodiffBackend> {
     pub(crate) teacher: Option<Generator<A::InnerBackend>>,
     pub(crate) student: GeneratorWeights,
@@ -190,11 +190,11 @@ impl<A: AutodiffBackend> Players<A> {
     }
 }
 
-/// Iterates until the settings' end, or until `progress` asks to stop. `observe` sees every iteration's numbers and
-/// the trainer after it.
+/// Iterates until the end that the settings name, or until `progress` asks to stop. After every iteration `observe`
+/// gets the trainer and the iteration's losses.
 ///
 /// # Errors
-/// An image that cannot be read, gradients that stay broken, or what `observe` returns.
+/// An image that cannot be read, gradients that stay not finite, or an error of `observe`.
 pub fn train<A: AutodiffBackend, E: From<CompressError>>(
     trainer: &mut Trainer<A>,
     data: &Dataset,
@@ -213,7 +213,10 @@ pub fn train<A: AutodiffBackend, E: From<CompressError>>(
             if progress.stopped() {
                 break;
             }
-            let real = real.map_err(CompressError::from)?;
+            let mut real = real.map_err(CompressError::from)?;
+            if trainer.student.img_channels() == GREY {
+                real = luminance(real.view());
+            }
             let shape = real.shape().to_vec();
             let real = TensorData::new(real.into_raw_vec_and_offset().0, shape);
             let losses = trainer.iterate(Tensor::from_data(real, &trainer.device));
@@ -229,10 +232,10 @@ pub fn train<A: AutodiffBackend, E: From<CompressError>>(
     })
 }
 
-/// Whether inputs and settings fit together, before anything long begins; the teacher's critic where they do.
+/// Checks that inputs and settings fit together before any long work begins. Returns the teacher's critic.
 ///
 /// # Errors
-/// What does not fit, with the numbers.
+/// The first thing that does not fit, with the numbers.
 pub fn check<'a>(inputs: &Inputs<'a>, settings: &Settings) -> Result<&'a DiscriminatorWeights, CompressError> {
     let dense = &inputs.teacher.generator;
     let critic = inputs.teacher.critic()?;
@@ -264,7 +267,8 @@ pub fn check<'a>(inputs: &Inputs<'a>, settings: &Settings) -> Result<&'a Discrim
     }
 }
 
-/// The real images of an iteration: the dataset in a new random order every time it was all shown.
+/// The indices of an iteration's real images. The dataset gets a new random order each time that all its images were
+/// shown.
 fn real_batch(settings: &Settings, images: usize, step: u64) -> Batch {
     let Settings { batch, seed, mirror, .. } = *settings;
     let start = step as usize * batch;

@@ -1,8 +1,9 @@
-//! Pruning: which channels go, and the network without them (`method.md` section 2).
+//! Pruning: chooses the channels to remove and builds the network without them (`docs/method.md` section 2).
 //!
 //! Feature map `l` is the input of convolution `l` in the order b4.conv1, b8.conv0, b8.conv1, ...; the last one is the
-//! output of the last convolution. One mask for each: it cuts the producing convolution's outputs and bias, the
-//! consuming convolution's inputs and style rows, the toRGB that reads the map, and (the first) the constant.
+//! output of the last convolution. Each feature map has one mask. The mask cuts the outputs and the bias of the
+//! convolution that makes the map, the inputs and style rows of the convolution that reads it, and the toRGB that reads
+//! it. The first mask also cuts the constant.
 
 use burn::{
     optim::GradientsParams,
@@ -20,16 +21,16 @@ use crate::{
     random::{Stream, latents},
 };
 
-/// Share of the masked pixels that the content-aware criterion replaces.
+/// The share of the masked pixels that the content-aware criterion replaces by noise.
 const NOISE_PROBABILITY: f64 = 0.05;
 
-/// One score for each channel of each feature map; the lowest go.
+/// One score for each channel of each feature map. The channels with the lowest scores are removed.
 pub type Scores = Vec<Vec<f32>>;
 
-/// For each feature map the channels that stay, in ascending order.
+/// The channels that stay, in ascending order, for each feature map.
 pub type Kept = Vec<Vec<usize>>;
 
-/// The convolutions in order: block and name (`("b8", "conv0")`).
+/// The convolutions in order, each as block and name (`("b8", "conv0")`).
 fn convolutions(arch: &GeneratorArch) -> Vec<String> {
     let names = (0..arch.channels.len()).flat_map(|i| {
         let block = block_resolution(i);
@@ -39,15 +40,15 @@ fn convolutions(arch: &GeneratorArch) -> Vec<String> {
     names.collect()
 }
 
-/// The name of the weight that reads each feature map: the convolutions, then the last toRGB.
+/// For each feature map the name of the weight that reads it: a convolution's, or for the last map the last toRGB's.
 fn readers(arch: &GeneratorArch) -> Vec<String> {
     let last = format!("b{}.torgb", arch.resolution());
     let layers = convolutions(arch).into_iter().chain([last]);
     layers.map(|l| format!("synthesis.{l}.weight")).collect()
 }
 
-/// Scores by the mean size of the given tensors over output channels and taps: of the weights themselves it is the
-/// magnitude criterion, of gradients the content-aware one.
+/// Scores by the mean absolute value of the given tensors over output channels and taps. With the weights themselves
+/// this is the magnitude criterion, with gradients the content-aware one.
 ///
 /// # Panics
 /// If `tensors` lacks a weight of `arch`.
@@ -59,14 +60,14 @@ pub fn input_channel_means(arch: &GeneratorArch, tensors: &Tensors) -> Scores {
     readers(arch).iter().map(|name| mean(&tensors[name])).collect()
 }
 
-/// The control: scores that mean nothing.
+/// Random scores, as a control.
 pub fn random(arch: &GeneratorArch, seed: u64) -> Scores {
     let sizes = map_sizes(arch);
     let mut stream = Stream::new(seed, "random pruning", 0);
     sizes.iter().map(|&size| (0..size).map(|_| stream.uniform() as f32).collect()).collect()
 }
 
-/// Channels of each feature map.
+/// The number of channels of each feature map.
 pub(super) fn map_sizes(arch: &GeneratorArch) -> Vec<usize> {
     // The constant has the first block's channels, and so have the maps that the block makes.
     let made = (0..arch.channels.len()).flat_map(|i| {
@@ -76,17 +77,17 @@ pub(super) fn map_sizes(arch: &GeneratorArch) -> Vec<usize> {
     std::iter::once(arch.channels[0]).chain(made).collect()
 }
 
-/// Salt-and-pepper noise over an image: where, and which sign.
+/// Salt-and-pepper noise for a batch of images.
 #[derive(Debug, Clone)]
 pub struct SaltAndPepper {
-    /// 1 where a pixel is replaced, else 0: `[batch, height, width]`, row-major.
+    /// 1 for each pixel that is replaced, else 0: `[batch, height, width]`, row-major.
     pub replaced: Vec<f32>,
-    /// What it is replaced by in all colours, +1 or -1.
+    /// The value that replaces the pixel in all colours: +1 or -1.
     pub sign: Vec<f32>,
 }
 
 impl SaltAndPepper {
-    /// Noise inside `mask` (true: content), one entry a pixel.
+    /// Noise on those pixels for which `mask`, with one entry for each pixel, is true.
     pub fn inside(mask: impl Iterator<Item = bool>, stream: &mut Stream) -> Self {
         let (mut replaced, mut sign) = (Vec::new(), Vec::new());
         for content in mask {
@@ -98,8 +99,8 @@ impl SaltAndPepper {
     }
 }
 
-/// Adds the content-aware scores of one batch `z` `[batch, z_dim]` to `scores`: the mean size of the gradient of
-/// `sum |noisy - image|`, the noisy image being a constant. Returns the loss.
+/// Adds the content-aware scores of one batch `z` `[batch, z_dim]` to `scores`: the mean absolute gradient of `sum
+/// |noisy - image|`, in which the noisy image is a constant. Returns the loss.
 pub fn content_aware_batch<A: AutodiffBackend>(
     generator: &Generator<A>,
     arch: &GeneratorArch,
@@ -132,18 +133,20 @@ pub fn content_aware_batch<A: AutodiffBackend>(
 /// Settings of the content-aware criterion.
 #[derive(Debug, Clone)]
 pub struct ContentAware {
-    /// Images to score.
+    /// The number of images to score.
     pub samples: usize,
-    /// Images at a time.
+    /// The batch size.
     pub batch: usize,
-    /// Of the salt and pepper; the images are those of the latent seeds 0, 1, ...
+    /// The seed of the salt-and-pepper noise. The images have the latent seeds 0, 1, ...
     pub seed: u64,
-    /// Content masks `[height * width]`, of the image of seed 0, 1, ...; one alone serves all, none is the whole image.
+    /// Content masks `[height * width]` for the images of seeds 0, 1, ... A single mask serves all images; without
+    /// masks the content is the whole image.
     pub masks: Vec<Vec<bool>>,
 }
 
 impl ContentAware {
-    /// Scores of all samples. `going_on` is told how many are done; `None` when it answers that it is to stop.
+    /// The scores over all samples. `going_on` is called with the number of samples done; if it returns false, the
+    /// result is `None`.
     ///
     /// # Errors
     /// A weight that does not fit the architecture.
@@ -179,11 +182,11 @@ impl ContentAware {
     }
 }
 
-/// The channels that stay at ratio `ratio`: of each feature map with `C` channels all but the `floor(C ratio)` with the
-/// lowest scores.
+/// The channels that stay at pruning ratio `ratio`: of each feature map with `C` channels, all but the `floor(C ratio)`
+/// with the lowest scores.
 ///
 /// # Errors
-/// A ratio outside [0, 1).
+/// The ratio is outside [0, 1).
 pub fn kept(arch: &GeneratorArch, scores: &Scores, ratio: f64) -> Result<Kept, ArchError> {
     let counts = map_sizes(&arch.pruned(ratio)?);
     let kept = scores.iter().zip(counts).map(|(scores, count)| {
@@ -196,10 +199,10 @@ pub fn kept(arch: &GeneratorArch, scores: &Scores, ratio: f64) -> Result<Kept, A
     Ok(kept.collect())
 }
 
-/// The generator with only the `kept` channels, its weights unscaled.
+/// The generator with only the `kept` channels. The remaining weights are unchanged.
 ///
 /// # Errors
-/// A ratio outside [0, 1).
+/// The ratio is outside [0, 1).
 pub fn cut(weights: &GeneratorWeights, kept: &Kept, ratio: f64) -> Result<GeneratorWeights, ArchError> {
     let mut tensors = weights.tensors.clone();
     let mut select = |name: String, axis: usize, kept: &[usize]| {

@@ -1,4 +1,4 @@
-//! R1 and path length: gradients of gradients, by dual numbers (`method.md` section 5).
+//! R1 and path length (`docs/method.md` section 5). Their gradients of gradients are computed with dual numbers.
 //!
 //! Both return the value of the penalty, and a *surrogate* whose gradient with respect to the parameters is that of
 //! the penalty (its own value means nothing).
@@ -15,16 +15,16 @@ use crate::nets::{
     tap::NoTap,
 };
 
-/// Decay of the running mean of path lengths.
+/// The share by which the running mean of path lengths moves in each step.
 const PATH_DECAY: f32 = 0.01;
-/// Weight of the path length penalty.
+/// The weight of the path length penalty.
 const PATH_WEIGHT: f32 = 2.0;
 
-/// A regulariser's value and the tensor to call `backward` on.
+/// The value of a penalty and the tensor to call `backward` on.
 pub struct Penalty<A: AutodiffBackend> {
     /// The penalty, averaged over the batch.
     pub value: f32,
-    /// Has the penalty's gradient.
+    /// A tensor whose gradient is the penalty's.
     pub surrogate: Tensor<A, 1>,
 }
 

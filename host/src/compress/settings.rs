@@ -1,23 +1,23 @@
-//! What a training may be told: presets, a file over them, flags over both.
+//! The settings of a training: a preset, overridden by a file, overridden by flags.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{method::Method, mmd::Mmd};
 
-/// How channels are scored before pruning.
+/// The criterion that scores channels for pruning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Criterion {
-    /// By the gradient of salt-and-pepper noise on the content (CAGC).
+    /// The gradient of a loss with salt-and-pepper noise on the content (CAGC).
     ContentAware,
-    /// By the mean size of the weights.
+    /// The mean absolute value of the weights.
     Magnitude,
     /// By the size of the styles that read a channel (GAN Slimming).
     Style,
     /// By how much a channel's gradient differs between directions in w (DCP-GAN).
     Diversity,
-    /// By chance: the control.
+    /// Random scores, as a control.
     Random,
 }
 
@@ -44,13 +44,13 @@ pub enum Refine {
     Svs,
 }
 
-/// The settings of a training. In a file (TOML) they have these names.
+/// The settings of a training. A settings file (TOML) uses the same names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// What the student learns from.
+    /// The method, which says what the student learns from.
     pub method: Method,
-    /// Share of the channels to remove, in [0, 1).
+    /// The share of the channels to remove, in [0, 1).
     pub ratio: f64,
     /// How channels are scored; the method's own criterion unless it is given.
     #[serde(default)]
@@ -71,49 +71,49 @@ pub struct Settings {
     /// Images over which DiME takes a batch's moments; the whole batch unless it is given.
     #[serde(default)]
     pub dime_batch: Option<usize>,
-    /// Teacher images to score channels with.
+    /// The number of teacher images that channels are scored with.
     pub score_samples: usize,
-    /// Teacher images behind the global moments.
+    /// The number of teacher images that global moments are measured over.
     pub moment_samples: usize,
-    /// How distributions are compared.
+    /// The way in which distributions are compared in an embedding.
     #[serde(default)]
     pub mmd: Mmd,
-    /// Teacher images in the bank of a kernel's.
+    /// The number of teacher images in the feature bank of an MMD kernel.
     #[serde(default = "bank_samples")]
     pub bank_samples: usize,
-    /// Thousands of images to train an embedder of its own with, where none is given.
+    /// The length of the training of the run's own embedder, in thousands of images, if no embedding is given.
     #[serde(default = "embedder_kimg")]
     pub embedder_kimg: f64,
-    /// Thousands of real images to show the critics.
+    /// The length of the training, in thousands of real images that the critics see.
     pub kimg: f64,
-    /// Images an iteration.
+    /// The batch size.
     pub batch: usize,
     /// Adam's learning rate.
     pub lr: f64,
-    /// Weight of R1.
+    /// The weight of R1 (gamma).
     pub gamma: f32,
-    /// Half-life of the student's moving average, in thousands of images.
+    /// The half-life of the student's moving average, in thousands of images.
     pub ema_kimg: f64,
-    /// Shortens the half-life to this share of the images seen so far; none: no ramp.
+    /// Limits the half-life to this share of the images seen so far; `None` sets no limit.
     pub ema_rampup: Option<f64>,
-    /// Probability of style mixing.
+    /// The probability of style mixing.
     pub mixing: f64,
-    /// Whether real images are mirrored at random.
+    /// True if real images are mirrored at random.
     pub mirror: bool,
-    /// Iterations between path length steps; 0: none.
+    /// The number of iterations between path length steps; 0 leaves path length out.
     pub path_interval: u32,
-    /// Iterations between R1 steps.
+    /// The number of iterations between R1 steps.
     pub r1_interval: u32,
-    /// Thousands of images between snapshots.
+    /// The distance between snapshots, in thousands of images.
     pub snapshot_kimg: f64,
-    /// Of all randomness.
+    /// The seed of every random choice of the run.
     pub seed: u64,
 }
 
-/// The largest batch: indices of its random numbers fit 32 bits at every resolution.
+/// The largest batch size. At every resolution the indices of a batch's random numbers fit into 32 bits.
 const MAX_BATCH: usize = 1024;
 
-/// The largest bank: its pairs are looked at once, all of them.
+/// The largest feature bank. The kernel is computed once for all pairs of its images.
 const MAX_BANK: usize = 8192;
 
 /// The most pruned starts that are compared.
@@ -134,13 +134,13 @@ fn embedder_kimg() -> f64 {
 /// StyleGAN2-ADA's training configurations (`cifar` with this project's discriminator instead of the `orig` one).
 pub const PRESETS: [&str; 6] = ["auto", "stylegan2", "paper256", "paper512", "paper1024", "cifar"];
 
-/// Settings that cannot be; a sentence that names the setting.
+/// A setting is out of range; the text is a sentence that names the setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SettingError(String);
 
 impl Default for Settings {
-    /// Those of the paper at 256x256 (`method.md` section 5).
+    /// The paper's settings for 256x256 (`docs/method.md` section 5).
     fn default() -> Self {
         Self {
             method: Method::NickelDime,
@@ -173,7 +173,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// One of [`PRESETS`] for images of `resolution`.
+    /// The preset of this name, one of [`PRESETS`], for images of `resolution`.
     pub fn preset(name: &str, resolution: usize) -> Option<Self> {
         let at = |batch, lr, gamma, ema_kimg| Self { batch, lr, gamma, ema_kimg, ..Self::default() };
         Some(match name {
@@ -195,10 +195,10 @@ impl Settings {
         })
     }
 
-    /// These settings with some replaced: a table of names and values, as in a file.
+    /// These settings with the values that a table of names and values replaces, as in a settings file.
     ///
     /// # Errors
-    /// A name that is not a setting's, or a value of another type.
+    /// The table has a name that is not a setting's, or a value of the wrong type.
     pub fn with(&self, replaced: Map<String, Value>) -> Result<Self, SettingError> {
         let wrong = |e: serde_json::Error| SettingError(e.to_string());
         let Value::Object(mut all) = serde_json::to_value(self).map_err(wrong)? else {
@@ -212,7 +212,7 @@ impl Settings {
         serde_json::from_value(Value::Object(all)).map_err(wrong)
     }
 
-    /// Whether a training with these settings and this minibatch-deviation group can be.
+    /// Checks every setting, and that the batch fits this minibatch-deviation group.
     ///
     /// # Errors
     /// The first setting that is out of its range.
@@ -260,7 +260,7 @@ impl Settings {
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, problem)| Err(SettingError(problem)))
     }
 
-    /// How channels are scored.
+    /// The criterion that scores channels for pruning.
     pub fn criterion(&self) -> Criterion {
         self.criterion.unwrap_or(self.method.criterion())
     }
@@ -285,17 +285,17 @@ impl Settings {
         self.matches_distributions() || self.method.parts().perceptual
     }
 
-    /// Iterations of the whole run.
+    /// The number of iterations of the whole run.
     pub fn iterations(&self) -> u64 {
         (self.kimg * 1000.0 / self.batch as f64).ceil() as u64
     }
 
-    /// Iterations between snapshots.
+    /// The number of iterations between snapshots.
     pub fn snapshot_iterations(&self) -> u64 {
         ((self.snapshot_kimg * 1000.0 / self.batch as f64).round() as u64).max(1)
     }
 
-    /// Share of the moving average that iteration `step` (from 0) keeps.
+    /// The share of the moving average that iteration `step` (counted from 0) keeps.
     pub fn ema_keep(&self, step: u64) -> f32 {
         let seen = step as f64 * self.batch as f64;
         let ramp = self.ema_rampup.map_or(f64::INFINITY, |r| seen * r);

@@ -1,6 +1,6 @@
-//! Everything that a training changes, as bytes: what `--resume` goes on from.
+//! The state of a training as bytes, from which `--resume` continues.
 //!
-//! Randomness has no state: every draw is a function of the seed and the step ([`crate::random`]).
+//! Random numbers need no state: every draw is a function of the seed and the step ([`crate::random`]).
 
 use burn::{
     module::{AutodiffModule, Module, ModuleVisitor, Param},
@@ -23,10 +23,12 @@ type NetworkRecord<M, B> = <M as Module<B>>::Record;
 type AdamRecord<M, A> = <AdamState<M, A> as Optimizer<M, A>>::Record;
 type CriticRecord<A> = (NetworkRecord<Discriminator<A>, A>, AdamRecord<Discriminator<A>, A>);
 
-/// The sizes of the student and its critic, which a record does not check.
+/// The sizes of the student and its critic. They are compared when a state is loaded, because burn's records do not
+/// check sizes.
 type Sizes = (Vec<usize>, Vec<usize>);
 
-/// Sizes; student, its average, its optimiser; the critics; the running mean of path lengths and the step.
+/// The saved parts, in order: sizes; the student, its average and its optimiser; the critics; the running mean of path
+/// lengths and the step.
 type Record<A> = (
     Sizes,
     NetworkRecord<Generator<A>, A>,
@@ -41,15 +43,15 @@ type Record<A> = (
 /// The record of a training with an energy network: the network and its optimiser beside the rest.
 type RecordWithEnergy<A> = (Record<A>, NetworkRecord<Energy<A>, A>, AdamRecord<Energy<A>, A>);
 
-/// A saved state that is damaged, or of another training.
+/// The saved state is damaged or belongs to another training.
 #[derive(Debug, thiserror::Error)]
 #[error("the saved state is damaged or of other networks: {0}")]
 pub struct StateError(String);
 
-/// The trainer's state.
+/// Encodes the trainer's state.
 ///
 /// # Errors
-/// None that is known; the encoder may have its own.
+/// Errors of the encoder; none is known.
 pub fn save<A: AutodiffBackend>(trainer: &Trainer<A>) -> Result<Vec<u8>, StateError> {
     let critic = |c: &Critic<A>| (c.network.clone().into_record(), c.adam.record());
     let record: Record<A> = (
@@ -73,10 +75,10 @@ pub fn save<A: AutodiffBackend>(trainer: &Trainer<A>) -> Result<Vec<u8>, StateEr
     bytes.map_err(|e| StateError(e.to_string()))
 }
 
-/// Puts a saved state into a trainer of the same networks.
+/// Loads a saved state into a trainer with networks of the same sizes.
 ///
 /// # Errors
-/// Bytes that are no state, or one of other networks.
+/// The bytes are not a state, or the state belongs to other networks.
 pub fn restore<A: AutodiffBackend>(trainer: &mut Trainer<A>, bytes: Vec<u8>) -> Result<(), StateError> {
     let recorder = NamedMpkBytesRecorder::<FullPrecisionSettings>::new();
     let (record, energy) = match &trainer.imitation.energy {
@@ -112,7 +114,7 @@ pub fn restore<A: AutodiffBackend>(trainer: &mut Trainer<A>, bytes: Vec<u8>) -> 
     Ok(())
 }
 
-/// The dimensions of every tensor, in order.
+/// The shape of every tensor of a network, in order.
 fn sizes<A: AutodiffBackend>(trainer: &Trainer<A>) -> Sizes {
     struct Count(Vec<usize>);
     impl<B: Backend> ModuleVisitor<B> for Count {

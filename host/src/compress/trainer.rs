@@ -1,4 +1,4 @@
-//! The NICKEL & DiME iteration (`method.md` section 5): four phases, three trained networks.
+//! The NICKEL & DiME iteration (`docs/method.md` section 5) with its four phases and three trained networks.
 
 use burn::{
     module::{AutodiffModule, Module},
@@ -29,9 +29,9 @@ use crate::{
 
 /// An embedding, its weights in the loss, and the teacher's distribution under it.
 pub struct Kernel<A: AutodiffBackend> {
-    /// phi.
+    /// The embedding network phi.
     pub embedder: Embedder<A>,
-    /// Of the first and second moments.
+    /// The weights of first and second moments.
     pub weights: MomentWeights,
     /// The teacher's distribution.
     pub target: Target<A>,
@@ -41,27 +41,27 @@ pub struct Kernel<A: AutodiffBackend> {
 pub struct Critic<A: AutodiffBackend> {
     /// The network.
     pub network: Discriminator<A>,
-    /// Its optimiser.
+    /// The network's optimiser.
     pub adam: LazyAdam<Discriminator<A>, A>,
 }
 
-/// Mean logits of a critic.
+/// The mean logits of a critic in one iteration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Logits {
-    /// On real images.
+    /// The mean logit on real images.
     pub real: f32,
-    /// On the student's images.
+    /// The mean logit on the student's images.
     pub fake: f32,
 }
 
-/// The numbers of one iteration. Those of regularisation are 0 where it was not its turn.
+/// The losses of one iteration. Regularisation losses are 0 in iterations without regularisation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Losses {
     /// The critics' feedback to the student generator.
     pub feedback: f32,
-    /// DiME, all embeddings together.
+    /// The DiME loss, summed over all embeddings.
     pub dime: f32,
-    /// Mean distance to the teacher's image, before its weight.
+    /// The mean distance to the teacher's image, without its weight.
     pub l1: f32,
     /// Perceptual distance to the teacher's image, before its weight.
     #[serde(default)]
@@ -83,24 +83,24 @@ pub struct Losses {
     pub generator_fake: f32,
     /// The student critic's logistic loss.
     pub student_critic: f32,
-    /// The teacher critic's.
+    /// The teacher critic's logistic loss.
     pub teacher_critic: f32,
-    /// Wavelet feature matching, before its weight.
+    /// The wavelet feature matching loss, without its weight.
     pub matching: f32,
-    /// Path length.
+    /// The path length penalty.
     pub path: f32,
-    /// R1, both critics together.
+    /// The R1 penalty, summed over both critics.
     pub r1: f32,
     /// The student critic's mean logits.
     pub student_logits: Logits,
-    /// The teacher critic's, where it takes part.
+    /// The teacher critic's mean logits; `None` if the method does not use that critic.
     pub teacher_logits: Option<Logits>,
-    /// Gradient entries that were not finite.
+    /// The number of gradient entries that were not finite.
     pub replaced: usize,
 }
 
 impl Losses {
-    /// A line for a progress bar.
+    /// The losses as one line for a progress bar.
     pub fn note(&self) -> String {
         let mut note = format!("feedback {:.2}", self.feedback);
         let terms = [
@@ -128,23 +128,23 @@ impl Losses {
     }
 }
 
-/// Everything that an iteration reads and changes.
+/// A training: everything that an iteration reads and changes.
 pub struct Trainer<A: AutodiffBackend> {
-    /// What was asked for.
+    /// The settings of the training.
     pub settings: Settings,
-    /// G_T, frozen; none when a network is trained from scratch.
+    /// The frozen teacher generator G_T; `None` for a training from scratch.
     pub teacher: Option<Generator<A::InnerBackend>>,
-    /// G_S.
+    /// The student generator G_S.
     pub student: Generator<A>,
-    /// The moving average of G_S: the product.
+    /// The moving average of G_S, which is the result of the training.
     pub average: Generator<A::InnerBackend>,
-    /// G_S's optimiser.
+    /// The optimiser of G_S.
     pub adam: LazyAdam<Generator<A>, A>,
-    /// D_S.
+    /// The student's critic D_S.
     pub student_critic: Critic<A>,
-    /// D_T, where the method has it.
+    /// The teacher's critic D_T; `None` if the method does not use it.
     pub teacher_critic: Option<Critic<A>>,
-    /// The embeddings of DiME; none leaves DiME out.
+    /// The embeddings of DiME; without any, DiME is left out.
     pub kernels: Vec<Kernel<A>>,
     /// The terms that compare the student's images with the teacher's.
     pub imitation: Imitation<A>,
@@ -152,29 +152,29 @@ pub struct Trainer<A: AutodiffBackend> {
     pub sparse: bool,
     /// The running mean of path lengths.
     pub path_mean: f32,
-    /// Iterations done.
+    /// The number of iterations done.
     pub step: u64,
-    /// Where the tensors live.
+    /// The device that holds the tensors.
     pub device: A::Device,
 }
 
-/// A part of an iteration.
+/// A phase of an iteration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// The student against both critics and the teacher's distribution.
+    /// The student generator learns from both critics and from the teacher's distribution.
     Generator,
-    /// Path length.
+    /// Path length regularisation of the student generator.
     Path,
-    /// Both critics, with the lesson.
+    /// Both critics learn; D_S also learns from the teacher generator's features.
     Critics,
-    /// R1, both critics.
+    /// R1 regularisation of both critics.
     R1,
-    /// The moving average.
+    /// The moving average is updated.
     Average,
 }
 
-/// What a phase draws at random, the same for teacher and student.
+/// The random draws of a phase, which teacher and student share.
 struct Draw<B: Backend> {
     z: Tensor<B, 2>,
     z2: Tensor<B, 2>,
@@ -183,17 +183,17 @@ struct Draw<B: Backend> {
 }
 
 impl<A: AutodiffBackend> Trainer<A> {
-    /// Whether all iterations are done.
+    /// True if all iterations are done.
     pub fn finished(&self) -> bool {
         self.step >= self.settings.iterations()
     }
 
-    /// One iteration on a batch of real images `[batch, 3, h, w]` in [-1, 1].
+    /// Runs one iteration on a batch of real images `[batch, 3, h, w]` in [-1, 1].
     pub fn iterate(&mut self, real: Tensor<A::InnerBackend, 4>) -> Losses {
         self.iterate_watched(real, &mut |_| ())
     }
 
-    /// [`Trainer::iterate`], with a call after every phase.
+    /// Runs one iteration as [`Trainer::iterate`] does, and calls a function after every phase.
     pub fn iterate_watched(&mut self, real: Tensor<A::InnerBackend, 4>, done: &mut dyn FnMut(Phase)) -> Losses {
         let mut losses = Losses::default();
         let mut readings = Readings(Vec::new());
@@ -219,7 +219,7 @@ impl<A: AutodiffBackend> Trainer<A> {
         losses
     }
 
-    /// Both critics' feedback and DiME.
+    /// The student generator's main phase: both critics' feedback and DiME.
     fn generator_main(&mut self, losses: &mut Losses, readings: &mut Readings<A::InnerBackend>) {
         let batch = self.settings.batch;
         let draw = self.draw::<A>("generator", batch);
@@ -274,7 +274,7 @@ impl<A: AutodiffBackend> Trainer<A> {
         self.student.mapping.track(w);
         let size = block_resolution(self.student.synthesis.blocks.len() - 1);
         let mut stream = self.stream("path directions");
-        let unit = stream.normal([batch, 3, size, size], &self.device);
+        let unit = stream.normal([batch, self.student.img_channels(), size, size], &self.device);
         let (penalty, mean) = path_length(&self.student, ws, &draw.noise, unit, self.path_mean);
         self.path_mean = mean;
         losses.path = penalty.value;
@@ -288,7 +288,7 @@ impl<A: AutodiffBackend> Trainer<A> {
         replaced
     }
 
-    /// The critics' logistic loss, and D_S's lesson from the teacher generator.
+    /// The critics' main phase: the logistic loss of both, and the feature matching of D_S with the teacher generator.
     fn critics_main(
         &mut self,
         real: Tensor<A::InnerBackend, 4>,
@@ -339,7 +339,8 @@ impl<A: AutodiffBackend> Trainer<A> {
         }
     }
 
-    /// How far D_S's features of a teacher image are from those that the teacher generator made it from.
+    /// The feature matching loss: the distance between D_S's features of a teacher image and the teacher generator's
+    /// features of the same image.
     fn lesson(&self, draw: &Draw<A::InnerBackend>) -> Option<Tensor<A, 1>> {
         let teacher = self.teacher.as_ref().filter(|_| self.settings.method.parts().nickel)?;
         let size = block_resolution(teacher.synthesis.blocks.len() - 1);
@@ -383,7 +384,7 @@ impl<A: AutodiffBackend> Trainer<A> {
 }
 
 impl<A: AutodiffBackend> Draw<A> {
-    /// The same draw without gradients.
+    /// The same draws as tensors without gradients.
     fn inner(&self) -> Draw<A::InnerBackend> {
         let noise = match &self.noise {
             Noise::None => Noise::None,
@@ -417,14 +418,14 @@ fn dime_loss<B: Backend>(
     Tensor::cat((0..batch).step_by(size).map(group).collect(), 0).mean()
 }
 
-/// `w` of the first latents, for the running mean, and the (mixed) `ws`.
+/// The `w` of the first latents, which the running mean of w needs, and the `ws` after style mixing.
 fn styles<B: Backend>(generator: &Generator<B>, draw: &Draw<B>) -> (Tensor<B, 2>, Tensor<B, 3>) {
     let ws = generator.mixed_ws(draw.z.clone(), draw.z2.clone(), draw.cut);
     let [n, _, w_dim] = ws.dims();
     (ws.clone().narrow(1, 0, 1).reshape([n, w_dim]), ws)
 }
 
-/// Keeps the output of one synthesis block.
+/// A tap that keeps the output of one synthesis block.
 struct CatchMap<B: Backend> {
     name: String,
     map: Option<Tensor<B, 4>>,
@@ -446,14 +447,14 @@ impl<B: Backend> Tap<B> for CatchMap<B> {
     }
 }
 
-/// A number among [`Losses`].
+/// The place of a number in [`Losses`].
 type Place = fn(&mut Losses) -> &mut f32;
 
-/// Numbers that stay on the device until the end of the iteration, to be fetched all at once.
+/// Losses that stay on the device until the end of the iteration and are then fetched at once.
 struct Readings<B: Backend>(Vec<(Tensor<B, 1>, Place)>);
 
 impl<B: Backend> Readings<B> {
-    /// Will add `x` `[1]` to the number at `place`.
+    /// Adds the tensor `x` `[1]` to the number at `place`.
     fn note<A: AutodiffBackend<InnerBackend = B>>(&mut self, x: &Tensor<A, 1>, place: Place) {
         self.0.push((x.clone().inner(), place));
     }

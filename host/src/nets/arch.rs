@@ -13,10 +13,20 @@ const LARGEST: usize = 1 << 20;
 /// Resolutions that a network of this project may have: powers of two in this range.
 pub const RESOLUTIONS: std::ops::RangeInclusive<usize> = 8..=1024;
 
+/// `img_channels` of a network of colour images.
+pub const RGB: usize = 3;
+/// `img_channels` of a network of grey images.
+pub const GREY: usize = 1;
+
+/// What records say nothing of.
+fn rgb() -> usize {
+    RGB
+}
+
 /// Tensor names and the shapes found under them.
 pub type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// The shape of a skip-architecture generator (`img_channels` 3, unconditional).
+/// The shape of a skip-architecture, unconditional generator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GeneratorArch {
     /// Width of the latent z.
@@ -27,15 +37,21 @@ pub struct GeneratorArch {
     pub mapping_layers: usize,
     /// Channels of the synthesis blocks b4, b8, ... up to the output resolution.
     pub channels: Vec<usize>,
+    /// Channels of the image: [`RGB`] or [`GREY`].
+    #[serde(default = "rgb")]
+    pub img_channels: usize,
     /// Activations are limited to `[-c, c]` after every layer; `None`: no limit.
     pub conv_clamp: Option<f32>,
 }
 
-/// The shape of a discriminator (`img_channels` 3, unconditional).
+/// The shape of an unconditional discriminator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiscriminatorArch {
     /// Channels at 4, 8, ... up to the input resolution.
     pub channels: Vec<usize>,
+    /// Channels of the image: [`RGB`] or [`GREY`].
+    #[serde(default = "rgb")]
+    pub img_channels: usize,
     /// How the blocks are joined.
     #[serde(default)]
     pub architecture: CriticArchitecture,
@@ -206,7 +222,8 @@ impl GeneratorArch {
     /// The size that cannot.
     pub fn check(&self) -> Result<(), ArchError> {
         let widths = [("z_dim", self.z_dim), ("w_dim", self.w_dim), ("mapping layers", self.mapping_layers)];
-        check_sizes(&self.channels, &widths)
+        check_sizes(&self.channels, &widths)?;
+        check_colours("img_channels", self.img_channels)
     }
 
     /// Names that [`GeneratorArch::preset`] knows.
@@ -221,6 +238,7 @@ impl GeneratorArch {
             w_dim: 512,
             mapping_layers: 8,
             channels: channel_table(resolution, base, 512),
+            img_channels: RGB,
             conv_clamp: Some(256.0),
         };
         Some(match name {
@@ -233,6 +251,7 @@ impl GeneratorArch {
                 w_dim: 64,
                 mapping_layers: 4,
                 channels: channel_table(32, 1024, 64),
+                img_channels: RGB,
                 conv_clamp: None,
             },
             _ => return None,
@@ -278,8 +297,8 @@ impl GeneratorArch {
             }
             self.layer(&mut list, &format!("{block}.conv1"), c, c, resolution);
             let torgb = format!("{block}.torgb");
-            list.add(&torgb, "weight", &[3, c, 1, 1]);
-            list.add(&torgb, "bias", &[3]);
+            list.add(&torgb, "weight", &[self.img_channels, c, 1, 1]);
+            list.add(&torgb, "bias", &[self.img_channels]);
             list.affine(&torgb, self.w_dim, c);
         }
         list.add("mapping", "w_avg", &[self.w_dim]);
@@ -319,11 +338,10 @@ impl GeneratorArch {
     ///
     /// # Errors
     /// A tensor that is missing, not expected or of another shape; a resolution outside [`RESOLUTIONS`]; a
-    /// conditional generator or one whose images are not RGB.
+    /// conditional generator or one whose images are neither RGB nor grey.
     pub fn from_shapes(shapes: &Shapes) -> Result<Self, ArchError> {
         refuse_conditional(shapes, "mapping.embed.")?;
-        let rgb = "synthesis.b4.torgb.weight";
-        refuse_other_colours(rgb, dimension(shapes, rgb, 0)?)?;
+        let img_channels = colours(shapes, "synthesis.b4.torgb.weight", 0)?;
         let channels = blocks(shapes, |r| format!("synthesis.b{r}.conv1.weight"))?;
         let mut mapping_layers = 0;
         while shapes.contains_key(&format!("mapping.fc{mapping_layers}.weight")) {
@@ -334,6 +352,7 @@ impl GeneratorArch {
             w_dim: dimension(shapes, "mapping.w_avg", 0)?,
             mapping_layers,
             channels,
+            img_channels,
             conv_clamp: None,
         };
         check(shapes, &arch.tensor_shapes(), &arch.filter_names())?;
@@ -347,7 +366,8 @@ impl DiscriminatorArch {
     /// # Errors
     /// The size that cannot.
     pub fn check(&self) -> Result<(), ArchError> {
-        check_sizes(&self.channels, &[("minibatch-deviation group", self.mbstd_group.divisor())])
+        check_sizes(&self.channels, &[("minibatch-deviation group", self.mbstd_group.divisor())])?;
+        check_colours("img_channels", self.img_channels)
     }
 
     /// The discriminator that StyleGAN2-ADA trains with `generator`: residual, with the same channel table and clamp.
@@ -355,6 +375,7 @@ impl DiscriminatorArch {
     pub fn beside(generator: &GeneratorArch, samples: usize) -> Self {
         Self {
             channels: generator.channels.clone(),
+            img_channels: generator.img_channels,
             architecture: CriticArchitecture::Resnet,
             mbstd_group: DeviationGroup::Samples(samples),
             conv_clamp: generator.conv_clamp,
@@ -379,7 +400,7 @@ impl DiscriminatorArch {
             let block = format!("b{}", block_resolution(i));
             let (c, after) = (self.channels[i], self.channels[i - 1]);
             if self.has_fromrgb(block_resolution(i)) {
-                list.conv(&format!("{block}.fromrgb"), 3, c, 1);
+                list.conv(&format!("{block}.fromrgb"), self.img_channels, c, 1);
             }
             list.conv(&format!("{block}.conv0"), c, c, 3);
             list.conv(&format!("{block}.conv1"), c, after, 3);
@@ -389,7 +410,7 @@ impl DiscriminatorArch {
         }
         let c = self.channels[0];
         if self.has_fromrgb(4) {
-            list.conv("b4.fromrgb", 3, c, 1);
+            list.conv("b4.fromrgb", self.img_channels, c, 1);
         }
         list.conv("b4.conv", c + self.mbstd_group.channels(), c, 3);
         list.add("b4.fc", "weight", &[c, 16 * c]);
@@ -429,8 +450,7 @@ impl DiscriminatorArch {
             4 => "b4.conv.weight".into(),
             _ => format!("b{r}.conv0.weight"),
         })?;
-        let rgb = format!("b{}.fromrgb.weight", block_resolution(channels.len() - 1));
-        refuse_other_colours(&rgb, dimension(shapes, &rgb, 1)?)?;
+        let img_channels = colours(shapes, &format!("b{}.fromrgb.weight", block_resolution(channels.len() - 1)), 1)?;
         let architecture = match () {
             () if shapes.contains_key("b8.skip.weight") => CriticArchitecture::Resnet,
             () if shapes.contains_key("b4.fromrgb.weight") => CriticArchitecture::Skip,
@@ -441,7 +461,7 @@ impl DiscriminatorArch {
             true => DeviationGroup::Absent,
             false => DeviationGroup::Samples(4),
         };
-        let arch = Self { channels, architecture, mbstd_group, conv_clamp: None };
+        let arch = Self { channels, img_channels, architecture, mbstd_group, conv_clamp: None };
         check(shapes, &arch.tensor_shapes(), &arch.filter_names())?;
         Ok(arch)
     }
@@ -511,10 +531,17 @@ fn refuse_conditional(shapes: &Shapes, prefix: &str) -> Result<(), ArchError> {
     }
 }
 
-fn refuse_other_colours(name: &str, found: usize) -> Result<(), ArchError> {
-    match found {
-        3 => Ok(()),
-        _ => Err(ArchError::new(name, format!("img_channels = {found}: only RGB networks (3) are supported"))),
+/// The image's channels, out of an axis of a tensor.
+fn colours(shapes: &Shapes, name: &str, axis: usize) -> Result<usize, ArchError> {
+    let found = dimension(shapes, name, axis)?;
+    check_colours(name, found)?;
+    Ok(found)
+}
+
+fn check_colours(place: &str, img_channels: usize) -> Result<(), ArchError> {
+    match img_channels {
+        RGB | GREY => Ok(()),
+        other => Err(ArchError::new(place, format!("img_channels = {other}: only RGB (3) and grey (1) are supported"))),
     }
 }
 
@@ -548,13 +575,19 @@ mod tests {
     }
 
     fn small() -> GeneratorArch {
-        GeneratorArch { z_dim: 5, w_dim: 6, mapping_layers: 3, channels: vec![4, 7, 2], conv_clamp: None }
+        let channels = vec![4, 7, 2];
+        GeneratorArch { z_dim: 5, w_dim: 6, mapping_layers: 3, channels, img_channels: RGB, conv_clamp: None }
     }
 
     #[test]
     fn a_network_is_known_by_its_tensors() {
         let arch = small();
-        assert_eq!(GeneratorArch::from_shapes(&shapes(arch.tensor_shapes())), Ok(arch.clone()));
+        let grey = GeneratorArch { img_channels: GREY, ..small() };
+        for arch in [&arch, &grey] {
+            assert_eq!(GeneratorArch::from_shapes(&shapes(arch.tensor_shapes())), Ok(arch.clone()));
+        }
+        let critic = DiscriminatorArch::beside(&grey, 4);
+        assert_eq!(DiscriminatorArch::from_shapes(&shapes(critic.tensor_shapes())), Ok(critic));
         let critic = DiscriminatorArch::beside(&arch, 4);
         for architecture in [CriticArchitecture::Orig, CriticArchitecture::Skip, CriticArchitecture::Resnet] {
             for mbstd_group in [DeviationGroup::Absent, DeviationGroup::Samples(4)] {

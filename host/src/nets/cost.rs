@@ -124,7 +124,7 @@ fn layers(arch: &GeneratorArch) -> Vec<LayerCost> {
         let mut conv1 = conv(arch, resolution, 1, c, c);
         conv1.params += constant;
         layers.push(conv1);
-        layers.push(styled(arch, resolution, LayerKind::ToRgb, "torgb", c, 3));
+        layers.push(styled(arch, resolution, LayerKind::ToRgb, "torgb", c, arch.img_channels));
     }
     layers
 }

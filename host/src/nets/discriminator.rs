@@ -56,7 +56,7 @@ pub struct Skip<B: Backend> {
 /// One resolution of the discriminator; halves it.
 #[derive(Module, Debug)]
 pub struct DiscriminatorBlock<B: Backend> {
-    /// The 1x1 convolution from three colours: in the block of the input resolution, and with skips in every block.
+    /// The 1x1 convolution from the image: in the block of the input resolution, and with skips in every block.
     pub fromrgb: Option<Conv<B>>,
     /// 3x3, same channels.
     pub conv0: Conv<B>,
@@ -125,7 +125,7 @@ fn seen<B: Backend>(
 /// The last block: minibatch standard deviation and the fully connected end.
 #[derive(Module, Debug)]
 pub struct Epilogue<B: Backend> {
-    /// The 1x1 convolution from three colours, without a limit; discriminators with skips only.
+    /// The 1x1 convolution from the image, without a limit; discriminators with skips only.
     pub fromrgb: Option<Conv<B>>,
     /// 3x3, one input channel more where there is a minibatch standard deviation.
     pub conv: Conv<B>,
@@ -201,7 +201,8 @@ impl<B: Backend> Discriminator<B> {
     pub fn new(arch: &DiscriminatorArch, device: &B::Device) -> Self {
         let channels = &arch.channels;
         let residual = arch.architecture == CriticArchitecture::Resnet;
-        let fromrgb = |i| arch.has_fromrgb(block_resolution(i)).then(|| Conv::new(3, channels[i], 1, device));
+        let fromrgb =
+            |i| arch.has_fromrgb(block_resolution(i)).then(|| Conv::new(arch.img_channels, channels[i], 1, device));
         let blocks = (1..channels.len())
             .map(|i| DiscriminatorBlock {
                 fromrgb: fromrgb(i),
@@ -223,7 +224,13 @@ impl<B: Backend> Discriminator<B> {
         }
     }
 
-    /// Images `[batch, 3, resolution, resolution]` to logits `[batch, 1]`. The batch is a multiple of the
+    /// Channels of the image.
+    pub fn img_channels(&self) -> usize {
+        let first = self.blocks.last().and_then(|block| block.fromrgb.as_ref());
+        first.map_or(0, |fromrgb| fromrgb.weight.dims()[1])
+    }
+
+    /// Images `[batch, img_channels, resolution, resolution]` to logits `[batch, 1]`. The batch is a multiple of the
     /// minibatch-deviation group, or smaller than it.
     pub fn forward(&self, image: Tensor<B, 4>) -> Tensor<B, 2> {
         self.forward_tapped(image.into(), &mut NoTap).primal

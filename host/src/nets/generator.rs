@@ -175,23 +175,23 @@ struct LayerSetting<'a, B: Backend> {
     clamp: Option<f32>,
 }
 
-/// A modulated 1x1 convolution to three colours, without demodulation.
+/// A modulated 1x1 convolution to the image's channels (three colours, or grey), without demodulation.
 #[derive(Module, Debug)]
 pub struct ToRgb<B: Backend> {
     /// w to one style a input channel.
     pub affine: FullyConnected<B>,
-    /// `[3, in, 1, 1]`.
+    /// `[img_channels, in, 1, 1]`.
     pub weight: Param<Tensor<B, 4>>,
-    /// `[3]`.
+    /// `[img_channels]`.
     pub bias: Param<Tensor<B, 1>>,
 }
 
 impl<B: Backend> ToRgb<B> {
-    fn new(w_dim: usize, inputs: usize, device: &B::Device) -> Self {
+    fn new(w_dim: usize, inputs: usize, outputs: usize, device: &B::Device) -> Self {
         Self {
             affine: FullyConnected::new(w_dim, inputs, device),
-            weight: parameter([3, inputs, 1, 1], device),
-            bias: parameter([3], device),
+            weight: parameter([outputs, inputs, 1, 1], device),
+            bias: parameter([outputs], device),
         }
     }
 
@@ -234,7 +234,7 @@ pub struct Synthesis<B: Backend> {
 }
 
 impl<B: Backend> Synthesis<B> {
-    /// `ws` `[batch, num_ws, w_dim]` to an image `[batch, 3, resolution, resolution]`, about [-1, 1].
+    /// `ws` `[batch, num_ws, w_dim]` to an image `[batch, img_channels, resolution, resolution]`, about [-1, 1].
     pub fn forward(&self, ws: Dual<B, 3>, noise: &Noise<B>, clamp: Option<f32>, tap: &mut impl Tap<B>) -> Dual<B, 4> {
         let [n, _, w_dim] = ws.primal.dims();
         let entry = |i: usize| ws.clone().linear(|t| t.narrow(1, i, 1).reshape([n, w_dim]));
@@ -303,7 +303,7 @@ impl<B: Backend> Generator<B> {
                     constant: (i == 0).then(|| parameter([channels, 4, 4], device)),
                     conv0: (i > 0).then(|| conv(arch.channels[i - 1])),
                     conv1: conv(channels),
-                    torgb: ToRgb::new(arch.w_dim, channels, device),
+                    torgb: ToRgb::new(arch.w_dim, channels, arch.img_channels, device),
                 }
             })
             .collect();
@@ -312,6 +312,11 @@ impl<B: Backend> Generator<B> {
             synthesis: Synthesis { blocks },
             clamp: arch.conv_clamp,
         }
+    }
+
+    /// Channels of the image.
+    pub fn img_channels(&self) -> usize {
+        self.synthesis.blocks.first().map_or(0, |block| block.torgb.bias.dims()[0])
     }
 
     /// Entries of `ws`: one for each 3x3 convolution and one for the last toRGB.

@@ -93,7 +93,8 @@ fn take_after(tensor: &mut ArrayD<f32>, model: &ArrayD<f32>, axes: &[Axis<'_>], 
             at[axis] = match axes.get(axis) {
                 Some(Axis::Of(taken)) => taken[to[axis]] % length,
                 Some(Axis::Any) => stream.below(length),
-                _ => to[axis],
+                // A grey network has one of three colours.
+                _ => to[axis] % length,
             };
         }
         *value = factor * model[&at];
@@ -103,9 +104,11 @@ fn take_after(tensor: &mut ArrayD<f32>, model: &ArrayD<f32>, axes: &[Axis<'_>], 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nets::arch::RGB as COLOURS;
 
     fn arch(width: usize, mapping_layers: usize, channels: &[usize]) -> GeneratorArch {
-        GeneratorArch { z_dim: width, w_dim: width, mapping_layers, channels: channels.to_vec(), conv_clamp: None }
+        let channels = channels.to_vec();
+        GeneratorArch { z_dim: width, w_dim: width, mapping_layers, channels, img_channels: COLOURS, conv_clamp: None }
     }
 
     #[test]

@@ -11,18 +11,18 @@ pub struct Fidelity {
     pub images: usize,
 }
 
-/// Ratio of one image: integer bytes `[height][width][3]` against float values `[3][height][width]` of nominal range
-/// [-1, 1], mapped to 0 ..= 255 and clamped but not rounded. Rounding alone limits it to 58.9 dB. Infinite when equal.
+/// Ratio of one image: integer bytes `[height][width][3]` against float values `[3][height][width]`, or of a grey network
+/// `[1][height][width]`, of nominal range [-1, 1], mapped to 0 ..= 255 and clamped but not rounded. Rounding alone limits it to 58.9 dB. Infinite when equal.
 ///
 /// # Panics
 /// When the lengths differ.
 pub fn psnr(bytes: &[u8], float: &[f32]) -> f64 {
-    assert_eq!(bytes.len(), float.len(), "images of different sizes");
     let area = bytes.len() / 3;
+    assert!([area, 3 * area].contains(&float.len()), "images of different sizes");
     let mut sum = 0f64;
     for (pixel, rgb) in bytes.chunks_exact(3).enumerate() {
         for (channel, &byte) in rgb.iter().enumerate() {
-            let value = f64::from(float[channel * area + pixel]) * 127.5 + 127.5;
+            let value = f64::from(float[(channel * area + pixel) % float.len()]) * 127.5 + 127.5;
             sum += (value.clamp(0.0, 255.0) - f64::from(byte)).powi(2);
         }
     }

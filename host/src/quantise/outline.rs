@@ -129,6 +129,7 @@ impl<'a> Layout<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nets::arch::RGB;
     use crate::nets::initial;
     use crate::preview::{NoiseMode, Preview};
     use crate::quantise::write_pack;
@@ -139,7 +140,14 @@ mod tests {
         let noise = PackOptions { const_noise: Some(WeightWidth::I8), ..PackOptions::default() };
         let eight = PackOptions { mapping: WeightWidth::I8, ..PackOptions::default() };
         for (channels, options) in [(vec![5, 4, 4, 3], &noise), (vec![17, 9, 6], &eight)] {
-            let arch = GeneratorArch { z_dim: 24, w_dim: 24, mapping_layers: 3, channels, conv_clamp: Some(256.0) };
+            let arch = GeneratorArch {
+                z_dim: 24,
+                w_dim: 24,
+                mapping_layers: 3,
+                channels,
+                img_channels: RGB,
+                conv_clamp: Some(256.0),
+            };
             let weights = initial::like_trained(&arch, 1);
             let calibration = Preview::new(&weights).unwrap().calibrate(&[0, 1], NoiseMode::Const, &mut |_| {});
             let written = write_pack(&weights, &calibration, options).unwrap();

@@ -22,7 +22,7 @@ use super::dense::{Fitted, Inputs, Layer};
 use super::integers::{Row, gain, quantise_row, requant};
 use super::rounding::Feedback;
 use crate::checkpoint::weights::GeneratorWeights;
-use crate::nets::arch::block_resolution;
+use crate::nets::arch::{GREY, RGB, block_resolution};
 
 /// Learning-rate multiplier of the mapping network: its stored weights are this much larger than they act.
 const MAPPING_LR: f64 = 0.01;
@@ -603,9 +603,11 @@ impl<'a> Writer<'a, '_> {
         let full = format!("synthesis.{name}");
         let affine = self.affine(name, channels, 1.0 / (channels as f64).sqrt())?;
         // A modulated activation is x * s / 2^15; the result is in grey levels.
-        let weights = matrix(self.tensor(&format!("{full}.weight"), 3 * channels)?, channels);
-        let weights = weights * (input_scale * 32768.0 * 127.5);
-        let biases = self.tensor(&format!("{full}.bias"), 3)?.into_iter().map(|b| b * 127.5).collect();
+        let own = self.weights.arch.img_channels;
+        let weights = self.tensor(&format!("{full}.weight"), own * channels)?;
+        let weights = matrix(in_colours(weights, own), channels) * (input_scale * 32768.0 * 127.5);
+        let biases = in_colours(self.tensor(&format!("{full}.bias"), own)?, own);
+        let biases = biases.into_iter().map(|b| b * 127.5).collect();
         let width = self.width(name, self.options.rgb);
         let (rows, error) = match width {
             WeightWidth::I8 => self.rounded(name, &weights),
@@ -630,6 +632,12 @@ impl<'a> Writer<'a, '_> {
         let room = 32767.0 / (largest * 127.5 * HEADROOM);
         Ok(room.log2().floor().clamp(0.0, MAX_IMAGE_FRACTION.into()) as u8)
     }
+}
+
+/// The rows of a toRGB layer of `own` channels as a pack has them: three colours, which are equal in a grey network.
+fn in_colours<T: Clone>(values: Vec<T>, own: usize) -> Vec<T> {
+    let times = if own == GREY { RGB } else { 1 };
+    vec![values; times].concat()
 }
 
 /// `[outputs, inputs]` of weights that were counted before.

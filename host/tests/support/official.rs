@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::{ArrayD, IxDyn};
 use nickeldime::checkpoint::weights::RESAMPLE_FILTER;
 use nickeldime::checkpoint::{Checkpoint, DiscriminatorWeights, GeneratorWeights, Tensors};
-use nickeldime::nets::arch::{DeviationGroup, DiscriminatorArch, GeneratorArch, block_resolution};
+use nickeldime::nets::arch::{DeviationGroup, DiscriminatorArch, GeneratorArch, RGB, block_resolution};
 
 use super::pickle_writer::{Py, call, dict, numpy_float, ordered_dict, pickle, text};
 
@@ -27,12 +27,14 @@ pub struct Official {
 
 /// 8x8, few channels: a file of some 50 kB with everything that a large one has.
 pub fn small() -> GeneratorArch {
-    GeneratorArch { z_dim: 3, w_dim: 4, mapping_layers: 2, channels: vec![2, 3], conv_clamp: None }
+    let channels = vec![2, 3];
+    GeneratorArch { z_dim: 3, w_dim: 4, mapping_layers: 2, channels, img_channels: RGB, conv_clamp: None }
 }
 
 /// 64x64, z wider than w, 3 mapping layers, a clamp, another channel count at every resolution.
 pub fn other() -> GeneratorArch {
-    GeneratorArch { z_dim: 24, w_dim: 16, mapping_layers: 3, channels: vec![10, 9, 8, 6, 5], conv_clamp: Some(256.0) }
+    let channels = vec![10, 9, 8, 6, 5];
+    GeneratorArch { z_dim: 24, w_dim: 16, mapping_layers: 3, channels, img_channels: RGB, conv_clamp: Some(256.0) }
 }
 
 /// Weights that are different everywhere and the same every time.
@@ -110,7 +112,7 @@ impl Official {
             ("w_dim", int(arch.w_dim)),
             ("num_ws", int(arch.num_ws())),
         ];
-        let image = [("img_resolution", int(arch.resolution())), ("img_channels", Py::Int(3))];
+        let image = [("img_resolution", int(arch.resolution())), ("img_channels", int(arch.img_channels))];
 
         let fc = (0..arch.mapping_layers).map(|i| {
             let own = format!("fc{i}");
@@ -141,7 +143,7 @@ impl Official {
                 ("in_channels", int(before)),
                 ("w_dim", int(arch.w_dim)),
                 ("resolution", int(block_resolution(i))),
-                ("img_channels", Py::Int(3)),
+                ("img_channels", int(arch.img_channels)),
                 ("is_last", Py::Bool(i + 1 == arch.channels.len())),
                 ("architecture", text("skip")),
                 ("use_fp16", Py::Bool(false)),
@@ -191,7 +193,7 @@ impl Official {
             let attributes = vec![
                 ("in_channels", int(if top { 0 } else { arch.channels[i] })),
                 ("resolution", int(block_resolution(i))),
-                ("img_channels", Py::Int(3)),
+                ("img_channels", int(arch.img_channels)),
                 ("architecture", text(arch.architecture.name())),
                 ("num_layers", Py::Int(3)),
             ];
@@ -221,13 +223,16 @@ impl Official {
             ("in_channels", int(arch.channels[0])),
             ("cmap_dim", Py::Int(0)),
             ("resolution", Py::Int(4)),
-            ("img_channels", Py::Int(3)),
+            ("img_channels", int(arch.img_channels)),
             ("architecture", text(arch.architecture.name())),
         ];
         let epilogue = network.module("b4", "DiscriminatorEpilogue", &[], &[], children, attributes);
         blocks.push(("b4".into(), epilogue));
-        let attributes =
-            vec![("c_dim", Py::Int(0)), ("img_resolution", int(arch.resolution())), ("img_channels", Py::Int(3))];
+        let attributes = vec![
+            ("c_dim", Py::Int(0)),
+            ("img_resolution", int(arch.resolution())),
+            ("img_channels", int(arch.img_channels)),
+        ];
         network.module("", "Discriminator", &[], &[], blocks, attributes)
     }
 }

@@ -38,6 +38,7 @@ pub fn generator(tensors: Tensors, conv_clamp: Option<f32>) -> GeneratorWeights 
         w_dim: shape("mapping.w_avg").expect("w_avg")[0],
         mapping_layers,
         channels: channels.collect(),
+        img_channels: shape("synthesis.b4.torgb.bias").expect("a toRGB layer")[0],
         conv_clamp,
     };
     GeneratorWeights { arch, tensors }
@@ -204,7 +205,7 @@ impl Synthesis<'_> {
     }
 }
 
-/// The synthesis network at one w for all layers: the image, `[3][height * width]` flat. `tap` gets every intermediate.
+/// The synthesis network at one w for all layers: the image, `[img_channels][height * width]` flat. `tap` gets every intermediate.
 pub fn synthesis(
     g: &GeneratorWeights,
     w: &[f64],

@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use nickeldime::{
     checkpoint::weights::{DiscriminatorWeights, GeneratorWeights},
     nets::{
-        arch::{DiscriminatorArch, GeneratorArch},
+        arch::{DiscriminatorArch, GeneratorArch, RGB},
         discriminator::Discriminator,
         generator::Generator,
         names::load,
@@ -14,7 +14,8 @@ use nickeldime::{
 use super::golden::Golden;
 
 pub fn generator_arch() -> GeneratorArch {
-    GeneratorArch { z_dim: 32, w_dim: 32, mapping_layers: 2, channels: vec![16, 16, 12, 8], conv_clamp: None }
+    let channels = vec![16, 16, 12, 8];
+    GeneratorArch { z_dim: 32, w_dim: 32, mapping_layers: 2, channels, img_channels: RGB, conv_clamp: None }
 }
 
 pub fn discriminator_arch() -> DiscriminatorArch {
