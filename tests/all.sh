@@ -92,6 +92,11 @@ if said=$(cargo check -p nickeldime-firmware --profile firmware --target thumbv7
     exit 1
 fi
 
+step "lints of the measuring program"
+for target in thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf; do
+    cargo clippy -p nickeldime-measure --profile firmware --target "$target" -- -D warnings
+done
+
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc "${here[@]}" --features nickeldime/cuda --no-deps
 

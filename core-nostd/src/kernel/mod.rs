@@ -29,8 +29,9 @@ mod tiles;
 
 pub use finish::{Activation, RequantPlan};
 pub use layout::{energy, middle_len, padded, plane_len};
-pub use portable::upsample_rgb_row;
 pub use quantile::{quantile, table as quantile_table};
 pub use rows::{Work, conv3x3_row, fir_row, modulate_row, modulated_index, modulated_len, transposed3x3_row};
-pub use selected::{blend_row, dot_i8_wide, dot_i16, mix, random_row};
+pub use selected::{
+    blend_row, copy_row, dot_i8_wide, dot_i16, mix, normal_row, random_row, to_bytes, upsample_rgb_row,
+};
 pub use threefry::threefry;
