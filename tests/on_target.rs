@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 /// The programs with either kind of kernels, built once; none where something is missing.
 static PROGRAMS: LazyLock<Option<[OnTarget; 2]>> = LazyLock::new(|| {
-    let programs = [Kernels::Dsp, Kernels::Portable].map(OnTarget::build);
+    let programs = [Kernels::Own, Kernels::Portable].map(|kernels| OnTarget::build("qemu-m4", kernels));
     match programs {
         [Ok(dsp), Ok(portable)] => Some([dsp, portable]),
         [Err(error), _] | [_, Err(error)] => {

@@ -15,7 +15,6 @@ use crate::pack::layout::MAX_BLOCKS;
 use crate::sample::{GenerateError, Noise};
 use crate::synthesis::block::BlockRun;
 use crate::synthesis::style::BlockLayers;
-use crate::synthesis::torgb::to_bytes;
 use crate::synthesis::workspace::{BlockRows, Carver, Scratch};
 
 /// The synthesis network with its layers at w: calls `row(y, rgb)` for every row of the image, from the top.
@@ -58,7 +57,7 @@ pub(crate) fn synthesise(
         }
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(scratch.acc);
         let bytes = &mut bytes[..3 * width];
-        to_bytes(&scratch.rgb[..3 * width], header.image_fraction, bytes);
+        kernel::to_bytes(&scratch.rgb[..3 * width], header.image_fraction, bytes);
         if row(y, bytes).is_break() {
             return Err(GenerateError::Stopped);
         }

@@ -1,4 +1,4 @@
-//! The golden numbers of every network and loss of the training, computed on a backend.
+//! Computes every network and loss of the training on a backend and compares it with golden numbers.
 
 use burn::{
     module::{AutodiffModule, Module, Param},
@@ -36,16 +36,16 @@ macro_rules! golden {
     };
 }
 
-/// What came of one comparison.
+/// The result of one comparison.
 #[derive(Debug, Clone, Serialize)]
 pub struct Check {
-    /// What was computed.
+    /// The name of what was computed.
     pub name: &'static str,
-    /// Tensors that were compared.
+    /// The number of tensors that were compared.
     pub tensors: usize,
-    /// The largest error, relative to its tensor's largest entry; none where a number is not finite.
+    /// The largest error, relative to the largest entry of its tensor; `None` if a number is not finite.
     pub largest_error: Option<f64>,
-    /// The tensor of that error.
+    /// The tensor with that error.
     pub of: String,
 }
 
@@ -54,13 +54,13 @@ impl Check {
         Self { name, tensors: compared, largest_error: error.is_finite().then_some(error), of: tensor }
     }
 
-    /// Whether the largest error is at most `tolerance`.
+    /// True if the largest error is at most `tolerance`.
     pub fn within(&self, tolerance: f64) -> bool {
         self.largest_error.is_some_and(|error| error <= tolerance)
     }
 }
 
-/// All checks on a backend.
+/// Runs all checks on a backend.
 ///
 /// # Errors
 /// None that is known: the networks are the golden files' own.
@@ -195,7 +195,7 @@ fn dime<A: AutodiffBackend>(device: &A::Device) -> Worst {
     file.worst()
 }
 
-/// One parameter, to follow the optimiser.
+/// A module with one parameter, to test the optimiser.
 #[derive(Module, Debug)]
 struct One<B: Backend> {
     p: Param<Tensor<B, 2>>,

@@ -1,6 +1,6 @@
-//! The engine alone on the emulated Cortex-M4: instructions counted, the stack painted, kernels and images compared.
+//! The engine alone on an emulated processor: instructions counted, the stack painted, kernels and images compared.
 //!
-//! QEMU with `-icount shift=0` makes one instruction one virtual nanosecond, so the board's timer counts instructions, the
+//! QEMU with `-icount shift=0` makes one instruction one virtual nanosecond, so the machine's timer counts instructions, the
 //! same number in every run.
 
 use std::fs;
@@ -8,22 +8,50 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use nickeldime_boards::{EmulatorSpec, QEMU_M4};
 use object::{Object, ObjectSymbol, SymbolKind};
 
-use super::emulator;
-use crate::boards::{BoardError, build};
+use nickeldime_core::storage::{RamFlash, Storage};
+use nickeldime_measure::{Job, Machine};
+use sha2::{Digest, Sha256};
 
-/// Instructions of a tick of the board's timer.
-const TICK: u64 = 40;
-/// Instructions between two looks of the profile.
-const PROFILE: u64 = 97 * TICK;
+use super::emulator;
+use crate::boards::{self, BoardError, build};
+
+/// Bytes of a sector of the flash in a [`Job::Request`].
+const SECTOR: usize = 4096;
+
+/// A processor that the engine is measured on.
+#[derive(Debug, Clone, Copy)]
+struct Measured {
+    board: &'static str,
+    machine: Machine,
+    /// QEMU's machine. The Cortex-M0's program runs on the Cortex-M4, which executes the same instructions and has the room.
+    emulator: &'static [&'static str],
+    /// The processor's own kernels.
+    kernels: &'static str,
+}
+
+const MEASURED: [Measured; 3] = [
+    Measured { board: "qemu-m4", machine: Machine::AN386, emulator: &["mps2-an386"], kernels: "dsp" },
+    Measured { board: "qemu-m0", machine: Machine::AN386, emulator: &["mps2-an386"], kernels: "m0" },
+    Measured {
+        board: "qemu-rv32",
+        machine: Machine::VIRT,
+        emulator: &["virt", "-bios", "none", "-m", "256M"],
+        kernels: "rv32",
+    },
+];
+
+/// The boards that can be measured.
+pub fn boards() -> Vec<&'static str> {
+    MEASURED.iter().map(|measured| measured.board).collect()
+}
 
 /// Which kernels the program has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernels {
     /// The processor's own.
-    Dsp,
+    Own,
     /// The plain ones.
     Portable,
 }
@@ -32,7 +60,9 @@ pub enum Kernels {
 #[derive(Debug)]
 pub struct OnTarget {
     program: PathBuf,
-    emulator: EmulatorSpec,
+    emulator: &'static str,
+    measured: Measured,
+    kernels: Kernels,
 }
 
 /// A 3x3 layer: i8 weights, i16 activations in and out, requantisation and leaky ReLU included.
@@ -53,11 +83,19 @@ pub struct LayerCost {
 /// What an image costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ImageCost {
-    /// From a known w to the last row.
+    /// From a request's first byte to the last byte of the answer, for the second image after a start.
+    pub request_instructions: u64,
+    /// From a request's first byte to the first byte of the first row.
+    pub request_first_row_instructions: u64,
+    /// The hash over the image's rows, a part of the request.
+    pub hash_instructions: u64,
+    /// Once at the start and once when a pack is committed: hashing and proving the pack.
+    pub verification_instructions: u64,
+    /// From a known w to the last row, a part of the request.
     pub instructions: u64,
     /// From a known w to the first row.
     pub first_row_instructions: u64,
-    /// From a seed to w.
+    /// From a seed to w, a part of the request.
     pub mapping_instructions: u64,
     /// All but the stack.
     pub ram_bytes: u64,
@@ -93,15 +131,27 @@ const STAGES: [(&str, &[&str]); 11] = [
 ];
 
 impl OnTarget {
-    /// Builds the program; quick when nothing has changed.
+    /// Builds the program for a board; quick when nothing has changed.
     ///
     /// # Errors
-    /// What is missing and how to install it, or what the compiler said.
-    pub fn build(kernels: Kernels) -> Result<Self, BoardError> {
-        let emulator = emulator::check(&QEMU_M4)?;
+    /// What is missing and how to install it, what the compiler said, or that the board cannot be measured.
+    pub fn build(board: &str, kernels: Kernels) -> Result<Self, BoardError> {
+        let board = boards::find(board)?;
+        let measured = MEASURED.into_iter().find(|measured| measured.board == board.name());
+        let measured = measured.ok_or(BoardError::NotEmulated { board: board.name() })?;
+        let emulator = emulator::check(&board)?.program;
         let features: &[&str] = if kernels == Kernels::Portable { &["portable-kernels"] } else { &[] };
-        let program = build::build_program(QEMU_M4, "on-target", features)?.path;
-        Ok(Self { program, emulator })
+        let source = build::Source { package: "nickeldime-measure", program: "measure", features };
+        let program = build::build_program(board, source)?.path;
+        Ok(Self { program, emulator, measured, kernels })
+    }
+
+    /// The name of the kernels in the program.
+    pub fn kernels(&self) -> &'static str {
+        match self.kernels {
+            Kernels::Own => self.measured.kernels,
+            Kernels::Portable => "portable",
+        }
     }
 
     /// SHA-256 of the images of the seeds `0 .. seeds`, one after the other: psi 1, noise by the same seed.
@@ -109,7 +159,7 @@ impl OnTarget {
     /// # Errors
     /// What the emulator said.
     pub fn hash(&self, pack: &[u8], seeds: u32) -> Result<String, BoardError> {
-        Ok(self.run(0, seeds, pack)?.trim().to_owned())
+        Ok(self.run(Job::Hash, seeds, pack)?.trim().to_owned())
     }
 
     /// What an image of a pack costs.
@@ -117,12 +167,22 @@ impl OnTarget {
     /// # Errors
     /// What the emulator said.
     pub fn image(&self, pack: &[u8]) -> Result<ImageCost, BoardError> {
-        let said = self.run(1, 1, pack)?;
+        let said = self.run(Job::Image, 1, pack)?;
         let [given, first_row, seeded, stack, workspace] = numbers(&said).ok_or_else(|| self.failed(&said))?;
+        let flash = flash_with(pack).ok_or_else(|| self.failed("the pack does not fit a flash of its size"))?;
+        let len =
+            u32::try_from(flash.len()).map_err(|_| self.failed("the pack is larger than the machine's memory"))?;
+        let said = self.run(Job::Request, len, &flash)?;
+        let [start, all, first, hashing, _rows, _bytes] = numbers(&said).ok_or_else(|| self.failed(&said))?;
+        let instructions = |ticks| self.measured.machine.instructions(ticks);
         Ok(ImageCost {
-            instructions: TICK * given,
-            first_row_instructions: TICK * first_row,
-            mapping_instructions: TICK * seeded.saturating_sub(given),
+            request_instructions: instructions(all),
+            request_first_row_instructions: instructions(first),
+            hash_instructions: instructions(hashing),
+            verification_instructions: instructions(start),
+            instructions: instructions(given),
+            first_row_instructions: instructions(first_row),
+            mapping_instructions: instructions(seeded.saturating_sub(given)),
             ram_bytes: workspace,
             stack_bytes: stack,
         })
@@ -133,12 +193,12 @@ impl OnTarget {
     /// # Errors
     /// What the emulator said.
     pub fn layers(&self) -> Result<Vec<LayerCost>, BoardError> {
-        let said = self.run(2, 1, &[])?;
+        let said = self.run(Job::Layers, 1, &[])?;
         said.lines()
             .map(|line| {
                 let [inputs, outputs, size, ticks] = numbers(line).ok_or_else(|| self.failed(&said))?;
                 let macs = 9 * inputs * outputs * size * size;
-                let instructions = TICK * ticks;
+                let instructions = self.measured.machine.instructions(ticks);
                 Ok(LayerCost {
                     name: format!("{size}x{size}, {inputs} -> {outputs}"),
                     shape: [inputs, outputs, size],
@@ -150,12 +210,14 @@ impl OnTarget {
             .collect()
     }
 
-    /// Where an image's instructions go, w being known.
+    /// Where an image's instructions go, w being known; nothing on a processor whose program has no profile.
     ///
     /// # Errors
     /// What the emulator said.
     pub fn stages(&self, pack: &[u8]) -> Result<Vec<Stage>, BoardError> {
-        let said = self.run(3, 1, pack)?;
+        let Some(every) = self.measured.machine.profile else { return Ok(Vec::new()) };
+        let look = self.measured.machine.instructions(every.into());
+        let said = self.run(Job::Profile, 1, pack)?;
         let elf = fs::read(&self.program).map_err(|cause| BoardError::File { path: self.program.clone(), cause })?;
         let functions = functions(&elf).ok_or_else(|| self.failed("its program has no symbols"))?;
         let mut stages = STAGES.map(|(name, _)| Stage { name: name.to_owned(), instructions: 0 });
@@ -167,7 +229,7 @@ impl OnTarget {
             let after = functions.partition_point(|(start, _)| *start <= at + 2);
             let name = functions[..after].last().map_or("", |(_, name)| name);
             let stage = STAGES.iter().position(|(_, parts)| parts.iter().any(|part| name.contains(part)));
-            stages[stage.unwrap_or(STAGES.len() - 1)].instructions += PROFILE * count;
+            stages[stage.unwrap_or(STAGES.len() - 1)].instructions += look * count;
         }
         Ok(stages.into_iter().filter(|stage| stage.instructions > 0).collect())
     }
@@ -177,25 +239,26 @@ impl OnTarget {
     /// # Errors
     /// What the emulator said: which kernel differs, and where.
     pub fn twins(&self, rounds: u32) -> Result<u64, BoardError> {
-        let said = self.run(4, rounds, &[])?;
+        let said = self.run(Job::Twins, rounds, &[])?;
         let [compared] = numbers(&said).ok_or_else(|| self.failed(&said))?;
         Ok(compared)
     }
 
     /// Runs a job and returns what it printed.
-    fn run(&self, job: u32, count: u32, pack: &[u8]) -> Result<String, BoardError> {
+    fn run(&self, job: Job, count: u32, data: &[u8]) -> Result<String, BoardError> {
         let mut file = tempfile::NamedTempFile::new().map_err(|error| self.failed(&error.to_string()))?;
-        file.write_all(pack).map_err(|cause| BoardError::File { path: file.path().to_owned(), cause })?;
-        let word = |at: u32, value: u32| format!("loader,addr={:#x},data={value},data-len=4", 0x21F0_0000 + 4 * at);
-        let mut command = Command::new(self.emulator.program);
-        command.arg("-machine").args(self.emulator.machine);
+        file.write_all(data).map_err(|cause| BoardError::File { path: file.path().to_owned(), cause })?;
+        let Machine { data: at, request, .. } = self.measured.machine;
+        let word = |index: u32, value: u32| format!("loader,addr={:#x},data={value},data-len=4", request + 4 * index);
+        let mut command = Command::new(self.emulator);
+        command.arg("-machine").args(self.measured.emulator);
         command.args(["-display", "none", "-monitor", "none", "-serial", "null", "-icount", "shift=0"]);
         command.args(["-semihosting-config", "enable=on,target=native", "-kernel"]).arg(&self.program);
-        command.args(["-device", &word(0, job), "-device", &word(1, count)]);
-        if !pack.is_empty() {
+        command.args(["-device", &word(0, job as u32), "-device", &word(1, count)]);
+        if !data.is_empty() {
             // A comma would end the file's name.
             let path = file.path().display().to_string().replace(',', ",,");
-            command.args(["-device", &format!("loader,file={path},addr=0x21000000,force-raw=on")]);
+            command.args(["-device", &format!("loader,file={path},addr={at:#x},force-raw=on")]);
         }
         let output = command.stdin(Stdio::null()).output().map_err(|error| self.failed(&error.to_string()))?;
         // Which of the two the program's output is printed to has changed over QEMU's versions.
@@ -206,8 +269,23 @@ impl OnTarget {
     fn failed(&self, said: &str) -> BoardError {
         let said = said.trim();
         let said = if said.is_empty() { "the program gave up" } else { said };
-        BoardError::Emulator { program: self.emulator.program, said: said.to_owned() }
+        BoardError::Emulator { program: self.emulator, said: said.to_owned() }
     }
+}
+
+/// The bytes of a flash that holds a committed pack and no more; nothing where that cannot be.
+fn flash_with(pack: &[u8]) -> Option<Vec<u8>> {
+    // Two sectors of records, and the pack.
+    let sectors = 2 + pack.len().div_ceil(SECTOR);
+    let mut words = vec![0u32; sectors * SECTOR / 4];
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+    let mut storage = Storage::mount(RamFlash::<_, 4, SECTOR>::erased(bytes));
+    storage.begin(u32::try_from(pack.len()).ok()?, Sha256::digest(pack).into()).ok()?;
+    for (offset, chunk) in (0..).step_by(SECTOR).zip(pack.chunks(SECTOR)) {
+        storage.write(offset, chunk).ok()?;
+    }
+    storage.commit().ok()?;
+    Some(storage.release().release().to_vec())
 }
 
 /// Exactly so many numbers.

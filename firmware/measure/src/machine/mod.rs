@@ -1,6 +1,5 @@
 //! The emulated machine: what the loader left, the clock, the stack, and the way out.
 
-use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
 use core::{ptr, slice};
@@ -8,11 +7,18 @@ use core::{ptr, slice};
 use nickeldime_core::kernel::threefry;
 use nickeldime_core::pack::Pack;
 use nickeldime_core::pack::layout::PREFIX_LEN;
+use nickeldime_measure::{Job, Machine};
 
-/// Where the emulator's loader has put the pack, and the request.
-const PACK: usize = 0x2100_0000;
-const REQUEST: usize = 0x21F0_0000;
-const TIMER0: usize = 0x4000_0000;
+#[cfg_attr(target_arch = "arm", path = "arm.rs")]
+#[cfg_attr(target_arch = "riscv32", path = "riscv.rs")]
+mod processor;
+
+pub use processor::now;
+use processor::{call, stack_pointer};
+
+/// The addresses of the job's data and of the request, which the emulator's loader has filled.
+const DATA: usize = Machine::HERE.data as usize;
+const REQUEST: usize = Machine::HERE.request as usize;
 /// Below the frame of the painter, painted before the engine runs.
 const PAINTED: usize = 64 << 10;
 const PAINT: u32 = 0x5AFE_57AC;
@@ -20,9 +26,9 @@ const PAINT: u32 = 0x5AFE_57AC;
 /// What is to be done.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
-    /// Which job.
-    pub job: u32,
-    /// How often.
+    /// The job; nothing where its number is unknown.
+    pub job: Option<Job>,
+    /// The job's count.
     pub count: u32,
 }
 
@@ -30,19 +36,19 @@ pub struct Request {
 pub fn request() -> Request {
     // SAFETY: the emulator's loader has put two words there; RAM of this board.
     let word = |at: usize| unsafe { ptr::read_volatile((REQUEST + 4 * at) as *const u32) };
-    Request { job: word(0), count: word(1) }
+    Request { job: Job::from_number(word(0)), count: word(1) }
 }
 
 /// The loader's pack, unopened.
 pub fn pack() -> Option<&'static [u8]> {
     // SAFETY: RAM of this board, which the loader has filled and nothing else uses.
-    let prefix = unsafe { slice::from_raw_parts(PACK as *const u8, PREFIX_LEN) };
+    let prefix = unsafe { slice::from_raw_parts(DATA as *const u8, PREFIX_LEN) };
     let length = Pack::stored_len(prefix).ok()?;
     // SAFETY: as above; a length beyond the loaded bytes reads zeros, and the pack does not verify.
-    (length < REQUEST - PACK).then(|| unsafe { slice::from_raw_parts(PACK as *const u8, length) })
+    (length < REQUEST - DATA).then(|| unsafe { slice::from_raw_parts(DATA as *const u8, length) })
 }
 
-/// One buffer that jobs work in.
+/// The buffer that jobs work in.
 struct Ram(UnsafeCell<[i32; Self::LEN]>);
 
 impl Ram {
@@ -73,9 +79,7 @@ pub struct Painted {
 /// Paints the stack below here.
 #[inline(never)]
 pub fn paint() -> Painted {
-    let here: usize;
-    // SAFETY: reads the stack pointer.
-    unsafe { asm!("mov {}, sp", out(reg) here) };
+    let here = stack_pointer();
     let top = here - 32;
     for at in (top - PAINTED..top).step_by(4) {
         // SAFETY: free stack, below everything that is in use: this loop calls nothing.
@@ -92,22 +96,19 @@ pub fn depth(Painted { bottom, top }: Painted) -> usize {
     top - touched.unwrap_or(top)
 }
 
-/// CMSDK timer 0, counting down at 25 MHz (40 emulated instructions) from whenever it was first asked.
-pub fn now() -> u32 {
-    // SAFETY: registers of timer 0, which nothing else here touches.
-    unsafe {
-        if ptr::read_volatile(TIMER0 as *const u32) == 0 {
-            ptr::write_volatile((TIMER0 + 8) as *mut u32, u32::MAX);
-            ptr::write_volatile((TIMER0 + 4) as *mut u32, u32::MAX);
-            ptr::write_volatile(TIMER0 as *mut u32, 1);
-        }
-        ptr::read_volatile((TIMER0 + 4) as *const u32)
-    }
-}
-
 /// Ticks since `start`.
 pub fn since(start: u32) -> u32 {
-    start.wrapping_sub(now())
+    now().wrapping_sub(start)
+}
+
+/// The loader's flash of `len` bytes.
+///
+/// # Safety
+/// Called by one job, once.
+pub unsafe fn flash(len: u32) -> Option<&'static mut [u8]> {
+    let len = usize::try_from(len).ok().filter(|&len| len <= REQUEST - DATA)?;
+    // SAFETY: RAM of this machine, which the loader has filled and, by the caller's promise, nothing else uses.
+    Some(unsafe { slice::from_raw_parts_mut(DATA as *mut u8, len) })
 }
 
 /// The emulator's standard output.
@@ -123,17 +124,12 @@ impl Write for Out {
     }
 }
 
-fn call(operation: usize, argument: usize) {
-    // SAFETY: a semihosting call as Arm defines it; the emulator reads the argument and changes r0.
-    unsafe { asm!("bkpt 0xAB", inout("r0") operation => _, in("r1") argument) };
-}
-
 /// Ends the emulator, successfully or not.
 pub fn exit(success: bool) -> ! {
     // SYS_EXIT: ADP_Stopped_ApplicationExit, or ADP_Stopped_RunTimeErrorUnknown.
     call(0x18, if success { 0x2_0026 } else { 0x2_0023 });
     loop {
-        cortex_m::asm::wfi();
+        core::hint::spin_loop();
     }
 }
 
@@ -144,6 +140,11 @@ impl<'w> Carve<'w> {
     /// All of a buffer.
     pub fn new(buffer: &'w mut [i32]) -> Self {
         Self(buffer)
+    }
+
+    /// Everything that is left.
+    pub fn rest(self) -> &'w mut [i32] {
+        self.0
     }
 
     /// `len` values of 32 bits.

@@ -1,7 +1,5 @@
 //! The engine under an emulator, without a line: measures and compares what `nickeldime bench` and `tests/on_target.rs` ask
-//! for, and prints the answer through the emulator's semihosting.
-//!
-//! The emulator's loader puts a [`Request`](machine::Request) and, for most jobs, a pack into memory before the start.
+//! for, and prints the answer through the emulator's semihosting. [`nickeldime_measure`] has the jobs.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -11,25 +9,34 @@ mod images;
 mod layers;
 #[cfg(target_os = "none")]
 mod machine;
-#[cfg(target_os = "none")]
+#[cfg(all(target_os = "none", target_arch = "arm"))]
 mod profile;
+#[cfg(target_os = "none")]
+mod request;
 #[cfg(target_os = "none")]
 mod twins;
 
 #[cfg(target_os = "none")]
 mod run {
-    use crate::machine::{exit, request};
-    use crate::{images, layers, profile, twins};
+    use nickeldime_measure::Job;
 
-    #[cortex_m_rt::entry]
+    use crate::machine::{exit, request};
+    #[cfg(target_arch = "arm")]
+    use crate::profile;
+    use crate::{images, layers, request as requests, twins};
+
+    #[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
+    #[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
     fn main() -> ! {
         let request = request();
         let done = match request.job {
-            0 => images::hash(request.count),
-            1 => images::cost(),
-            2 => layers::run(),
-            3 => profile::run(),
-            4 => twins::run(request.count),
+            Some(Job::Hash) => images::hash(request.count),
+            Some(Job::Image) => images::cost(),
+            Some(Job::Layers) => layers::run(),
+            #[cfg(target_arch = "arm")]
+            Some(Job::Profile) => profile::run(images::profiled),
+            Some(Job::Twins) => twins::run(request.count),
+            Some(Job::Request) => requests::cost(request.count),
             _ => None,
         };
         exit(done.is_some())

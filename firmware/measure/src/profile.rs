@@ -4,11 +4,12 @@ use core::arch::naked_asm;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU16, Ordering};
 
-use crate::images;
+use nickeldime_measure::Machine;
+
 use crate::machine::Out;
 
-/// Ticks of 40 instructions from one look to the next: a prime, in step with no loop.
-const EVERY: u32 = 97;
+/// Ticks from one look to the next: a prime, in step with no loop.
+const EVERY: u32 = Machine::HERE.profile.expect("an Arm machine has a profile");
 /// Bytes of code that share a counter.
 const GRAIN: usize = 4;
 /// Counters: for 256 kB of code.
@@ -25,7 +26,7 @@ fn set(register: usize, value: u32) {
 }
 
 /// Begins to look.
-pub fn start() {
+fn start() {
     set(SYST[1], EVERY - 1);
     set(SYST[2], 0);
     // At the processor's 25 MHz, with its interrupt.
@@ -33,13 +34,16 @@ pub fn start() {
 }
 
 /// Looks no more.
-pub fn stop() {
+fn stop() {
     set(SYST[0], 0);
 }
 
-/// Prints `address count` of every place seen during one image from a w.
-pub fn run() -> Option<()> {
-    images::profiled()?;
+/// Prints `address looks` of every place that the program counter was seen at while `work` ran its last part: it calls what
+/// it is given when that part begins.
+pub fn run(work: impl FnOnce(fn()) -> Option<()>) -> Option<()> {
+    let done = work(start);
+    stop();
+    done?;
     for (index, count) in COUNTS.iter().enumerate() {
         let count = count.load(Ordering::Relaxed);
         if count > 0 {

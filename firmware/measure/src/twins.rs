@@ -60,7 +60,9 @@ pub fn run(rounds: u32) -> Option<()> {
         let inputs = &mut Inputs { random: Random::new(round), kind: round };
         for width in WIDTHS {
             for pairs in PAIRS {
-                match sums(inputs, &mut Buffers::new(workspace, width, pairs)?) {
+                let buffers = &mut Buffers::new(workspace, width, pairs)?;
+                let single = sums(inputs, buffers);
+                match single.and_then(|single| Ok(single + both(inputs, buffers)?)) {
                     Ok(kernels) => compared += kernels,
                     Err(kernel) => return differs(kernel, round, width, pairs),
                 }
@@ -89,6 +91,8 @@ struct Buffers<'w> {
     noise: &'w mut [i32],
     taps: [&'w mut [i16]; 2],
     words: [&'w mut [i32]; 2],
+    /// The accumulators of two output channels, `middle_len` each.
+    both: [&'w mut [i32]; 2],
     halves: [&'w mut [i16]; 2],
 }
 
@@ -103,6 +107,7 @@ impl<'w> Buffers<'w> {
             noise: carve.words(middle)?,
             taps: [carve.halves(18 * pairs)?, carve.halves(18 * pairs)?],
             words: [carve.words(middle)?, carve.words(middle)?],
+            both: [carve.words(2 * middle)?, carve.words(2 * middle)?],
             halves: [carve.halves(middle)?, carve.halves(middle)?],
         })
     }
@@ -146,6 +151,45 @@ fn sums(inputs: &mut Inputs, buffers: &mut Buffers<'_>) -> Result<u32, Differenc
         same("dot, 16 bits", &[selected::dot_i16(w16, rows[0])], &[portable::dot_i16(w16, rows[0])])?;
     }
     Ok(20)
+}
+
+/// The kernels that sum over channels for two output channels at once, over whole rows and over strips of them.
+fn both(inputs: &mut Inputs, buffers: &mut Buffers<'_>) -> Result<u32, Difference> {
+    let Buffers { width, pairs, rows, weights, both: [acc, twin], .. } = buffers;
+    let (width, pairs, middle) = (*width, *pairs, middle_len(*width));
+    let mut compared = 0;
+    let len = pairs * plane_len(width);
+    let rows = [&rows[..len], &rows[len..2 * len], &rows[2 * len..3 * len]];
+    weights.fill_with(|| inputs.value(127) as i8);
+    for (first, columns) in [(0, width), (0, width / 2), (width / 2, width - width / 2), (width, 0)] {
+        for count in 1..=3 {
+            let (rows, weights) = (&rows[..count], &weights[..12 * pairs * count]);
+            let [(a, b), (twin_a, twin_b)] = [&mut *acc, &mut *twin].map(|both| both.split_at_mut(middle));
+            let (a, b, twin_a, twin_b) =
+                (&mut a[..columns], &mut b[..columns], &mut twin_a[..columns], &mut twin_b[..columns]);
+            selected::correlate_pair(rows, weights, width, first, [&mut *a, &mut *b]);
+            portable::correlate_pair(rows, weights, width, first, [&mut *twin_a, &mut *twin_b]);
+            same("correlate, first of a pair", a, twin_a)?;
+            same("correlate, second of a pair", b, twin_b)?;
+            compared += 2;
+        }
+    }
+    let taps = [&weights[..12 * pairs], &weights[24 * pairs..]];
+    let sources = [(rows[0], taps[0]), (rows[1], taps[1])];
+    let all = 2 * width + 1;
+    for (first, columns) in [(0, all), (0, width), (width / 2 * 2, all - width / 2 * 2), (2 * width, 1)] {
+        for count in 1..=2 {
+            let [(a, b), (twin_a, twin_b)] = [&mut *acc, &mut *twin].map(|both| both.split_at_mut(middle));
+            let (a, b, twin_a, twin_b) =
+                (&mut a[..columns], &mut b[..columns], &mut twin_a[..columns], &mut twin_b[..columns]);
+            selected::spread_pair(&sources[..count], width, first, [&mut *a, &mut *b]);
+            portable::spread_pair(&sources[..count], width, first, [&mut *twin_a, &mut *twin_b]);
+            same("spread, first of a pair", a, twin_a)?;
+            same("spread, second of a pair", b, twin_b)?;
+            compared += 2;
+        }
+    }
+    Ok(compared)
 }
 
 /// The kernels that take values one by one.
