@@ -1,12 +1,10 @@
 //! The residual blocks of both ResNet-50s: 1x1, 3x3 and 1x1 convolutions, and a shortcut around them.
 
 use burn::tensor::{Tensor, activation::relu, backend::Backend, module::avg_pool2d};
+use nickeldime_checkpoint::model::weights::Tensors;
 
 use super::folded::{Conv, ConvSpec};
-use crate::{
-    checkpoint::weights::Tensors,
-    nets::{names::LoadError, tap::Tap},
-};
+use crate::nets::{names::LoadError, tap::Tap};
 
 /// The epsilon of torch's batch norm.
 pub const EPSILON: f64 = 1e-5;

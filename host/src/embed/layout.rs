@@ -1,11 +1,10 @@
 //! The tensors that a network's file must have, and their names.
 
-use std::collections::BTreeMap;
-
-use crate::{
-    checkpoint::Choice,
-    nets::arch::{ArchError, Shapes},
+use nickeldime_checkpoint::{
+    Choice,
+    model::arch::{ArchError, Shapes},
 };
+use std::collections::BTreeMap;
 
 /// The tensors of one kind of network, as its files name them.
 pub struct Layout {
