@@ -37,21 +37,21 @@ use crate::{
     quantise::PackOptions,
 };
 
-/// Images in each grid.
+/// The number of images in each grid.
 const SHOWN: u64 = 16;
 const COLUMNS: usize = 8;
 
 /// Arguments of `demo`.
 #[derive(clap::Args)]
 pub struct DemoArgs {
-    /// The folder for the student, the pack and the grids.
+    /// The folder to write the student, the pack and the grids to.
     #[arg(short, long, default_value = "demo")]
     output: PathBuf,
-    /// The board to draw on: qemu-m4, or host (the device code in this process). Unless given, the emulated one where it
-    /// can run.
+    /// The board to draw on: qemu-m4 (emulated), or host (the device code in this process). Default: qemu-m4 if it can
+    /// run here.
     #[arg(long)]
     board: Option<BoardKind>,
-    /// Thousands of images to distil with.
+    /// The length of the distillation, in thousands of images.
     #[arg(long, default_value_t = 1.6)]
     kimg: f64,
 }
@@ -157,7 +157,7 @@ pub fn run(args: &DemoArgs, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prunes the teacher and distils it; writes the student.
+/// Prunes and distils the teacher, and writes the student.
 fn distil(teacher: &Checkpoint, student_path: &Path, kimg: f64, progress: &mut dyn Progress) -> anyhow::Result<()> {
     // The readers take files, as everybody's data comes in files.
     let shipped = tempfile::tempdir().context("a temporary folder for the demo's data")?;
@@ -177,7 +177,7 @@ fn distil(teacher: &Checkpoint, student_path: &Path, kimg: f64, progress: &mut d
         batch: 16,
         gamma: 0.1,
         ema_kimg: 0.3,
-        // A mirrored digit is none.
+        // Mirrored digits are not valid digits.
         mirror: false,
         ..Settings::default()
     };
