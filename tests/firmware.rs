@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use nickeldime::boards::build;
 use nickeldime::boards::elf::Program;
-use nickeldime::boards::{BOARDS, Board, Load, build};
+use nickeldime_boards::{BOARDS, BoardSpec, Load};
 use serde_json::Value;
 
 fn nickeldime(args: &[&str]) -> Command {
@@ -23,12 +24,12 @@ fn error(output: &Output) -> String {
 }
 
 /// The largest firmware without a model, in bytes: loops of a RISC-V processor take more code than Arm's.
-fn most_flash(board: &Board) -> u64 {
+fn most_flash(board: &nickeldime_boards::BoardSpec) -> u64 {
     if board.target.starts_with("riscv32") { 80 << 10 } else { 64 << 10 }
 }
 
 /// The boards whose target is installed.
-fn boards() -> impl Iterator<Item = Board> {
+fn boards() -> impl Iterator<Item = BoardSpec> {
     BOARDS.into_iter().filter(|board| match build::check(*board) {
         Ok(()) => true,
         Err(missing) => {

@@ -3,16 +3,13 @@
 //!
 //! Needs QEMU and the processors' targets; without them it says so and passes.
 
-#[path = "../core-nostd/tests/support/packs.rs"]
-mod packs;
-
 use std::process::Command;
 use std::sync::LazyLock;
 
-use nickeldime::port::on_target::{ImageCost, Kernels, LayerCost, OnTarget};
+use nickeldime::emulate::on_target::{ImageCost, Kernels, LayerCost, OnTarget};
 use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::pack::{Pack, WeightWidth};
-use packs::{Shape, draw, random_pack, tiny};
+use nickeldime_testkit::packs::{Shape, draw, random_pack, tiny};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 

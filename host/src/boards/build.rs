@@ -1,13 +1,15 @@
 //! Builds a board's firmware from the checkout that this program was built from.
 
+use nickeldime_boards::BoardSpec;
+use nickeldime_checkpoint::files;
 use std::env;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::BoardError;
 use super::elf::Program;
-use super::{Board, BoardError};
 
 /// Firmware that was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub struct Firmware {
 ///
 /// # Errors
 /// What is missing, and how to install it.
-pub fn check(board: Board) -> Result<(), BoardError> {
+pub fn check(board: BoardSpec) -> Result<(), BoardError> {
     checkout()?;
     check_target(board.target)
 }
@@ -31,7 +33,7 @@ pub fn check(board: Board) -> Result<(), BoardError> {
 ///
 /// # Errors
 /// [`BoardError`]: what is missing, or what the compiler said.
-pub fn build(board: Board, features: &[&str]) -> Result<Firmware, BoardError> {
+pub fn build(board: BoardSpec, features: &[&str]) -> Result<Firmware, BoardError> {
     let features = [&[board.name()], features].concat();
     build_program(board, Source { package: "nickeldime-firmware", program: "nickeldime-firmware", features: &features })
 }
@@ -48,7 +50,7 @@ pub(crate) struct Source<'a> {
 }
 
 /// Builds a program for `board`.
-pub(crate) fn build_program(board: Board, source: Source<'_>) -> Result<Firmware, BoardError> {
+pub(crate) fn build_program(board: BoardSpec, source: Source<'_>) -> Result<Firmware, BoardError> {
     let Source { package, program, features } = source;
     let checkout = checkout()?;
     check_target(board.target)?;
@@ -82,7 +84,7 @@ pub(crate) fn build_program(board: Board, source: Source<'_>) -> Result<Firmware
     let name = [&[program, board.name()], features].concat().join("-");
     let path = built.with_file_name(name);
     let bytes = fs::read(&built).map_err(|cause| BoardError::File { path: built, cause })?;
-    crate::files::replace(&path, |out| out.write_all(&bytes))
+    files::replace(&path, |out| out.write_all(&bytes))
         .map_err(|cause| BoardError::Write { path: path.clone(), cause })?;
     let program = Program::read(&path)?;
     Ok(Firmware { path, program })

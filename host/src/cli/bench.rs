@@ -3,6 +3,10 @@
 use std::{fmt::Write, ops::ControlFlow, path::PathBuf, time::Instant};
 
 use anyhow::{Context, bail};
+use nickeldime_checkpoint::{
+    GeneratorWeights,
+    model::{arch::GeneratorArch, initial},
+};
 use nickeldime_core::{
     generator::{Latent, Noise, Sample, generate},
     pack::Pack,
@@ -11,9 +15,7 @@ use serde::Serialize;
 
 use super::{model::Model, pack::noise_options};
 use crate::{
-    checkpoint::GeneratorWeights,
-    nets::{arch::GeneratorArch, initial},
-    port::on_target::{self, ImageCost, Kernels, LayerCost, OnTarget, Stage},
+    emulate::on_target::{self, ImageCost, Kernels, LayerCost, OnTarget, Stage},
     preview::{NoiseMode, Preview},
     quantise::write_pack,
 };
