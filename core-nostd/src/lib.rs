@@ -24,6 +24,7 @@ mod dense;
 pub mod device;
 pub mod generator;
 pub mod hash;
+pub mod hex;
 pub mod kernel;
 pub mod latent;
 pub mod link;

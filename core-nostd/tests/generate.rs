@@ -1,14 +1,11 @@
 //! The generator keeps its promises for every shape of model.
 
-#[path = "support/packs.rs"]
-mod packs;
-
 use core::ops::ControlFlow;
 
 use nickeldime_core::generator::{GenerateError, Latent, Noise, Sample, generate};
 use nickeldime_core::latent::gaussian;
 use nickeldime_core::pack::{Pack, WeightWidth};
-use packs::{Shape, draw, random_header, random_pack, tiny};
+use nickeldime_testkit::packs::{Shape, draw, random_header, random_pack, tiny};
 use sha2::{Digest, Sha256};
 
 const PLAIN: Sample<'static> = Sample { latent: Latent::Seed(1), psi: 16384, noise: Noise::None };
@@ -108,7 +105,7 @@ fn wrong_requests_are_errors() {
         block.conv1.noise_map = None;
         block.conv0.iter_mut().for_each(|conv| conv.noise_map = None);
     }
-    let bytes = packs::assemble(&header, &arrays);
+    let bytes = nickeldime_testkit::packs::assemble(&header, &arrays);
     let pack = Pack::open(bytes.bytes()).unwrap();
     let fails = |sample| draw(&pack, &sample).unwrap_err();
     assert_eq!(fails(Sample { noise: Noise::Const, ..PLAIN }), GenerateError::NoConstNoise);
@@ -150,7 +147,7 @@ fn images_are_the_same_on_every_machine() {
 #[test]
 fn a_grey_image_is_one_byte_a_pixel_and_what_an_equal_colour_would_be() {
     let (header, arrays) = random_header(&Shape { colours: 1, ..tiny() }, 21);
-    let grey = packs::assemble(&header, &arrays);
+    let grey = nickeldime_testkit::packs::assemble(&header, &arrays);
     let grey = Pack::open(grey.bytes()).unwrap();
     let resolution = grey.resolution();
     assert_eq!(draw(&grey, &PLAIN).unwrap().len(), resolution * resolution);
@@ -168,7 +165,7 @@ fn a_grey_image_is_one_byte_a_pixel_and_what_an_equal_colour_would_be() {
             *offset = arrays.push(bytes[at..at + len].repeat(3));
         }
     }
-    let colour = packs::assemble(&header, &arrays);
+    let colour = nickeldime_testkit::packs::assemble(&header, &arrays);
     let colour = draw(&Pack::open(colour.bytes()).unwrap(), &PLAIN).unwrap();
     let expected: Vec<u8> = draw(&grey, &PLAIN).unwrap().into_iter().flat_map(|v| [v; 3]).collect();
     assert!(colour == expected);

@@ -2,15 +2,12 @@
 //!
 //! These tests mean most in a debug build, where an arithmetic overflow traps.
 
-#[path = "support/packs.rs"]
-mod packs;
-
 use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::pack::layout::{Header, WeightWidth};
 use nickeldime_core::pack::verify::{accumulator_fits, max_modulated};
 use nickeldime_core::pack::write::with_signatures;
 use nickeldime_core::pack::{Pack, PackBuilder, PackError};
-use packs::{
+use nickeldime_testkit::packs::{
     Aligned, Random, Shape, assemble, change, draw, exercise, fill, random_header, random_pack, rehash, rounds, tiny,
 };
 

@@ -3,7 +3,9 @@
 
 use super::finish::{RequantPlan, activate, limited};
 use super::layout::plane_len;
+use super::quantile::quantile;
 use super::threefry::threefry;
+use crate::number::high_word;
 
 /// Rows are made one output channel at a time, by [`expand`], [`correlate`] and [`spread`]; where this is true, two at a
 /// time, by [`correlate_pair`] and [`spread_pair`].
@@ -27,6 +29,20 @@ pub fn dot_i8_wide(weights: &[i8], x: &[i16]) -> i64 {
 #[inline]
 pub fn dot_i16(weights: &[i16], x: &[i16]) -> i64 {
     weights.iter().zip(x).map(|(&w, &x)| (w as i32 * x as i32) as i64).sum()
+}
+
+/// Copies a row of values.
+pub fn copy_row(from: &[i16], to: &mut [i16]) {
+    to.copy_from_slice(from);
+}
+
+/// Random words to normal variates ([`quantile`]), times `multiplier / 2^(32 + shift - before)` and rounded. The shift is at
+/// least 1; variates have 16 bits, so `before` is at most 16.
+pub fn normal_row(words: &mut [i32], before: u32, multiplier: i32, shift: u32) {
+    let half = (1 << shift) >> 1;
+    for word in words {
+        *word = (high_word(i32::from(quantile(*word as u32)) << before, multiplier) + half) >> shift;
+    }
 }
 
 /// Blocks of the counter-based generator, for the positions from `first` on.
@@ -218,4 +234,24 @@ fn double(mut columns: impl Iterator<Item = i32>, out: &mut [i16]) {
         (before, here) = (here, after);
     }
     *last = pixels(before, here, 0);
+}
+
+/// The bytes of a row of a grey image: `floor(127.5 x + 128)` limited to 0 ..= 255, where `fraction` bits of a value are
+/// fractional.
+pub fn grey_to_bytes(grey: &[i16], fraction: u8, bytes: &mut [u8]) {
+    for (byte, &v) in bytes.iter_mut().zip(grey) {
+        *byte = ((i32::from(v) + (128 << fraction)) >> fraction).clamp(0, 255) as u8;
+    }
+}
+
+/// The bytes of image entries: from `[3][width]` to `[width][3]`, `floor(127.5 x + 128)` limited to 0 ..= 255.
+#[inline(never)]
+pub fn to_bytes(rgb: &[i16], fraction: u8, bytes: &mut [u8]) {
+    let width = rgb.len() / 3;
+    let (red, rest) = rgb.split_at(width);
+    let (green, blue) = rest.split_at(width);
+    let byte = |v: i16| ((i32::from(v) + (128 << fraction)) >> fraction).clamp(0, 255) as u8;
+    for (((out, &r), &g), &b) in bytes.as_chunks_mut::<3>().0.iter_mut().zip(red).zip(green).zip(blue) {
+        *out = [byte(r), byte(g), byte(b)];
+    }
 }

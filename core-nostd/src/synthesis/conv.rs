@@ -78,7 +78,7 @@ impl<'a, 'w> ConvRows<'a, 'w> {
             kernel::conv3x3_row(rows, width, inputs, weights, finish, &mut work, &mut scratch.row[..width * outputs]);
         }
         if let Some(fresh) = fresh {
-            self.ring[y % CONV_ROWS * len..][..len].copy_from_slice(fresh);
+            kernel::copy_row(fresh, &mut self.ring[y % CONV_ROWS * len..][..len]);
         }
         done
     }

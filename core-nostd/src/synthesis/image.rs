@@ -15,7 +15,6 @@ use crate::pack::layout::MAX_BLOCKS;
 use crate::sample::{GenerateError, Noise};
 use crate::synthesis::block::BlockRun;
 use crate::synthesis::style::BlockLayers;
-use crate::synthesis::torgb::to_bytes;
 use crate::synthesis::workspace::{BlockRows, Carver, Scratch};
 
 /// The synthesis network with its layers at w: calls `row(y, pixels)` for every row of the image, from the top.
@@ -59,7 +58,11 @@ pub(crate) fn synthesise(
         }
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(scratch.acc);
         let bytes = &mut bytes[..colours * width];
-        to_bytes(&scratch.rgb[..colours * width], colours, header.image_fraction, bytes);
+        let image = &scratch.rgb[..colours * width];
+        match colours {
+            1 => kernel::grey_to_bytes(image, header.image_fraction, bytes),
+            _ => kernel::to_bytes(image, header.image_fraction, bytes),
+        }
         if row(y, bytes).is_break() {
             return Err(GenerateError::Stopped);
         }

@@ -1,6 +1,6 @@
 //! The noise that a layer adds to every channel of a pixel.
 
-use crate::kernel::finish::{RequantPlan, high_word};
+use crate::kernel::finish::RequantPlan;
 use crate::kernel::selected;
 use crate::latent;
 use crate::number::{MAX_OFFSET, Requant};
@@ -29,11 +29,13 @@ pub(crate) fn noise_row(input: NoiseInput<'_>, conv: &Conv, y: usize, out: &mut 
         (Noise::Random(seed), _) if conv.noise.multiplier != 0 => match RequantPlan::with_room(conv.noise, 16) {
             // 2^15 * 2^31 / 2^19 = MAX_OFFSET - 1: no limit is needed.
             (before, RequantPlan::HighWord { multiplier, shift, .. }) if conv.noise.shift >= 19 => {
-                let half = (1 << shift) >> 1;
-                let scaled = |v: i16| (high_word((v as i32) << before, multiplier) + half) >> shift;
-                random_row(seed, layer, y as u32, out, scaled);
+                random_row(seed, layer, y as u32, out);
+                selected::normal_row(out, before, multiplier, shift);
             }
-            _ => random_row(seed, layer, y as u32, out, |v| scaled(v, conv.noise)),
+            _ => {
+                random_row(seed, layer, y as u32, out);
+                out.iter_mut().for_each(|out| *out = scaled(latent::quantile(*out as u32), conv.noise));
+            }
         },
         (Noise::Const, Some(map)) => {
             let (width, count) = (out.len(), out.len() * out.len());
@@ -52,10 +54,9 @@ pub(crate) fn noise_row(input: NoiseInput<'_>, conv: &Conv, y: usize, out: &mut 
     }
 }
 
-/// [`latent::noise`] of a whole row, from column 0 on.
-#[inline]
-fn random_row(seed: u64, layer: u32, y: u32, out: &mut [i32], scaled: impl Fn(i16) -> i32) {
-    // Two columns share a block; first the words, then what becomes of them, each in a loop that the registers hold.
+/// The words that [`latent::noise`] makes its variates of, for a whole row from column 0 on.
+fn random_row(seed: u64, layer: u32, y: u32, out: &mut [i32]) {
+    // Two columns share a block.
     let words: &mut [u32] = bytemuck::cast_slice_mut(out);
     let (blocks, last) = words.as_chunks_mut::<2>();
     let key = [seed as u32, (seed >> 32) as u32];
@@ -63,5 +64,4 @@ fn random_row(seed: u64, layer: u32, y: u32, out: &mut [i32], scaled: impl Fn(i1
     if let [last] = last {
         *last = latent::word(seed, layer.wrapping_add(1), (y << 16) | (2 * blocks.len() as u32));
     }
-    out.iter_mut().for_each(|out| *out = scaled(latent::quantile(*out as u32)));
 }

@@ -1,4 +1,4 @@
-//! toRGB, the image's skip path, and the last step to bytes.
+//! toRGB and the image's skip path.
 
 use crate::dense::{BlockFloat, DenseView};
 use crate::kernel::{self, Work, modulated_index, modulated_len, padded};
@@ -38,22 +38,5 @@ impl RgbLayer<'_> {
                 *rgb = (i32::from(*rgb) + own).clamp(-MAX_I16, MAX_I16) as i16;
             }
         }
-    }
-}
-
-/// The bytes of image entries, `floor(127.5 x + 128)` limited to 0 ..= 255: from `[3][width]` to `[width][3]`, or as many as
-/// there are where the image has one channel.
-#[inline(never)]
-pub(crate) fn to_bytes(image: &[i16], colours: usize, fraction: u8, bytes: &mut [u8]) {
-    let byte = |v: i16| ((i32::from(v) + (128 << fraction)) >> fraction).clamp(0, 255) as u8;
-    if colours == 1 {
-        bytes.iter_mut().zip(image).for_each(|(out, &v)| *out = byte(v));
-        return;
-    }
-    let width = image.len() / 3;
-    let (red, rest) = image.split_at(width);
-    let (green, blue) = rest.split_at(width);
-    for (((out, &r), &g), &b) in bytes.as_chunks_mut::<3>().0.iter_mut().zip(red).zip(green).zip(blue) {
-        *out = [byte(r), byte(g), byte(b)];
     }
 }

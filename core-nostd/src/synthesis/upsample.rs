@@ -82,7 +82,7 @@ impl<'a, 'w> UpsampleRows<'a, 'w> {
             kernel::fir_row(rows, width, self.fir, finish, &mut work, &mut scratch.row[..2 * width * outputs]);
         }
         if let Some(fresh) = fresh {
-            self.middle[t % MIDDLE_ROWS * len..][..len].copy_from_slice(fresh);
+            kernel::copy_row(fresh, &mut self.middle[t % MIDDLE_ROWS * len..][..len]);
         }
         done.map_or(Doubled::Nothing, Doubled::Row)
     }

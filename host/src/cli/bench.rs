@@ -3,6 +3,10 @@
 use std::{fmt::Write, ops::ControlFlow, path::PathBuf, time::Instant};
 
 use anyhow::{Context, bail};
+use nickeldime_checkpoint::{
+    GeneratorWeights,
+    model::{arch::GeneratorArch, initial},
+};
 use nickeldime_core::{
     generator::{Latent, Noise, Sample, generate},
     pack::Pack,
@@ -11,39 +15,39 @@ use serde::Serialize;
 
 use super::{model::Model, pack::noise_options};
 use crate::{
-    checkpoint::GeneratorWeights,
-    nets::{arch::GeneratorArch, initial},
-    port::on_target::{ImageCost, Kernels, LayerCost, OnTarget, Stage},
+    emulate::on_target::{self, ImageCost, Kernels, LayerCost, OnTarget, Stage},
     preview::{NoiseMode, Preview},
     quantise::write_pack,
 };
 
-/// Images of the host's measurement.
+/// The number of images that the host's measurement draws.
 const IMAGES: u64 = 64;
-/// Latents for the ranges of packs of random weights: how many does not change what they cost.
+/// The number of latents that calibrate packs of random weights. It does not change their cost.
 const CALIBRATION_SEEDS: u64 = 4;
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
 pub struct BenchArgs {
-    /// qemu-m4 counts instructions on the emulated Cortex-M4; host measures images a second of one core here.
-    #[arg(long, value_parser = ["qemu-m4", "host"])]
+    /// The emulated board whose instructions are counted, or `host` to measure images per second on one core of this
+    /// computer.
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(on_target::boards().into_iter().chain(["host"])))]
     board: String,
-    /// The pack; unless given, random weights: paper256 at ratios 0.95 and 0.9, or digits32 at 0.7 on the host.
+    /// The pack to measure. Default: random weights of paper256 at ratios 0.95 and 0.9, or of digits32 at 0.7 on the
+    /// host.
     #[arg(long)]
     pack: Option<PathBuf>,
-    /// The plain kernels, which run on every processor.
+    /// Use the portable kernels, which run on every processor.
     #[arg(long)]
     portable: bool,
 }
 
-/// What single layers cost, and whole images.
+/// The costs of single layers and of whole images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Counted {
-    board: &'static str,
+    board: String,
     kernels: &'static str,
     layers: Vec<LayerCost>,
-    /// The first of the images.
+    /// The seed of the first image.
     image: ImageCost,
     images: Vec<CountedImage>,
 }
@@ -73,19 +77,19 @@ pub fn run(args: &BenchArgs, json: bool) -> anyhow::Result<()> {
         let timed = time(args)?;
         return super::print(json, &timed, || timed.text());
     }
-    let kernels = if args.portable { Kernels::Portable } else { Kernels::Dsp };
-    let target = OnTarget::build(kernels)?;
+    let kernels = if args.portable { Kernels::Portable } else { Kernels::Own };
+    let target = OnTarget::build(&args.board, kernels)?;
     let images = packs(args, &[("paper256", 0.95), ("paper256", 0.9)])?
         .into_iter()
         .map(|(name, pack)| Ok(CountedImage { name, cost: target.image(&pack)?, stages: target.stages(&pack)? }))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let image = images.first().context("no pack to measure")?.cost;
-    let kernels = if args.portable { "portable" } else { "dsp" };
-    let counted = Counted { board: "qemu-m4", kernels, layers: target.layers()?, image, images };
+    let board = args.board.clone();
+    let counted = Counted { board, kernels: target.kernels(), layers: target.layers()?, image, images };
     super::print(json, &counted, || counted.text())
 }
 
-/// The pack that was asked for, or packs of random weights; with names.
+/// The pack that was asked for, or packs of random weights, each with a name.
 fn packs(args: &BenchArgs, otherwise: &[(&str, f64)]) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let Some(path) = &args.pack else {
         return otherwise.iter().map(|&(arch, ratio)| random_pack(arch, ratio)).collect();
@@ -105,7 +109,7 @@ fn random_pack(arch: &str, ratio: f64) -> anyhow::Result<(String, Vec<u8>)> {
     Ok((name, write_pack(&weights, &calibration, &noise_options(NoiseMode::Random))?.bytes))
 }
 
-/// Images a second of one core.
+/// Measures images per second on one core.
 fn time(args: &BenchArgs) -> anyhow::Result<Timed> {
     let (name, bytes) = packs(args, &[("digits32", 0.7)])?.pop().context("no pack to measure")?;
     let pack = Pack::open(&bytes)?;
@@ -137,13 +141,20 @@ impl Counted {
         }
         for CountedImage { name, cost, stages } in &self.images {
             let million = |instructions: u64| instructions as f64 / 1e6;
-            let share = 100.0 * cost.first_row_instructions as f64 / cost.instructions as f64;
+            let share = 100.0 * cost.request_first_row_instructions as f64 / cost.request_instructions as f64;
+            let parts = cost.instructions + cost.mapping_instructions + cost.hash_instructions;
             let _ = write!(
                 text,
-                "\n{name}\n  {:.2} M instructions from w to the last row, {share:.1} % of them to the first; {:.2} M from a seed to w\n  \
+                "\n{name}\n  {:.2} M instructions from a request to the last row, {share:.1} % of them to the first: {:.2} M from a \
+                 seed to w, {:.2} M from w to the rows, {:.2} M to hash the rows, {:.2} M to open the pack and to frame the \
+                 rows\n  {:.2} M to verify the pack, once at a start and once when it is committed\n  \
                  RAM {} bytes: {} and a stack of {}\n",
-                million(cost.instructions),
+                million(cost.request_instructions),
                 million(cost.mapping_instructions),
+                million(cost.instructions),
+                million(cost.hash_instructions),
+                million(cost.request_instructions.saturating_sub(parts)),
+                million(cost.verification_instructions),
                 cost.ram_bytes + cost.stack_bytes,
                 cost.ram_bytes,
                 cost.stack_bytes

@@ -4,12 +4,13 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use nickeldime_link::{BoardInfo, Client, PortError, ports};
 
-use crate::port::{BoardInfo, Client, PortError, hex, wire};
+use crate::hash::hex;
 
-/// How long one port may take to answer.
+/// The time limit for the answer of one port.
 const EACH: Duration = Duration::from_millis(1200);
-/// How long all of them together may take, opening and closing included; they are asked at the same time.
+/// The time limit for all ports together, opening and closing included. All ports are asked at the same time.
 const ALL: Duration = Duration::from_secs(4);
 
 /// List the boards that answer and what they run.
@@ -20,7 +21,7 @@ pub struct DevicesArgs {
     pub ports: Vec<String>,
 }
 
-/// What was found at a port; none while it has not answered.
+/// The result of asking a port; `None` while it has not answered.
 pub(super) struct Found {
     pub port: String,
     asked_for: bool,
@@ -28,7 +29,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Whether a board answered.
+    /// True if a board answered.
     pub fn is_board(&self) -> bool {
         matches!(self.result, Some(Ok(_)))
     }
@@ -37,7 +38,7 @@ impl Found {
 /// Asks all ports at once and prints what came back.
 ///
 /// # Errors
-/// None but those of printing: a port that does not answer is an answer.
+/// Errors of printing. A port that does not answer is a result and not an error.
 pub fn run(args: &DevicesArgs, json: bool) -> anyhow::Result<()> {
     let found = ask(&args.ports);
     let entries: Vec<serde_json::Value> = found.iter().map(entry).collect::<Result<_, _>>()?;
@@ -57,8 +58,8 @@ fn line(Found { port, asked_for, result }: &Found) -> String {
             let restart = restart.unwrap_or_default();
             format!("{port}  {} (firmware {}): {}{restart}", board.board, board.firmware, model(board))
         }
-        Some(Err(PortError::Silent { .. })) | None if wire::usb_board(port).is_some() => {
-            let board = wire::usb_board(port).unwrap_or_default();
+        Some(Err(PortError::Silent { .. })) | None if ports::usb_board(port).is_some() => {
+            let board = ports::usb_board(port).unwrap_or_default();
             format!("{port}  a {board} by its USB name, and no answer: unplug it and plug it in again")
         }
         // Most computers list ports that nothing hangs on.
@@ -71,7 +72,7 @@ fn line(Found { port, asked_for, result }: &Found) -> String {
 /// Asks `more` and all ports that the system lists, at the same time and for a few seconds.
 pub(super) fn ask(more: &[String]) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    let listed = wire::names().into_iter().map(|port| (port, false));
+    let listed = ports::names().into_iter().map(|port| (port, false));
     for (port, asked_for) in more.iter().map(|port| (port.clone(), true)).chain(listed) {
         if found.iter().all(|known| known.port != port) {
             found.push(Found { port, asked_for, result: None });

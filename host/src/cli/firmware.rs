@@ -3,33 +3,37 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use nickeldime_boards::{BoardSpec, Load};
 use serde::Serialize;
 
-use crate::boards::{Board, Load, build, flash, flash::Flashed};
+use crate::boards::{
+    self, build,
+    flash::{self, Flashed},
+};
 
 /// Build or flash the firmware of a board.
 #[derive(Debug, Args)]
 pub struct FirmwareArgs {
-    /// What to do.
+    /// Build or flash.
     #[command(subcommand)]
     pub action: FirmwareAction,
 }
 
-/// What can be done with firmware.
+/// The sub-commands of `firmware`.
 #[derive(Debug, Subcommand)]
 pub enum FirmwareAction {
-    /// Build it, and say where it is and how large. Needs the checkout that this program was built from.
+    /// Build the firmware and print its path and size. Needs the source checkout that this program was built from.
     Build {
         /// The board.
         #[arg(long)]
         board: String,
     },
-    /// Build it and write it to the board: pico2 by its boot loader's volume, others through probe-rs.
+    /// Build the firmware and write it to the board: to pico2 by its boot loader's volume, to others through probe-rs.
     Flash {
         /// The board.
         #[arg(long)]
         board: String,
-        /// The boot loader's volume; looked for unless given.
+        /// The folder where the boot loader's volume is mounted. Default: found by its contents.
         #[arg(long, value_name = "DIR")]
         volume: Option<PathBuf>,
     },
@@ -42,22 +46,22 @@ struct Built {
     #[serde(skip_serializing_if = "Option::is_none")]
     uf2: Option<PathBuf>,
     flash_bytes: u64,
-    /// Flash that the board has for firmware.
+    /// The flash that the board has for firmware, in bytes.
     flash_available: u32,
     ram_bytes: u64,
-    /// RAM that firmware may take, its stack included.
+    /// The RAM that firmware may use, its stack included, in bytes.
     ram_available: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     flashed: Option<String>,
 }
 
-/// Builds, flashes when that is asked for, and says what came of it.
+/// Builds the firmware, flashes it if asked to, and prints the result.
 ///
 /// # Errors
-/// What is missing, and what to do about it.
+/// A tool, a target or a board is missing; the error says what to do.
 pub fn run(args: &FirmwareArgs, json: bool) -> anyhow::Result<()> {
     let (FirmwareAction::Build { board } | FirmwareAction::Flash { board, .. }) = &args.action;
-    let board = Board::find(board)?;
+    let board = boards::find(board)?;
     // Before a minute of building.
     let target = match &args.action {
         FirmwareAction::Build { .. } => None,
@@ -82,7 +86,7 @@ pub fn run(args: &FirmwareArgs, json: bool) -> anyhow::Result<()> {
     super::print(json, &built, || text(&built, &board))
 }
 
-fn text(built: &Built, board: &Board) -> String {
+fn text(built: &Built, board: &BoardSpec) -> String {
     let Built { path, uf2, flash_bytes, flash_available, ram_bytes, ram_available, flashed, .. } = built;
     let share = |part: u64, all: u32| 100.0 * part as f64 / f64::from(all);
     let mut out = format!("{}\n", path.display());

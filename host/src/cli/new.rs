@@ -4,16 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::builder::PossibleValuesParser;
+use nickeldime_checkpoint::{
+    Checkpoint,
+    model::{
+        arch::{GREY, GeneratorArch, RGB},
+        initial, resample,
+    },
+    write_checkpoint,
+};
 use serde::Serialize;
 
 use super::model::Model;
-use crate::{
-    checkpoint::{Checkpoint, write_checkpoint},
-    nets::{
-        arch::{GREY, GeneratorArch, RGB},
-        initial, likeness,
-    },
-};
 
 /// Arguments of `new`.
 #[derive(clap::Args)]
@@ -21,13 +22,13 @@ pub struct NewArgs {
     /// A well-known architecture.
     #[arg(long, value_parser = PossibleValuesParser::new(GeneratorArch::PRESETS), required_unless_present = "channels")]
     arch: Option<String>,
-    /// Or its channels at 4x4, 8x8, ...
+    /// The channels at 4x4, 8x8, ..., in place of a well-known architecture.
     #[arg(long, value_name = "C4,C8,...", value_delimiter = ',', conflicts_with = "arch")]
     channels: Vec<usize>,
-    /// Width of z and w.
+    /// The width of z and w.
     #[arg(long, value_name = "N", default_value_t = 512, requires = "channels")]
     w_dim: usize,
-    /// Layers of the mapping network.
+    /// The number of layers of the mapping network.
     #[arg(long, value_name = "N", default_value_t = 8, requires = "channels")]
     mapping_layers: usize,
     /// Images of one channel.
@@ -36,10 +37,10 @@ pub struct NewArgs {
     /// Remove this share of the channels.
     #[arg(long, value_name = "R", default_value_t = 0.0)]
     ratio: f64,
-    /// Of the weights.
+    /// The seed of the weights.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// A trained generator, of any shape, that the weights take after; unless given, they are normally distributed.
+    /// A trained generator, of any shape, whose statistics the weights get. Default: normally distributed weights.
     #[arg(long, value_name = "MODEL")]
     like: Option<PathBuf>,
     /// The safetensors file to write.
@@ -71,7 +72,7 @@ pub fn run(args: &NewArgs, json: bool) -> anyhow::Result<()> {
     let arch = dense.pruned(args.ratio)?;
     let generator = match &args.like {
         Some(path) => match Model::open(path)? {
-            Model::Checkpoint(trained) => likeness::like(&trained.generator, &arch, args.seed),
+            Model::Checkpoint(trained) => resample::like(&trained.generator, &arch, args.seed),
             Model::Pack(_) => bail!("{}: is a pack; a checkpoint's weights are wanted", path.display()),
         },
         None => initial::like_trained(&arch, args.seed),

@@ -3,22 +3,20 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::{Context, bail};
+use nickeldime_checkpoint::{GeneratorWeights, files};
 use nickeldime_core::{
     generator::{Latent, Noise, Ram, Sample},
     pack::{NoiseKind, Pack, WeightWidth},
 };
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::{model::Model, progress::Bar};
 use crate::{
     boards::{
-        Board,
+        self,
         fit::{self, Fit, Need},
     },
-    checkpoint::GeneratorWeights,
-    files,
-    port::hex,
+    hash::sha256,
     preview::{Latents, NoiseMode, Preview},
     progress::Progress,
     quantise::{Fidelity, LayerReport, PackOptions, Parts, psnr, render, spend, write_pack},
@@ -37,24 +35,24 @@ const TRIAL_SEEDS: std::ops::Range<u64> = 2_000_000..2_000_008;
 /// Arguments of `pack`.
 #[derive(clap::Args)]
 pub struct PackArgs {
-    /// A checkpoint (.pkl, .pt, .safetensors), or a run's folder: its newest student.
+    /// A checkpoint (.pkl, .pt, .safetensors), or a run's folder, whose newest student is packed.
     model: PathBuf,
     /// The pack to write.
     #[arg(short, long)]
     output: PathBuf,
-    /// A name for people, at most 64 bytes; the model's file name unless given.
+    /// The model's name, shown to people; at most 64 bytes. Default: the model's file name.
     #[arg(long)]
     name: Option<String>,
-    /// The noise that the device adds unless told otherwise; `const` also stores the maps.
+    /// The device's default noise. `const` also stores the noise maps.
     #[arg(long, value_enum, default_value = "const")]
     noise: NoiseMode,
-    /// Refuse a model that does not fit this board, and say how long its images take there.
+    /// Refuse a model that does not fit this board, and print how long its images take there.
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
-    /// Bits of the mapping network's weights.
+    /// The number of bits of the mapping network's weights.
     #[arg(long, value_parser = ["8", "16"], default_value = "16")]
     mapping_bits: String,
-    /// Spend so many bytes more on 16-bit weights, in the layers whose rounding the images show most.
+    /// The number of further bytes to spend on 16-bit weights, in the layers whose rounding changes the images most.
     #[arg(long, value_name = "N", default_value_t = 0)]
     extra_bytes: usize,
 }
@@ -91,7 +89,7 @@ pub fn run(args: &PackArgs, json: bool) -> anyhow::Result<()> {
     let mapping = if args.mapping_bits == "8" { WeightWidth::I8 } else { WeightWidth::I16 };
     let options =
         PackOptions { name: args.name.clone().or(stem).unwrap_or_default(), mapping, ..noise_options(args.noise) };
-    let board = args.board.as_deref().map(Board::find).transpose()?;
+    let board = args.board.as_deref().map(boards::find).transpose()?;
     if let Some(board) = &board {
         fit::check(board, &checkpoint.generator.arch, 0.0, &options)
             .with_context(|| format!("{} as it is", args.model.display()))?;
@@ -145,7 +143,7 @@ pub fn pack(
         psnr_db: fidelity.mean_db,
         psnr_worst_db: fidelity.worst_db,
         psnr_images: fidelity.images,
-        sha256: hex(&Sha256::digest(&file.bytes)),
+        sha256: sha256(&file.bytes),
         need: Need::of_pack(&pack),
         fit: None,
     })

@@ -1,4 +1,4 @@
-//! Batches decoded ahead of their use, on threads of their own.
+//! Decodes batches of images ahead of their use, on separate threads.
 
 use std::{
     ops::Range,
@@ -10,22 +10,22 @@ use ndarray::Array4;
 
 use super::{DataError, Dataset};
 
-/// The most threads that decode.
+/// The largest number of decoding threads.
 const THREADS: usize = 4;
-/// Batches that each of them has ready, beside the one that it works on.
+/// The number of decoded batches that each thread keeps ready.
 const READY: usize = 1;
 
-/// Images of a dataset, see [`Dataset::batch`].
+/// The images of one batch, see [`Dataset::batch`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Their places.
+    /// The indices of the images in the dataset.
     pub indices: Vec<usize>,
-    /// Which are mirrored.
+    /// For each image true if it is mirrored.
     pub flips: Vec<bool>,
 }
 
-/// Gives `consume` the batches of `steps` in their order, while other threads decode the next ones. What they are does not
-/// depend on how many threads there are.
+/// Passes the batches of `steps` to `consume` in their order while other threads decode the next ones. The batches do
+/// not depend on the number of threads.
 pub fn ahead<T>(
     data: &Dataset,
     plan: impl Fn(u64) -> Batch + Sync,
@@ -53,7 +53,7 @@ pub fn ahead<T>(
     })
 }
 
-/// Takes from the threads in turn. Dropped, it sends them home.
+/// Receives batches from the threads in turn. Dropping it ends the threads.
 struct Lanes<T> {
     lanes: Vec<Receiver<T>>,
     next: usize,

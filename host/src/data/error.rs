@@ -1,29 +1,29 @@
-//! Why images could not be had.
+//! Errors of reading images.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a dataset could not be opened or an image of it not be read.
+/// The reason why a dataset could not be opened or one of its images could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The file system said no.
+    /// The file system returned an error.
     #[error("{}: {cause}", .file.display())]
     Io {
         /// The file or folder.
         file: PathBuf,
-        /// What the system said.
+        /// The error of the file system.
         cause: io::Error,
     },
-    /// The file is not a zip, or a damaged one.
+    /// The file is not a zip archive, or is damaged.
     #[error("{}: not a folder, and not a zip of images: {problem}", .file.display())]
     Zip {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// A description of the problem.
         problem: String,
     },
-    /// There are no images in it.
+    /// The folder or zip has no images.
     #[error("{}: no PNG or JPEG image in it", .file.display())]
     Empty {
         /// The folder or zip.
@@ -32,9 +32,9 @@ pub enum DataError {
     /// An image is damaged or of the wrong size.
     #[error("{}: {problem}", .file.display())]
     Image {
-        /// The image: its name behind the folder's or zip's.
+        /// The image: the path of the folder or zip, followed by the image's name.
         file: PathBuf,
-        /// What is wrong with it.
+        /// A description of the problem.
         problem: String,
     },
     /// The labels are damaged.
@@ -42,17 +42,17 @@ pub enum DataError {
     Labels {
         /// The `dataset.json`.
         file: PathBuf,
-        /// What is wrong with it.
+        /// A description of the problem.
         problem: String,
     },
-    /// The dataset has fewer images.
+    /// An image beyond the last one was asked for.
     #[error("{}: image {index} of {len}: there is none", .file.display())]
     Beyond {
         /// The folder or zip.
         file: PathBuf,
-        /// The image asked for, from 0.
+        /// The index that was asked for, from 0.
         index: usize,
-        /// Images in the dataset.
+        /// The number of images in the dataset.
         len: usize,
     },
 }

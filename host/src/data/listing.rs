@@ -1,4 +1,4 @@
-//! Which files are images, and what their labels are.
+//! Finds the images in a folder or zip, and their labels.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::DataError;
 
-/// Whether a name is one of an image. Hidden files, and what macOS puts beside every file in a zip, are none.
+/// True if a name is an image's. Hidden files and the extra files that macOS puts into zips do not count.
 pub(super) fn is_picture(name: &str) -> bool {
     let hidden = |part: &str| part.starts_with('.') || part == "__MACOSX";
     let extension = Path::new(name).extension().and_then(|e| e.to_str());
@@ -16,7 +16,8 @@ pub(super) fn is_picture(name: &str) -> bool {
     extension.is_some_and(known) && !name.split(['/', '\\']).any(hidden)
 }
 
-/// Every image below a folder, with forward slashes. Links to folders are not followed: they may lead in circles.
+/// The names of all images below a folder, with forward slashes. Links to folders are not followed, because they may
+/// lead in circles.
 pub(super) fn pictures_below(root: &Path) -> Result<Vec<String>, DataError> {
     let mut names = Vec::new();
     let mut folders = vec![String::new()];
@@ -45,7 +46,7 @@ pub(super) fn pictures_below(root: &Path) -> Result<Vec<String>, DataError> {
 }
 
 /// The classes in a StyleGAN2-ADA `dataset.json`, by image name: `{"labels": [["00000/img00000000.png", 5], ...]}`.
-/// Labels that are no class number (null, vectors) are left out.
+/// Labels that are not class numbers (null, vectors) are left out.
 pub(super) fn labels(json: &[u8]) -> Result<HashMap<String, u32>, serde_json::Error> {
     #[derive(Deserialize)]
     struct File {

@@ -1,4 +1,4 @@
-//! Real images to learn from: a folder or a zip of square pictures.
+//! Datasets: folders or zips of square images.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -26,7 +26,7 @@ use listing::{is_picture, labels, pictures_below};
 /// StyleGAN2-ADA's dataset zips and their labels are understood.
 ///
 /// Grey becomes RGB. An alpha channel is dropped: the colours below it are taken as they are stored. Images are decoded
-/// when they are asked for, and kept where all of them together are small (512 MB).
+/// when they are asked for. If all of them together take at most 512 MB, decoded images stay in memory.
 #[derive(Debug)]
 pub struct Dataset {
     path: PathBuf,
@@ -37,14 +37,14 @@ pub struct Dataset {
     kept: Vec<OnceLock<Box<[u8]>>>,
 }
 
-/// Which sizes of images are taken, and what is done about others.
+/// The image sizes that a dataset accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sizes {
-    /// The first image's; others are refused.
+    /// The size of the first image; other sizes are refused.
     Alike,
-    /// This one; others are refused.
+    /// This size; other sizes are refused.
     Exactly(usize),
-    /// All: the middle square of each is brought to this size (Lanczos).
+    /// Every size. The middle square of each image is scaled to this size (Lanczos).
     Resized(usize),
 }
 
@@ -56,9 +56,9 @@ enum Source {
 
 #[derive(Debug)]
 struct Entry {
-    /// Below the folder or in the zip, with forward slashes.
+    /// The name below the folder or in the zip, with forward slashes.
     name: String,
-    /// In a zip.
+    /// The index of the entry, in a zip.
     index: usize,
     label: Option<u32>,
 }
@@ -73,17 +73,17 @@ pub fn luminance(images: ArrayView4<f32>) -> Array4<f32> {
     images.map_axis(Axis(1), level).insert_axis(Axis(1))
 }
 
-/// The largest height and width of an image.
+/// The largest height and width of an image that is used unscaled.
 const LARGEST: u32 = 1024;
-/// The same of an image that is made smaller.
+/// The largest height and width of an image that is scaled down.
 const LARGEST_RESIZED: u32 = 8192;
-/// The largest image file; an uncompressed one of the largest size has 4 MB.
+/// The largest image file, in bytes. An uncompressed image of the largest size has 4 MB.
 const LARGEST_FILE: u64 = 64 << 20;
-/// The largest `dataset.json`; that of a million images has some 50 MB.
+/// The largest `dataset.json`, in bytes. That of a million images has about 50 MB.
 const LARGEST_LABELS: u64 = 256 << 20;
 
 impl Dataset {
-    /// Opens a dataset of images of one size, whichever that is.
+    /// Opens a dataset whose images all have the size of the first one.
     ///
     /// # Errors
     /// As [`Dataset::open_as`].
@@ -91,11 +91,12 @@ impl Dataset {
         Self::open_as(path, Sizes::Alike)
     }
 
-    /// Lists the images and looks at the size of each.
+    /// Opens a dataset: lists the images and checks the size of each.
     ///
     /// # Errors
-    /// Nothing there, no image in it, an image that is not square, larger than 1024x1024 (where they are resized: than
-    /// 8192x8192) or of another size than `sizes` takes, a damaged zip or `dataset.json`: each names the file.
+    /// The path does not exist, or has no image. An image is not square, is larger than 1024x1024 (8192x8192 if images
+    /// are resized), or has a size that `sizes` does not accept. The zip or `dataset.json` is damaged. Each error names
+    /// the file.
     pub fn open_as(path: &Path, sizes: Sizes) -> Result<Self, DataError> {
         let io = |cause| DataError::io(path, cause);
         let about = std::fs::metadata(path).map_err(io)?;
@@ -136,13 +137,13 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// Number of images; at least 1.
+    /// The number of images; at least 1.
     #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Height and width of every image.
+    /// The height and width of every image.
     pub fn resolution(&self) -> usize {
         self.resolution
     }
@@ -152,15 +153,16 @@ impl Dataset {
         self.entries.get(index).map(|entry| &entry.name[..])
     }
 
-    /// The class that `dataset.json` gives the image; none where it gives none, or no single class.
+    /// The image's class from `dataset.json`; `None` if the file gives none, or not a single class.
     pub fn label(&self, index: usize) -> Option<u32> {
         self.entries.get(index).and_then(|entry| entry.label)
     }
 
-    /// One image, `[3, height, width]`, 0 to 255.
+    /// Reads one image as `[3, height, width]` with values from 0 to 255.
     ///
     /// # Errors
-    /// A file that is no longer there, damaged, or of another size than it said; an index beyond the last image.
+    /// The file has vanished, is damaged, or has another size than its header said, or the index is beyond the last
+    /// image.
     pub fn image(&self, index: usize) -> Result<Vec<u8>, DataError> {
         if let Some(pixels) = self.kept.get(index).and_then(OnceLock::get) {
             return Ok(pixels.to_vec());
@@ -174,8 +176,8 @@ impl Dataset {
         Ok(pixels)
     }
 
-    /// Images as a network takes them, `[batch, 3, height, width]` in [-1, 1] (`x / 127.5 - 1`). `flips` says which are
-    /// mirrored left to right; images beyond its end are not.
+    /// Reads images as networks take them: `[batch, 3, height, width]` in [-1, 1] (`x / 127.5 - 1`). An image is
+    /// mirrored left to right if its entry in `flips` is true; images beyond the end of `flips` are not mirrored.
     ///
     /// # Errors
     /// As [`Dataset::image`].
@@ -227,9 +229,10 @@ impl Dataset {
         Ok(bytes)
     }
 
-    /// Looks at the size of every image: the first one's is the dataset's.
+    /// Checks the size of every image. The first image's size becomes the dataset's.
     fn measure(&mut self) -> Result<(), DataError> {
-        /// Holds the header of nearly every image; reading all of every file would take long.
+        /// The number of bytes that are read of each file. They hold the header of nearly every image, and reading
+        /// whole files would take long.
         const FRONT: u64 = 4096;
         for index in 0..self.len() {
             let entry = self.entry(index)?;
@@ -244,7 +247,7 @@ impl Dataset {
                 Err(problem) => return Err(self.refuse(entry, problem)),
             }
         }
-        /// Kept decoded up to this many bytes.
+        /// The largest number of bytes of decoded images that stay in memory.
         const KEPT: usize = 512 << 20;
         if self.len() * 3 * self.resolution * self.resolution <= KEPT {
             self.kept.resize_with(self.len(), OnceLock::new);
@@ -298,7 +301,7 @@ impl Dataset {
 }
 
 impl Sizes {
-    /// Height and width that an image of this width and height gets, beside others that have `before`.
+    /// The height and width that an image of this width and height gets, if earlier images have `before`.
     fn taken(self, (width, height): (u32, u32), before: Option<usize>) -> Result<usize, String> {
         let largest = self.largest();
         if width == 0 || height == 0 || width.max(height) > largest {
@@ -338,7 +341,7 @@ impl Sizes {
     }
 }
 
-/// A whole image; one that is damaged, or wider or higher than `largest`, is none.
+/// Decodes an image; returns an error if it is damaged or larger than `largest`.
 fn decoded(bytes: Vec<u8>, largest: u32) -> Result<DynamicImage, String> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
     if reader.format() == Some(ImageFormat::Jpeg) {
@@ -353,7 +356,7 @@ fn decoded(bytes: Vec<u8>, largest: u32) -> Result<DynamicImage, String> {
     reader.decode().map_err(|e| format!("damaged: {e}"))
 }
 
-/// `image` paints what is damaged or missing in a JPEG file grey, and says nothing.
+/// Decodes a JPEG strictly. The `image` crate would fill damaged or missing parts with grey and report nothing.
 fn decoded_jpeg(bytes: Vec<u8>, largest: usize) -> Result<DynamicImage, String> {
     let options = DecoderOptions::default().set_strict_mode(true).set_max_width(largest).set_max_height(largest);
     let options = options.jpeg_set_out_colorspace(ColorSpace::RGB);

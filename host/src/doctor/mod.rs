@@ -1,4 +1,4 @@
-//! Is a backend right, and how fast is it here?
+//! Checks a backend: are its results right, and how fast is it on this machine?
 
 pub mod golden;
 pub mod speed;

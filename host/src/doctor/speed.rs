@@ -1,8 +1,15 @@
-//! The speed of the training iteration, phase by phase, on random networks and images.
+//! Measures the speed of a training iteration, phase by phase, on random networks and images.
 
 use std::{collections::BTreeMap, time::Instant};
 
 use burn::tensor::{Tensor, backend::AutodiffBackend};
+use nickeldime_checkpoint::{
+    model::{
+        arch::{DiscriminatorArch, GeneratorArch},
+        initial,
+    },
+    random::Stream,
+};
 use serde::Serialize;
 
 use crate::{
@@ -18,38 +25,35 @@ use crate::{
         Embedder,
         small::{self, Small},
     },
-    nets::{
-        arch::{DiscriminatorArch, GeneratorArch},
-        generator::Generator,
-        initial, names,
-    },
-    random::Stream,
+    nets::{draws, generator::Generator, names},
 };
 
-/// What is measured.
+/// The size of the training that is measured.
 #[derive(Debug, Clone, Serialize)]
 pub struct Load {
-    /// Name of the dense architecture, see [`GeneratorArch::PRESETS`].
+    /// The name of the dense architecture, see [`GeneratorArch::PRESETS`].
     pub arch: String,
-    /// Share of the channels that the student lacks.
+    /// The pruning ratio: the share of the channels that the student lacks.
     pub ratio: f64,
-    /// Images an iteration.
+    /// The batch size.
     pub batch: usize,
-    /// Iterations to average over; a multiple of 16 has every phase as often as a training.
+    /// The number of iterations to average over. A multiple of 16 runs every phase as often as a training does.
     pub iterations: u32,
 }
 
-/// What was measured.
+/// The measured speed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Speed {
-    /// On what.
+    /// The size of the training that was measured.
     #[serde(flatten)]
     pub load: Load,
-    /// Real images a second, all phases together.
+    /// Real images per second, over all phases.
     pub images_per_second: f64,
-    /// Real images for each second of this process's CPU time, all threads together: what a busy machine leaves comparable.
+    /// Real images per second of CPU time, over all threads of this process. This number can be compared even if the
+    /// machine is busy.
     pub images_per_cpu_second: f64,
-    /// Of each phase, an iteration: those that are not in every iteration have their share.
+    /// Time per iteration for each phase. The time of a phase that does not run in every iteration is spread over all
+    /// iterations.
     pub milliseconds: BTreeMap<Phase, f64>,
 }
 
@@ -65,7 +69,7 @@ pub fn measure<A: AutodiffBackend>(
 ) -> Result<Speed, CompressError> {
     let mut trainer = trainer::<A>(dense, &load, device)?;
     let size = dense.resolution();
-    let real = Stream::new(0, "images", 0).normal([load.batch, 3, size, size], device);
+    let real = draws::normal(&mut Stream::new(0, "images", 0), [load.batch, 3, size, size], device);
     let mut milliseconds = BTreeMap::new();
     let mut rounds = |count: u32, trainer: &mut Trainer<A>| {
         milliseconds.clear();
@@ -93,7 +97,7 @@ pub fn measure<A: AutodiffBackend>(
     Ok(Speed { load, images_per_second: images / seconds, images_per_cpu_second, milliseconds })
 }
 
-/// CPU time of this process so far.
+/// The CPU time that this process has used so far.
 fn cpu_seconds() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9

@@ -1,26 +1,25 @@
-//! Golden vectors that the command carries.
+//! The golden vectors that are compiled into the command.
 
 use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
+use nickeldime_checkpoint::model::weights::Tensors;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::checkpoint::weights::Tensors;
-
-/// One file of golden numbers, and the largest error seen against it.
+/// One file of golden numbers, and the largest error that was found against it.
 pub struct Vectors {
     arrays: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
     worst: Worst,
 }
 
-/// The largest error, relative to its tensor's largest entry.
+/// The largest error, relative to the largest entry of its tensor.
 #[derive(Debug, Clone, Default)]
 pub struct Worst {
-    /// The tensor's name.
+    /// The name of the tensor.
     pub tensor: String,
-    /// Infinite where a number is NaN.
+    /// The relative error; infinite if a number is NaN.
     pub error: f64,
-    /// Tensors that were compared.
+    /// The number of tensors that were compared.
     pub compared: usize,
 }
 
@@ -51,7 +50,7 @@ impl Vectors {
         Tensor::from_data(TensorData::new(values, shape), device)
     }
 
-    /// The tensors below `prefix`, without it.
+    /// The tensors whose names begin with `prefix`, under their names without it.
     pub fn below(&self, prefix: &str) -> Tensors {
         let below = self.arrays.iter().filter_map(|(name, (shape, values))| {
             let array = ndarray::ArrayD::from_shape_vec(shape.clone(), values.clone());
@@ -64,7 +63,7 @@ impl Vectors {
         self.compare_values(name, found.into_data().iter());
     }
 
-    /// Gradients below `prefix`; what has none counts as zeros.
+    /// The golden gradients whose names begin with `prefix`; a parameter without one has a gradient of zeros.
     pub fn compare_all(&mut self, prefix: &str, found: &Tensors) {
         for (name, zeros) in self.below(prefix).into_iter().filter(|(name, _)| !name.ends_with("resample_filter")) {
             let found = found.get(&name).cloned().unwrap_or(zeros * 0.0);

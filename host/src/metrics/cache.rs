@@ -1,4 +1,4 @@
-//! Features on the disk, so that the same images go through an extractor once.
+//! A cache of features on disk, so that the same images pass through an extractor only once.
 
 use std::{
     fs,
@@ -6,48 +6,45 @@ use std::{
 };
 
 use ndarray::{Array2, Ix2};
-use sha2::{Digest, Sha256};
+use nickeldime_checkpoint::{CheckpointError, Metadata, Tensors, read_tensors, write_tensors};
 
-use crate::{
-    checkpoint::{CheckpointError, Metadata, Tensors, read_tensors, write_tensors},
-    port::hex,
-};
+use crate::hash::sha256;
 
-/// The tensor's name in a file.
+/// The name of the tensor in a cache file.
 const NAME: &str = "features";
-/// The key's name in a file's metadata.
+/// The name of the key in a cache file's metadata.
 const KEY: &str = "key";
 
-/// A folder of features, one file a set: `[images, features]` as safetensors.
+/// A folder of features. Each set of images has one safetensors file with a tensor `[images, features]`.
 #[derive(Debug, Clone)]
 pub struct FeatureCache {
     folder: PathBuf,
 }
 
 impl FeatureCache {
-    /// The cache in a folder, which is made when something is put into it.
+    /// A cache in this folder, which is created when the first features are stored.
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// The file of a key.
+    /// The path of a key's file.
     fn file(&self, key: &str) -> PathBuf {
-        let hash = hex(&Sha256::digest(key));
+        let hash = sha256(key.as_bytes());
         self.folder.join(format!("{}.safetensors", &hash[..24]))
     }
 
-    /// The features under a key (any text that tells extractor and images apart, by their hashes). None where there are
-    /// none; a file that is damaged or another key's counts as none.
+    /// The features of a key, or `None` if the cache has none or their file is damaged or another key's. A key is a
+    /// text that identifies extractor and images, for example by their hashes.
     pub fn get(&self, key: &str, images: usize) -> Option<Array2<f32>> {
         let (mut tensors, metadata) = read_tensors(&self.file(key)).ok()?;
         let features = tensors.remove(NAME)?.into_dimensionality::<Ix2>().ok()?;
         (metadata.get(KEY).is_some_and(|k| k == key) && features.nrows() == images).then_some(features)
     }
 
-    /// Keeps features, whole or not at all.
+    /// Stores features, whole or not at all.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Errors of the file system.
     pub fn put(&self, key: &str, features: &Array2<f32>) -> Result<(), CheckpointError> {
         let file = self.file(key);
         fs::create_dir_all(&self.folder).map_err(|cause| CheckpointError::Io { file: self.folder.clone(), cause })?;

@@ -1,37 +1,37 @@
-//! Why a metric has no value.
+//! Errors of computing a metric.
 
-/// Why a metric has no value: one line with the numbers, and what to do where there is something to do.
+/// The reason why a metric has no value. The text has the numbers, and says what to do if something can be done.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetricError {
     /// A set is too small for the metric.
     #[error("{metric} needs at least {need} images a set: one has {have}")]
     TooFew {
-        /// The metric.
+        /// The name of the metric.
         metric: &'static str,
-        /// The fewest that have a value.
+        /// The smallest number of samples for which the metric has a value.
         need: usize,
-        /// In the smaller set.
+        /// The number of samples in the smaller set.
         have: usize,
     },
-    /// A covariance would be singular.
+    /// There are no more samples than features, so a covariance would be singular.
     #[error(
         "FID over {features} features needs more than {features} images a set, one has {have}: the covariance is \
          singular and the distance mostly noise; take more images, use KID, or ask for it all the same \
          (--few-samples)"
     )]
     Singular {
-        /// Width of the features.
+        /// The number of features of a sample.
         features: usize,
-        /// Images in the smaller set.
+        /// The number of images in the smaller set.
         have: usize,
     },
     /// The two sets come from different extractors.
     #[error("features of different widths: {a} and {b}")]
     Widths {
-        /// Of the first set.
+        /// The number of features in the first set.
         a: usize,
-        /// Of the second.
+        /// The number of features in the second set.
         b: usize,
     },
     /// A feature is NaN or infinite.
@@ -39,15 +39,15 @@ pub enum MetricError {
         "feature {feature} of image {image} is not finite: the model draws no images, or the extractor's file is damaged"
     )]
     NotFinite {
-        /// From 0, in the order of the set.
+        /// The sample's index in the set, from 0.
         image: usize,
-        /// From 0.
+        /// The feature's index, from 0.
         feature: usize,
     },
-    /// The features are finite, the metric is not.
+    /// The features are finite, but the metric overflows.
     #[error("{metric} is beyond the largest number: the features are too large")]
     Overflow {
-        /// The metric.
+        /// The name of the metric.
         metric: &'static str,
     },
     /// The decomposition of a covariance did not converge.

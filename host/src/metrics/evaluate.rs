@@ -1,39 +1,39 @@
-//! Several metrics of the same two sets.
+//! Computes several metrics of the same two sets.
 
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use super::{Feature, FewSamples, MetricError, NEIGHBOURS, Subsets, fid, kid, precision_recall};
 
-/// Which metrics, and how.
+/// The choice of metrics and their settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
-    /// The Fréchet distance.
+    /// True to compute the Fréchet distance (FID).
     pub fid: bool,
-    /// The kernel distance.
+    /// True to compute the kernel distance (KID).
     pub kid: bool,
-    /// Precision and recall.
+    /// True to compute precision and recall.
     pub pr: bool,
-    /// What FID does with few images.
+    /// The behaviour of FID with few images.
     pub few: FewSamples,
-    /// Of KID's random subsets.
+    /// The seed of KID's random subsets.
     pub seed: u64,
 }
 
-/// Values; none for what was not asked for.
+/// The values of the metrics; `None` for a metric that was not asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Fréchet distance, 0 or more; 0 for equal distributions.
+    /// The Fréchet distance (FID): at least 0, and 0 for equal distributions.
     pub fid: Option<f64>,
-    /// Kernel distance, unbiased: about 0 for equal distributions.
+    /// The kernel distance (KID). The estimate is unbiased: about 0 for equal distributions, and possibly below 0.
     pub kid: Option<f64>,
-    /// Share of the generated images that lie among the real ones, in [0, 1].
+    /// Precision: the share of generated images that lie on the manifold of the real ones, in [0, 1].
     pub precision: Option<f64>,
-    /// Share of the real images that lie among the generated ones, in [0, 1].
+    /// Recall: the share of real images that lie on the manifold of the generated ones, in [0, 1].
     pub recall: Option<f64>,
 }
 
-/// The metrics of `generated` against `real`, `[samples, features]` each.
+/// Computes the metrics of `generated` against `real`, each `[samples, features]`.
 ///
 /// # Errors
 /// The first metric that has no value, and why.

@@ -1,36 +1,36 @@
 //! The networks in whose features images are compared.
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use ndarray::{Array2, Array4};
+use nickeldime_checkpoint::{
+    self as checkpoint, CheckpointError, NoCritic,
+    model::arch::{DeviationGroup, GREY},
+};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::images::Images;
 use crate::{
     backend::{Choice, Inner, Unavailable, with_backend},
-    checkpoint::{self, CheckpointError, NoCritic},
     data::luminance,
     embed::{
         Embedder, EmbedderWeights,
         spec::{EmbedSpec, Kind},
     },
+    hash::sha256_of,
     nets::{
-        arch::{DeviationGroup, GREY},
         discriminator::Discriminator,
         names::{self, LoadError},
         tap::Tap,
     },
-    port::hex,
     progress::Progress,
 };
 
-/// Images at a time.
+/// The batch size of feature extraction.
 const BATCH: usize = 16;
 
 /// An extractor as a user names it: `inception=FILE`, `small=FILE`, `critic=FILE`.
@@ -44,7 +44,7 @@ pub enum Extractor {
 }
 
 impl Extractor {
-    /// What kind of network it is: `inception`, `small`, `critic`.
+    /// The kind of network: `inception`, `small`, `critic`, ...
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Embedder(spec) => spec.kind.name(),
@@ -60,7 +60,7 @@ impl Extractor {
         }
     }
 
-    /// Whether the paper's metrics (and everybody's) are measured in it: Inception's features alone.
+    /// True for Inception, whose features the paper and all published numbers use.
     pub fn is_of_the_paper(&self) -> bool {
         match self {
             Self::Embedder(spec) => spec.kind == Kind::Inception,
@@ -83,34 +83,34 @@ impl FromStr for Extractor {
     }
 }
 
-/// Which features a metric was measured in.
+/// The identity of the features that a metric was measured in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Identity {
-    /// The kind and the beginning of the hash: the same wherever the file lies.
+    /// The kind and the beginning of the file's hash. The name does not depend on the file's path.
     pub name: String,
-    /// See [`Extractor::kind`].
+    /// The kind of network, as in [`Extractor::kind`].
     pub kind: &'static str,
-    /// The weights' file.
+    /// The file of the weights.
     pub file: PathBuf,
-    /// Of that file.
+    /// The SHA-256 of that file.
     pub sha256: String,
-    /// Whether these are Inception's features, as in published numbers.
+    /// True for Inception's features, which published numbers use.
     pub of_the_paper: bool,
 }
 
-/// Why there are no features.
+/// Errors of computing features.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExtractError {
-    /// The weights' file.
+    /// The file of the weights.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// A tensor that does not fit.
+    /// A tensor is missing or has the wrong shape.
     #[error("{}: not weights of this kind of network: {cause}", .file.display())]
     Load {
-        /// The weights' file.
+        /// The file of the weights.
         file: PathBuf,
-        /// The tensor.
+        /// The name of the tensor and the problem with it.
         cause: LoadError,
     },
     /// The checkpoint gives a generator alone.
@@ -121,33 +121,33 @@ pub enum ExtractError {
         /// Why it gives none.
         cause: NoCritic,
     },
-    /// A discriminator takes images of one size.
+    /// The images have another size than the critic takes.
     #[error("the images are {images}x{images}, the critic takes {critic}x{critic}")]
     Resolution {
-        /// Of the images.
+        /// The size of the images.
         images: usize,
-        /// Of the critic.
+        /// The size that the critic takes.
         critic: usize,
     },
-    /// Where to compute.
+    /// The backend is not available.
     #[error(transparent)]
     Backend(#[from] Unavailable),
-    /// The images.
+    /// The images could not be read.
     #[error("{0}")]
     Images(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The user asked to stop.
+    /// The user stopped the command.
     #[error("stopped before all features were taken")]
     Stopped,
 }
 
-/// An extractor, ready to run.
+/// An extractor with its network on a backend.
 #[derive(Debug)]
 pub struct FeatureNetwork {
     identity: Identity,
     network: Box<dyn Extract>,
 }
 
-/// A network on some backend.
+/// The network of an extractor on one of the backends.
 trait Extract: std::fmt::Debug {
     fn features(&self, images: Array4<f32>) -> Result<Array2<f32>, ExtractError>;
 }
@@ -212,10 +212,10 @@ impl<B: Backend> Extract for Network<B> {
 }
 
 impl FeatureNetwork {
-    /// Reads the weights, and brings the network to a backend.
+    /// Reads the weights and loads the network onto a backend.
     ///
     /// # Errors
-    /// A file that is not there, damaged, or of another network; a backend that is not there.
+    /// The file is missing, damaged, or holds another network, or the backend is not available.
     pub fn open(extractor: &Extractor, backend: Choice) -> Result<Self, ExtractError> {
         let file = extractor.path();
         let network: Box<dyn Extract> = with_backend!(backend, A => Box::new(Network::<Inner<A>>::open(extractor)?));
@@ -231,7 +231,7 @@ impl FeatureNetwork {
         Ok(Self { identity, network })
     }
 
-    /// Which features it gives.
+    /// The identity of the features that this extractor computes.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -245,10 +245,10 @@ impl FeatureNetwork {
         self.network.features(images)
     }
 
-    /// The features of all images, in their order.
+    /// The features `[images, features]` of all images, in their order.
     ///
     /// # Errors
-    /// An image that cannot be had or does not fit; `progress` asked to stop.
+    /// An image cannot be read or has the wrong size, or `progress` asked to stop.
     pub fn extract(&self, images: &dyn Images, progress: &mut dyn Progress) -> Result<Array2<f32>, ExtractError> {
         let total = images.len();
         progress.begin("taking features", "img", total as u64);
@@ -272,7 +272,7 @@ impl FeatureNetwork {
     }
 }
 
-/// Keeps the input of a discriminator's last layer.
+/// A tap that keeps the input of a discriminator's last layer.
 struct CatchLast(Vec<f32>);
 
 impl<B: Backend> Tap<B> for CatchLast {
@@ -281,17 +281,6 @@ impl<B: Backend> Tap<B> for CatchLast {
             self.0 = tensor.to_data().iter().collect();
         }
     }
-}
-
-/// SHA-256 of a file, as hexadecimal text.
-///
-/// # Errors
-/// What the file system says, with the file's name.
-pub fn sha256_of(path: &Path) -> std::io::Result<String> {
-    let mut hash = Sha256::new();
-    let copied = File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
-    copied.map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
-    Ok(hex(&hash.finalize()))
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! The Fréchet (inception) distance: two Gaussians, fitted and compared (Heusel et al. 2017).
+//! The Fréchet (inception) distance, FID: fits a Gaussian to each set and compares the two (Heusel et al. 2017).
 
 use nalgebra::{DMatrix, SVD, SymmetricEigen};
 use ndarray::{Array1, Array2, ArrayView2};
 
 use super::{MetricError, matrix};
 
-/// Rows at a time.
+/// The number of rows that are processed at once.
 const BLOCK: usize = 1024;
 /// The metric's name in errors.
 const NAME: &str = "FID";
@@ -13,29 +13,29 @@ const NAME: &str = "FID";
 /// The Gaussian of a set of features.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gaussian {
-    /// `[features]`.
+    /// The mean, `[features]`.
     pub mean: Array1<f64>,
-    /// `[features, features]`, of the population (divided by n), as StyleGAN2-ADA's metric has it.
+    /// The covariance, `[features, features]`. The sum is divided by n, as in StyleGAN2-ADA's metric.
     pub covariance: Array2<f64>,
-    /// Rows that it was taken over.
+    /// The number of samples that the Gaussian was fitted to.
     pub samples: usize,
 }
 
-/// What to do where a set has no more samples than features.
+/// The behaviour for a set with no more samples than features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FewSamples {
-    /// It is an error.
+    /// The metric is refused with an error.
     Refuse,
-    /// The distance is computed: it exists, but is far too large.
+    /// The distance is computed although it is far too large.
     Allow,
 }
 
 impl Gaussian {
-    /// Mean and covariance of `[samples, features]`, in double precision and two passes. Uses memory for one block of
-    /// rows and the covariance.
+    /// Fits a Gaussian to `[samples, features]`, in double precision and two passes. It needs memory for the covariance
+    /// and one block of rows only.
     ///
     /// # Errors
-    /// No row, or a feature that is not finite.
+    /// There is no sample, or a feature is not finite.
     pub fn of<T: matrix::Feature>(features: ArrayView2<T>) -> Result<Self, MetricError> {
         let (samples, width) = features.dim();
         if samples == 0 {
@@ -63,7 +63,7 @@ impl Gaussian {
     /// semi-definite, so no complex root appears, and small eigenvalues keep their digits (no covariance is squared).
     ///
     /// # Errors
-    /// Different widths; no more samples than features, unless that is allowed; numbers that overflow.
+    /// The widths differ, there are no more samples than features (unless that is allowed), or a number overflows.
     pub fn distance(&self, other: &Self, few: FewSamples) -> Result<f64, MetricError> {
         let features = self.mean.len();
         if other.mean.len() != features {
@@ -85,7 +85,7 @@ impl Gaussian {
 /// The distance of two sets of features `[samples, features]`; see [`Gaussian::of`] and [`Gaussian::distance`].
 ///
 /// # Errors
-/// As there.
+/// The errors of those two.
 pub fn fid<T: matrix::Feature>(a: ArrayView2<T>, b: ArrayView2<T>, few: FewSamples) -> Result<f64, MetricError> {
     matrix::comparable(NAME, 1, a, b)?;
     Gaussian::of(a)?.distance(&Gaussian::of(b)?, few)

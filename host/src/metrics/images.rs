@@ -1,4 +1,4 @@
-//! Sets of images to be measured: real ones, and those that a generator draws.
+//! Sets of images to measure: real ones, and images that a generator draws.
 
 use std::ops::Range;
 
@@ -10,32 +10,33 @@ use crate::{
     preview::{Latents, NoiseMode, Preview},
 };
 
-/// Why an image could not be had.
+/// The reason why an image could not be read or drawn.
 pub type ImageError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A set of images in a fixed order.
 pub trait Images {
-    /// How many there are.
+    /// The number of images.
     fn len(&self) -> usize;
 
-    /// Whether there are none.
+    /// True if the set has no images.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Some of them, `[batch, 3, height, width]` in [-1, 1], in steps of 8 bits: a metric sees what a file would hold.
+    /// The images of a range, `[batch, 3, height, width]` in [-1, 1]. Values are rounded to 8 bits, so that a metric
+    /// sees what an image file would hold.
     ///
     /// # Errors
-    /// What is wrong with an image of the range.
+    /// An image of the range cannot be read or drawn.
     fn batch(&self, range: Range<usize>) -> Result<Array4<f32>, ImageError>;
 }
 
-/// All images of a dataset, where wanted followed by their mirror images.
+/// All images of a dataset, optionally followed by their mirror images.
 #[derive(Debug)]
 pub struct RealImages {
     /// The images.
     pub data: Dataset,
-    /// Whether the mirror images count too, as for a training with x-flips.
+    /// True to include the mirror images, as for a training with mirrored images.
     pub mirror: bool,
 }
 
@@ -51,15 +52,15 @@ impl Images for RealImages {
     }
 }
 
-/// Images of a float generator.
+/// Images that a float generator draws.
 pub struct DrawnImages {
     /// The generator.
     pub preview: Preview,
-    /// Of the images, in their order.
+    /// The latent seeds of the images, in their order.
     pub seeds: Range<u64>,
-    /// Truncation; 1 is none.
+    /// The truncation psi; 1 means no truncation.
     pub psi: f32,
-    /// What is added to the feature maps.
+    /// The noise that is added to the feature maps.
     pub noise: NoiseMode,
 }
 
@@ -83,7 +84,7 @@ impl Images for DrawnImages {
     }
 }
 
-/// A byte of an image as networks take it.
+/// A byte of an image as a number in [-1, 1], as networks take it.
 pub fn in_steps(byte: u8) -> f32 {
     f32::from(byte) / 127.5 - 1.0
 }

@@ -1,27 +1,28 @@
-//! The kernel (inception) distance: an unbiased MMD^2 with a polynomial kernel (Bińkowski et al. 2018).
+//! The kernel (inception) distance, KID: an unbiased estimate of MMD^2 with a polynomial kernel (Bińkowski et al.
+//! 2018).
 
 use ndarray::{Array2, ArrayView2, Axis};
+use nickeldime_checkpoint::random::Stream;
 use rayon::prelude::*;
 
 use super::{MetricError, matrix};
-use crate::random::Stream;
 
 /// The metric's name in errors.
 const NAME: &str = "KID";
 
-/// How KID is averaged.
+/// Settings of KID's average over random subsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subsets {
-    /// Random subsets.
+    /// The number of random subsets.
     pub count: usize,
-    /// The most samples of each set in a subset.
+    /// The largest number of samples of each set in a subset.
     pub size: usize,
-    /// Of their choice.
+    /// The seed of the subsets' choice.
     pub seed: u64,
 }
 
 impl Default for Subsets {
-    /// 100 of at most 1000, as StyleGAN2-ADA's `kid50k`.
+    /// 100 subsets of at most 1000 samples, as in StyleGAN2-ADA's `kid50k`.
     fn default() -> Self {
         Self { count: 100, size: 1000, seed: 0 }
     }

@@ -1,4 +1,4 @@
-//! A run's `eval.jsonl`: its metrics against the images that it had seen.
+//! A run's `eval.jsonl`, which has one line for each evaluation.
 
 use std::{
     fs::File,
@@ -10,38 +10,38 @@ use serde::{Deserialize, Serialize};
 
 use super::Metrics;
 
-/// One line: one evaluation.
+/// One evaluation, which is one line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvalLine {
-    /// Real images that the run had seen; 0 for its teacher.
+    /// The number of real images that the run had seen; 0 for its teacher.
     pub images: u64,
-    /// Whether its teacher was measured, and not a student.
+    /// True if the teacher was measured, false for a student.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub teacher: bool,
-    /// What was measured.
+    /// The values of the metrics.
     #[serde(flatten)]
     pub metrics: Metrics,
-    /// The extractor's stable name: lines of different extractors cannot be compared.
+    /// The extractor's name. Values of different extractors cannot be compared.
     pub extractor: String,
-    /// Whether that is Inception.
+    /// True if the extractor is Inception.
     #[serde(default)]
     pub of_the_paper: bool,
-    /// Generated images.
+    /// The number of generated images.
     pub samples: usize,
-    /// Images that they were compared with.
+    /// The number of images that the generated ones were compared with.
     #[serde(default)]
     pub reference_samples: usize,
 }
 
-/// The log in a run's folder.
+/// The path of the log in a run's folder.
 pub fn path(run: &Path) -> PathBuf {
     run.join("eval.jsonl")
 }
 
-/// Appends a line.
+/// Appends a line to the log of a run.
 ///
 /// # Errors
-/// What the file system says.
+/// Errors of the file system.
 pub fn append(run: &Path, line: &EvalLine) -> io::Result<()> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');

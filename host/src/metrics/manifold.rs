@@ -1,4 +1,5 @@
-//! Improved precision and recall: how much of each set lies on the other's manifold (Kynkäänniemi et al. 2019).
+//! Improved precision and recall: the share of each set that lies on the other set's manifold (Kynkäänniemi et al.
+//! 2019).
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
@@ -8,12 +9,12 @@ use super::{MetricError, matrix};
 
 /// The metric's name in errors.
 const NAME: &str = "precision and recall";
-/// Neighbours that span the manifold, as in StyleGAN2-ADA's `pr50k3`.
+/// The number of neighbours that give a point its radius, as in StyleGAN2-ADA's `pr50k3`.
 pub const NEIGHBOURS: usize = 3;
-/// Rows of a block of distances: it has this squared, whatever the sets' sizes.
+/// The number of rows and of columns of a block of distances. Memory depends on it and not on the sets' sizes.
 const BLOCK: usize = 1024;
 
-/// Both shares, in [0, 1].
+/// Precision and recall, each in [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PrecisionRecall {
     /// Generated images on the manifold of the real ones.
@@ -84,7 +85,7 @@ fn covered<T: matrix::Feature>(points: ArrayView2<T>, squared_radii: &[f64], que
     within.iter().filter(|&&within| within).count() as f64 / within.len() as f64
 }
 
-/// Puts a number into its place in a sorted list, whose largest falls out.
+/// Inserts a number into a sorted list and drops the largest one.
 fn insert(sorted: &mut [f64], x: f64) {
     let Some(&last) = sorted.last() else { return };
     if x >= last {
@@ -95,7 +96,7 @@ fn insert(sorted: &mut [f64], x: f64) {
     sorted[at] = x;
 }
 
-/// A block's first column, and the squared distances of its rows and columns.
+/// The first column of a block, and the squared distances between its rows and columns.
 type Block = (usize, Array2<f64>);
 
 /// Calls `reduce` for every block of rows (first row and count) with the blocks of squared distances to all `columns`,

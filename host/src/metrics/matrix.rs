@@ -1,17 +1,17 @@
-//! What the metrics share: rows in double precision, products in parallel, checks.
+//! Helpers that the metrics share: rows in double precision, parallel products, checks.
 
 use ndarray::{Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
 use rayon::prelude::*;
 
 use super::MetricError;
 
-/// A number that features are kept in: `f32`, or `f64` for golden vectors.
+/// A number type of features: `f32`, or `f64` for golden vectors.
 pub trait Feature: Copy + Into<f64> + Send + Sync {}
 
 impl Feature for f32 {}
 impl Feature for f64 {}
 
-/// Rows `start..end` in double precision.
+/// The rows `start..end`, in double precision.
 pub(super) fn rows<T: Feature>(features: ArrayView2<T>, start: usize, end: usize) -> Array2<f64> {
     features.slice(s![start..end, ..]).mapv(Into::into)
 }
@@ -26,14 +26,14 @@ pub(super) fn add_transposed_product(out: &mut Array2<f64>, a: ArrayView2<f64>, 
     });
 }
 
-/// Fails at the first number that is none.
+/// Checks that all numbers are finite; the error names the first that is not.
 pub(super) fn finite<T: Feature>(features: ArrayView2<T>) -> Result<(), MetricError> {
     let not_finite = |x: &T| !Into::<f64>::into(*x).is_finite();
     let found = features.indexed_iter().find(|(_, x)| not_finite(x));
     found.map_or(Ok(()), |((image, feature), _)| Err(MetricError::NotFinite { image, feature }))
 }
 
-/// Fails where two sets cannot be compared.
+/// Checks that two sets can be compared.
 pub(super) fn comparable<T: Feature>(
     metric: &'static str,
     need: usize,
@@ -50,7 +50,7 @@ pub(super) fn comparable<T: Feature>(
     finite(a).and_then(|()| finite(b))
 }
 
-/// A metric's value, or that it overflowed.
+/// The value of a metric, or an error if it is not finite.
 pub(super) fn value(metric: &'static str, x: f64) -> Result<f64, MetricError> {
     if x.is_finite() { Ok(x) } else { Err(MetricError::Overflow { metric }) }
 }

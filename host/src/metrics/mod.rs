@@ -1,5 +1,5 @@
-//! How far apart two sets of images are: FID, KID, precision and recall (`method.md` section 6), in the features of a
-//! named extractor.
+//! Compares two sets of images: FID, KID, precision and recall (`docs/method.md` section 6), in the features of a named
+//! extractor.
 //!
 //! [`images`] draws or reads them, [`extractor`] turns them into features (`[images, features]`), which [`cache`] keeps;
 //! [`evaluate`] compares two sets of features. The formulas are those of StyleGAN2-ADA's `fid50k_full`, `kid50k_full` and

@@ -42,4 +42,6 @@ pub use modulate::modulate;
 pub use random::random_row;
 pub use spread::spread;
 
-pub use crate::kernel::portable::{ACCUMULATORS, LANES, TWO_OUTPUTS, correlate_pair, spread_pair};
+pub use crate::kernel::portable::{
+    ACCUMULATORS, LANES, TWO_OUTPUTS, copy_row, correlate_pair, normal_row, spread_pair, to_bytes, upsample_rgb_row,
+};

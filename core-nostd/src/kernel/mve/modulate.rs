@@ -2,6 +2,7 @@
 
 use core::arch::naked_asm;
 
+use super::memory::clear;
 use super::{LANES, plain};
 use crate::kernel::layout::modulated_index;
 
@@ -24,7 +25,7 @@ pub fn modulate_row(row: &[i16], styles: &[i16], shift: u8, width: usize, out: &
     let full = styles.len() / LANES;
     for (group, out) in out.chunks_exact_mut(plane.max(1)).enumerate() {
         if group >= full {
-            out.fill(0);
+            clear(out);
         } else if let Some((before, rest)) = out.split_first_chunk_mut::<LANES>()
             && let Some((_, after)) = rest.split_last_chunk_mut::<LANES>()
         {
