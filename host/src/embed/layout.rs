@@ -1,7 +1,7 @@
 //! Which tensors a network's file must have, and under which names.
 
 use nickeldime_checkpoint::{
-    Choice,
+    TensorSelection,
     model::arch::{ArchError, Shapes},
 };
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ impl Layout {
     ///
     /// # Errors
     /// A file of another network: the tensor that says so.
-    pub fn choose(&self, shapes: &Shapes) -> Result<Choice, ArchError> {
+    pub fn choose(&self, shapes: &Shapes) -> Result<TensorSelection, ArchError> {
         let prefix = self.prefix(shapes)?;
         let full = |own: &str| format!("{prefix}{own}");
         for (name, what) in self.foreign {
