@@ -22,6 +22,8 @@ mod quantile;
 pub mod rows;
 #[cfg(rv32_kernels)]
 pub mod rv32;
+#[cfg(any(m0_kernels, rv32_kernels))]
+mod scalar;
 pub mod selected;
 mod threefry;
 #[cfg(any(m0_kernels, rv32_kernels))]

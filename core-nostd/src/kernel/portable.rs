@@ -1,10 +1,11 @@
 //! Every kernel in plain Rust. Accumulators are `i32` without checks: their callers have the pack's proof
 //! ([`accumulator_fits`](crate::pack::verify::accumulator_fits)).
 
-use super::finish::{RequantPlan, activate, high_word, limited};
+use super::finish::{RequantPlan, activate, limited};
 use super::layout::plane_len;
 use super::quantile::quantile;
 use super::threefry::threefry;
+use crate::number::high_word;
 
 /// Rows are made one output channel at a time, by [`expand`], [`correlate`] and [`spread`]; where this is true, two at a
 /// time, by [`correlate_pair`] and [`spread_pair`].

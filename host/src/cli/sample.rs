@@ -16,7 +16,7 @@ use crate::{
     picture::Picture,
 };
 
-/// More images than anybody means.
+/// The largest number of images of one command; more are surely a typing error.
 const MOST: u64 = 1_000_000;
 
 /// Arguments of `sample`.
@@ -25,13 +25,14 @@ pub struct SampleArgs {
     /// A checkpoint (.pkl, .pt, .safetensors), a pack, or a run's folder.
     #[arg(required_unless_present = "port", conflicts_with = "port")]
     model: Option<PathBuf>,
-    /// Draw on the device at this port, with the model that it has.
+    /// Draw on the device at this port, with the model that it has loaded.
     #[arg(long)]
     port: Option<String>,
     /// Seeds: one (7), a list (1,4,9), or a range with both ends (0..15).
     #[arg(long, default_value = "0..15", value_name = "A..B")]
     seed: Seeds,
-    /// Take the seeds as StyleGAN2-ADA's generate.py does: z is numpy.random.RandomState(SEED).randn(1, z_dim).
+    /// Turn seeds into latents as StyleGAN2-ADA's generate.py does: z is numpy.random.RandomState(SEED).randn(1,
+    /// z_dim).
     #[arg(long, conflicts_with_all = ["latents", "mix", "towards"])]
     numpy_seeds: bool,
     /// Latents from a file instead of seeds (.npy, .npz, .safetensors): `z` [N, z_dim], or `w` [N, w_dim] or
@@ -47,30 +48,32 @@ pub struct SampleArgs {
     /// Interpolation in w: go from each seed towards this one.
     #[arg(long, value_name = "SEED", requires = "weight", conflicts_with = "latents")]
     towards: Option<u64>,
-    /// How far: 0 is not at all, 1 all the way; between -2 and 2, both excluded.
+    /// The distance to go towards the other seed: 0 stays, 1 goes all the way; between -2 and 2, both excluded.
     #[arg(long, value_name = "X", requires = "towards", allow_hyphen_values = true)]
     weight: Option<f32>,
-    /// Truncation: 1 is none, 0 the mean image; between -2 and 2, both excluded. w from a file stays as it is.
+    /// The truncation: 1 leaves images as they are, 0 gives the mean image; between -2 and 2, both excluded. A w from a
+    /// file is not truncated.
     #[arg(long, default_value_t = 1.0, allow_hyphen_values = true)]
     psi: f32,
-    /// Noise; a pack's or device's own default unless given, `const` for a checkpoint.
+    /// The noise. Default: the pack's or the device's own, or `const` for a checkpoint.
     #[arg(long, value_enum)]
     noise: Option<NoiseMode>,
     /// Write all images as one grid.
     #[arg(short, long, value_name = "PNG")]
     output: Option<PathBuf>,
-    /// Columns of the grid; 0 is near-square.
+    /// The number of columns of the grid; 0 makes it nearly square.
     #[arg(long, default_value_t = 0)]
     columns: usize,
-    /// Write one PNG an image into this folder.
+    /// Write each image as a PNG file into this folder.
     #[arg(long, value_name = "DIR")]
     each: Option<PathBuf>,
-    /// Write `images` [N, 3, H, W] (of a grey model [N, 1, H, W]) in f32, before rounding (of a pack or device: its bytes).
+    /// Write the images as a tensor `images` [N, 3, H, W] (for a grey model [N, 1, H, W]) of f32, before rounding; for
+    /// a pack or device, the bytes.
     #[arg(long, value_name = "OUT.safetensors")]
     raw: Option<PathBuf>,
 }
 
-/// Seeds as a user writes them.
+/// A list of seeds, as a user writes it.
 #[derive(Debug, Clone)]
 struct Seeds(Vec<u64>);
 
