@@ -541,7 +541,7 @@ fn a_cancel_in_mid_image_is_answered_before_the_next_piece() {
         let told = bench.deliver(&Bench::frame(800, sample(LatentSource::Seed(1))));
         let rows = told.iter().filter(|(id, told)| *id == 800 && matches!(told, Told::Row(..))).count();
         // Two pieces a row; the cancel arrives with piece `replies`, and is seen before the next one.
-        let whole = (replies + 1) / 2;
+        let whole = replies.div_ceil(2);
         let tail = &told[rows..];
         assert_eq!(rows, replies + 1);
         if rows < 16 {
