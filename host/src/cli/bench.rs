@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use super::{model::Model, pack::noise_options};
 use crate::{
+    draw::{NoiseMode, Preview},
     emulate::on_target::{self, ImageCost, Kernels, LayerCost, OnTarget, Stage},
-    preview::{NoiseMode, Preview},
     quantise::write_pack,
 };
 

@@ -20,19 +20,20 @@ use crate::{
     compress::{
         bank::{TeacherSide, banks},
         in_domain::{BATCH as BATCH_OF_EMBEDDER, InDomain, LR},
-        method::Method,
+        inputs::Inputs,
+        method::{Criterion, CriticStart, Method},
         mmd::Mmd,
         moments::{BATCH, GlobalMoments, Sampling},
-        pipeline::{Inputs, Start, check, prepare},
-        settings::{Criterion, CriticStart, Refine, Settings},
+        pipeline::{Start, check, prepare},
+        settings::{Refine, Settings},
     },
     data::{Dataset, Sizes},
+    draw::NoiseMode,
     embed::{
         EmbedderWeights,
         spec::{self, EmbedSpec, Kind},
     },
     metrics::cache::FeatureCache,
-    preview::NoiseMode,
     run::{Record, RunFolder},
 };
 

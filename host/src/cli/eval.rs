@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     backend::Choice,
+    draw::NoiseMode,
     metrics::{
         FewSamples, Metrics, Wanted,
         cache::FeatureCache,
@@ -24,7 +25,6 @@ use crate::{
         extractor::{ExtractError, Extractor, FeatureNetwork, Identity},
         log::{self, EvalLine},
     },
-    preview::NoiseMode,
     report::run,
 };
 

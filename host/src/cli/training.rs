@@ -11,18 +11,18 @@ use nickeldime_checkpoint::{Checkpoint, DiscriminatorWeights, GeneratorWeights, 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Interrupted, progress::Bar, sample::Drawing};
+use super::{Interrupted, progress::Bar};
 use crate::{
     compress::{
         error::CompressError,
-        pipeline::train,
+        iterate::train,
         settings::{PRESETS, Settings},
         state,
         trainer::Trainer,
     },
     data::Dataset,
+    draw::{DrawRequest, Latents, NoiseMode, Preview},
     nets::names,
-    preview::{Latents, NoiseMode, Preview},
     run::{LogLine, RunFolder},
 };
 
@@ -220,7 +220,7 @@ fn critic<A: AutodiffBackend>(trainer: &Trainer<A>) -> anyhow::Result<Discrimina
 /// Draws a generator at the latents of all grids of a run.
 pub fn write_grid(generator: &GeneratorWeights, path: &Path) -> anyhow::Result<()> {
     let latents = Latents::Seeds((0..GRID).collect());
-    let drawing = Drawing { latents: &latents, psi: 1.0, noise: Some(NoiseMode::Const) };
+    let drawing = DrawRequest { latents: &latents, psi: 1.0, noise: Some(NoiseMode::Const) };
     let drawn = drawing.in_float(&Preview::new(generator)?, &mut crate::progress::Silent)?;
     Ok(drawn.write_grid(path, COLUMNS)?)
 }

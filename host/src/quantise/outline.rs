@@ -129,7 +129,7 @@ impl<'a> Layout<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preview::{NoiseMode, Preview};
+    use crate::draw::{NoiseMode, Preview};
     use crate::quantise::write_pack;
     use nickeldime_checkpoint::model::arch::RGB;
     use nickeldime_checkpoint::model::initial;

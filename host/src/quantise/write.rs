@@ -18,7 +18,6 @@ use nickeldime_core::pack::verify::{MAX_IMAGE_FRACTION, MAX_RGB_LIMIT, MODULATIO
 use nickeldime_core::pack::{FORMAT_VERSION, NoiseKind, Pack, PackError, WeightWidth, content_hash};
 use thiserror::Error;
 
-use super::budget::bits;
 use super::calibrate::{Calibration, HEADROOM};
 use super::dense::{Fitted, Inputs, Layer};
 use super::integers::{Row, gain, quantise_row, requant};
@@ -384,7 +383,7 @@ impl<'a> Writer<'a, '_> {
     /// A layer in integers, at the inputs of mapping layer `index` (behind the last one: at w).
     fn fitted(&mut self, name: &str, layer: &Layer, index: usize, width: WeightWidth) -> Rc<Fitted> {
         let width = self.width(name, width);
-        let key = (name.to_owned(), bits(width));
+        let key = (name.to_owned(), width.bits());
         if let Some(fitted) = self.fits.dense.get(&key) {
             return fitted.clone();
         }
@@ -447,7 +446,7 @@ impl<'a> Writer<'a, '_> {
     fn report(&mut self, name: &str, width: WeightWidth, bytes: usize, error: Option<f64>, can_be_wide: bool) {
         let sqnr_db = error.filter(|&error| error > 0.0).map(|error| -10.0 * error.log10());
         let name = name.to_owned();
-        self.layers.push(LayerReport { name, bits: bits(width), bytes, sqnr_db, can_be_wide });
+        self.layers.push(LayerReport { name, bits: width.bits(), bytes, sqnr_db, can_be_wide });
     }
 
     /// The affine layer of a convolution; `factor` is on the styles.
