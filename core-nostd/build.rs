@@ -1,4 +1,5 @@
-//! Decides which kernels the processor runs: sets the `cfg` of one module of kernels, or none for the portable ones.
+//! Decides which kernels the processor runs: sets the `cfg` of one module of kernels, or none for the portable ones. Also
+//! decides whether SHA-256 is in assembly: `cfg(thumb2_sha256)`.
 //!
 //! The compiler does not tell a stable crate of Arm's `dsp` and `mve` target features. Every `thumbv7em` core has the DSP
 //! extension; of a `thumbv8m.main` core the user says it: with the feature `dsp` (the Cortex-M33 of a Pico 2, say) or the
@@ -17,6 +18,12 @@ fn main() {
     }
     if let Some(cfg) = kernels() {
         println!("cargo::rustc-cfg={cfg}");
+    }
+    println!("cargo::rustc-check-cfg=cfg(thumb2_sha256)");
+    let target = env::var("TARGET").unwrap_or_default();
+    let thumb2 = ["thumbv7m", "thumbv7em", "thumbv8m.main"].iter().any(|name| target.starts_with(name));
+    if thumb2 && env::var_os("CARGO_FEATURE_PORTABLE_KERNELS").is_none() {
+        println!("cargo::rustc-cfg=thumb2_sha256");
     }
 }
 

@@ -22,6 +22,8 @@ mod quantile;
 pub mod rows;
 #[cfg(rv32_kernels)]
 pub mod rv32;
+#[cfg(any(m0_kernels, rv32_kernels))]
+mod scalar;
 pub mod selected;
 #[cfg(simd_kernels)]
 pub mod simd;
@@ -31,6 +33,7 @@ mod tiles;
 
 pub use finish::{Activation, RequantPlan};
 pub use layout::{energy, middle_len, padded, plane_len};
+pub use portable::grey_to_bytes;
 pub use quantile::{quantile, table as quantile_table};
 pub use rows::{Work, conv3x3_row, fir_row, modulate_row, modulated_index, modulated_len, transposed3x3_row};
 pub use selected::{

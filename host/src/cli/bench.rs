@@ -15,39 +15,41 @@ use serde::Serialize;
 
 use super::{model::Model, pack::noise_options};
 use crate::{
+    draw::{NoiseMode, Preview},
     emulate::on_target::{self, ImageCost, Kernels, LayerCost, OnTarget, Stage},
-    preview::{NoiseMode, Preview},
     quantise::write_pack,
 };
 
-/// Images of the host's measurement.
+/// The number of images that the host's measurement draws.
 const IMAGES: u64 = 64;
 /// Turns of each kind of kernels; the fastest counts.
 const ROUNDS: usize = 5;
-/// Latents for the ranges of packs of random weights: how many does not change what they cost.
+/// The number of latents that calibrate packs of random weights. It does not change their cost.
 const CALIBRATION_SEEDS: u64 = 4;
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
 pub struct BenchArgs {
-    /// An emulated board, whose instructions are counted; or host, to measure images a second of one core of this computer.
+    /// The emulated board whose instructions are counted, or `host` to measure images per second on one core of this
+    /// computer.
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(on_target::boards().into_iter().chain(["host"])))]
     board: String,
-    /// The pack; unless given, random weights: paper256 at ratios 0.95 and 0.9, or digits32 at 0.7 on the host.
+    /// The pack to measure. Default: random weights of paper256 at ratios 0.95 and 0.9, or of digits32 at 0.7 on the
+    /// host.
     #[arg(long)]
     pack: Option<PathBuf>,
-    /// The plain kernels, which run on every processor.
+    /// Use the portable kernels, which run on every processor.
     #[arg(long)]
     portable: bool,
 }
 
-/// What single layers cost, and whole images.
+/// The costs of single layers and of whole images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Counted {
     board: String,
     kernels: &'static str,
     layers: Vec<LayerCost>,
-    /// The first of the images.
+    /// The seed of the first image.
     image: ImageCost,
     images: Vec<CountedImage>,
 }
@@ -93,7 +95,7 @@ pub fn run(args: &BenchArgs, json: bool) -> anyhow::Result<()> {
     super::print(json, &counted, || counted.text())
 }
 
-/// The pack that was asked for, or packs of random weights; with names.
+/// The pack that was asked for, or packs of random weights, each with a name.
 fn packs(args: &BenchArgs, otherwise: &[(&str, f64)]) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let Some(path) = &args.pack else {
         return otherwise.iter().map(|&(arch, ratio)| random_pack(arch, ratio)).collect();
@@ -113,7 +115,7 @@ fn random_pack(arch: &str, ratio: f64) -> anyhow::Result<(String, Vec<u8>)> {
     Ok((name, write_pack(&weights, &calibration, &noise_options(NoiseMode::Random))?.bytes))
 }
 
-/// Images a second of one core.
+/// Measures images per second on one core.
 fn time(args: &BenchArgs) -> anyhow::Result<Timed> {
     let (name, bytes) = packs(args, &[("digits32", 0.7)])?.pop().context("no pack to measure")?;
     let pack = Pack::open(&bytes)?;

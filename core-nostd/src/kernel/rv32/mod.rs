@@ -25,10 +25,9 @@ mod tile;
 pub use correlate::correlate_pair;
 pub use spread::spread_pair;
 
-pub use crate::kernel::portable::{
-    ACCUMULATORS, LANES, activate_row, blend_row, correlate, dot_i8_wide, dot_i16, expand, filter_along, filter_down,
-    mix, modulate, random_row, requantise_row, spread,
-};
+// What this module has no kernel of its own for.
+pub use crate::kernel::portable::*;
+pub use crate::kernel::scalar::{dot_i16, filter_along, filter_down};
 
 /// Rows are made two output channels at a time.
 pub const TWO_OUTPUTS: bool = true;
