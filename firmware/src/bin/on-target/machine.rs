@@ -9,10 +9,13 @@ use nickeldime_core::kernel::threefry;
 use nickeldime_core::pack::Pack;
 use nickeldime_core::pack::layout::PREFIX_LEN;
 
-/// Where the emulator's loader has put the pack, and the request.
-const PACK: usize = 0x2100_0000;
-const REQUEST: usize = 0x21F0_0000;
-const TIMER0: usize = 0x4000_0000;
+#[cfg_attr(feature = "qemu-m4", path = "machine/an386.rs")]
+#[cfg_attr(feature = "qemu-m55", path = "machine/an547.rs")]
+mod chip;
+
+use chip::{PACK, REQUEST};
+pub use chip::{now, since};
+
 /// Below the frame of the painter, painted before the engine runs.
 const PAINTED: usize = 64 << 10;
 const PAINT: u32 = 0x5AFE_57AC;
@@ -90,24 +93,6 @@ pub fn depth(Painted { bottom, top }: Painted) -> usize {
     // SAFETY: RAM of this board, below what is in use now.
     let touched = (bottom..top).step_by(4).find(|&at| unsafe { ptr::read_volatile(at as *const u32) } != PAINT);
     top - touched.unwrap_or(top)
-}
-
-/// CMSDK timer 0, counting down at 25 MHz (40 emulated instructions) from whenever it was first asked.
-pub fn now() -> u32 {
-    // SAFETY: registers of timer 0, which nothing else here touches.
-    unsafe {
-        if ptr::read_volatile(TIMER0 as *const u32) == 0 {
-            ptr::write_volatile((TIMER0 + 8) as *mut u32, u32::MAX);
-            ptr::write_volatile((TIMER0 + 4) as *mut u32, u32::MAX);
-            ptr::write_volatile(TIMER0 as *mut u32, 1);
-        }
-        ptr::read_volatile((TIMER0 + 4) as *const u32)
-    }
-}
-
-/// Ticks since `start`.
-pub fn since(start: u32) -> u32 {
-    start.wrapping_sub(now())
 }
 
 /// The emulator's standard output.
