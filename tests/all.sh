@@ -78,7 +78,10 @@ for board in "${boards[@]}"; do
     read -r features target <<<"$board"
     # The profile that the tests build it with.
     profile=firmware
-    [[ $features != pico2* ]] || profile=firmware-smallest
+    case $features in
+        pico2*) profile=firmware-smallest ;;
+        qemu-rv32) profile=firmware-fast ;;
+    esac
     cargo clippy -p nickeldime-firmware --profile "$profile" --target "$target" --features "$features" -- -D warnings
 done
 
@@ -88,6 +91,11 @@ if said=$(cargo check -p nickeldime-firmware --profile firmware --target thumbv7
     printf '%s\n' "$said" >&2
     exit 1
 fi
+
+step "lints of the measuring program"
+for target in thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf; do
+    cargo clippy -p nickeldime-measure --profile firmware --target "$target" -- -D warnings
+done
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc "${here[@]}" --features nickeldime/cuda --no-deps

@@ -1,8 +1,5 @@
 //! The command without a board: what scripts and users rely on.
 
-#[path = "../host/tests/support/mod.rs"]
-mod support;
-
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -10,9 +7,9 @@ use std::{
 };
 
 use ndarray::{Array2, ArrayD};
-use nickeldime::checkpoint::{Tensors, read_tensors, write_tensors};
+use nickeldime_checkpoint::{Tensors, read_tensors, write_tensors};
 use nickeldime_core::latent::gaussian;
-use support::{
+use nickeldime_testkit::{
     command::{error, json, run, text},
     fixture, official, oracle, pickle_writer,
 };

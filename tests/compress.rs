@@ -1,8 +1,5 @@
 //! Runs: what `compress` and `train` leave behind, that they survive being stopped anywhere, and what they refuse.
 
-#[path = "../host/tests/support/mod.rs"]
-mod support;
-
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -11,14 +8,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
-use support::{
+use nickeldime_testkit::{
     command::{error, json, run, text},
     fixture,
     pickle_writer::ordered_dict,
     torch_writer,
 };
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// A compression of two iterations of 8 images, in a method, into a folder; an empty `embed` gives none.
 fn small_run<'a>(output: &'a Path, method: &'a str, embed: &'a str) -> Vec<&'a str> {
@@ -586,7 +583,7 @@ fn a_grey_teacher_can_be_trained_from_images_in_colour() {
     json(&args);
     let raw = folder.path().join("raw.safetensors");
     json(&["sample", text(&run_folder), "--seed", "0", "--raw", text(&raw)]);
-    let (tensors, _) = nickeldime::checkpoint::read_tensors(&raw).unwrap();
+    let (tensors, _) = nickeldime_checkpoint::read_tensors(&raw).unwrap();
     assert_eq!(tensors["images"].shape(), [1, 1, 16, 16]);
     // The run goes on with what it began with.
     json(&["train", "--resume", "-o", text(&run_folder)]);

@@ -3,20 +3,18 @@
 //!
 //! Every test runs on the device code in process (`host`), and on the firmware in the emulators that are installed.
 
-#[path = "../core-nostd/tests/support/packs.rs"]
-mod packs;
-mod support;
-
 use std::fs;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use nickeldime::port::{BoardKind, Client, PortError};
+use nickeldime::emulate::BoardKind;
 use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::link::DeviceError;
 use nickeldime_core::pack::{Pack, PackError, WeightWidth};
-use packs::{Shape, random_pack, tiny};
-use support::{Running, all_rows, boards, emulate, error, json, packed, preview, seed, text};
+use nickeldime_link::{Client, PortError};
+use nickeldime_testkit::boards::{Running, all_rows, boards, emulate, error, json, packed, preview, seed};
+use nickeldime_testkit::command::text;
+use nickeldime_testkit::packs::{Shape, random_pack, tiny};
 
 #[test]
 fn the_device_makes_the_image_that_the_host_previewed() {
@@ -163,21 +161,21 @@ fn an_image_can_be_stopped_and_the_next_one_is_whole() {
 #[cfg(unix)]
 #[test]
 fn a_board_that_panicked_says_so_after_its_restart() {
-    use nickeldime::boards::{Board, Emulator};
+    use nickeldime_boards::{BoardSpec, EmulatorSpec};
 
     for (name, says) in [("qemu-m4", "a panic 0"), ("qemu-rv32", "a panic"), ("stm32f405", "a panic 08")] {
-        let board = Board::find(name).expect("known");
+        let board = *nickeldime_boards::find(name).expect("known");
         let emulator = board.emulator.expect("emulated");
         let features: &'static [&'static str] = [emulator.features, &["panic-once"]].concat().leak();
-        let panics = BoardKind::Emulated(Box::leak(Box::new(Board {
-            emulator: Some(Emulator { features, ..emulator }),
+        let panics = BoardKind::Emulated(Box::leak(Box::new(BoardSpec {
+            emulator: Some(EmulatorSpec { features, ..emulator }),
             ..board
         })));
         if let Err(missing) = panics.check() {
             eprintln!("not tested on {name}: {missing}");
             continue;
         }
-        let running = nickeldime::port::Board::start(panics).expect("starts");
+        let running = nickeldime::emulate::VirtualBoard::start(panics).expect("starts");
         let client = Client::open(running.port().to_str().expect("in UTF-8")).expect("answers");
         let restart = client.board().restart.clone().expect("it did not start by itself twice");
         assert!(restart.starts_with(says), "{name}: {restart}");

@@ -1,19 +1,16 @@
 //! Measuring and reporting, as users and scripts do it.
 
-#[path = "../host/tests/support/mod.rs"]
-mod support;
-
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
 use nickeldime::report::run::eval_lines;
-use serde_json::{Value, json as object};
-use support::{
+use nickeldime_testkit::{
     command::{error, json, run, text},
     fixture,
 };
+use serde_json::{Value, json as object};
 
 fn teacher() -> PathBuf {
     fixture("digits32/teacher-digits32.safetensors")
@@ -181,8 +178,8 @@ fn what_cannot_be_measured_is_a_clear_error() {
     refused(&[images, images, "--features", &features("critic", &embedder)], &["embedder.safetensors"]);
     let student = folder.path().join("student.safetensors");
     let arch_only =
-        nickeldime::checkpoint::Checkpoint { discriminator: None, ..nickeldime::checkpoint::open(&teacher).unwrap() };
-    nickeldime::checkpoint::write_checkpoint(&student, &arch_only, &Default::default()).unwrap();
+        nickeldime_checkpoint::Checkpoint { discriminator: None, ..nickeldime_checkpoint::open(&teacher).unwrap() };
+    nickeldime_checkpoint::write_checkpoint(&student, &arch_only, &Default::default()).unwrap();
     refused(&[images, images, "--features", &features("critic", &student)], &["no discriminator"]);
 
     let other = folder.path().join("other");

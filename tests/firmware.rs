@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use nickeldime::boards::build;
 use nickeldime::boards::elf::Program;
-use nickeldime::boards::{BOARDS, Board, Load, build};
+use nickeldime_boards::{BOARDS, BoardSpec, Load};
 use serde_json::Value;
 
 fn nickeldime(args: &[&str]) -> Command {
@@ -22,11 +23,13 @@ fn error(output: &Output) -> String {
     last.to_owned()
 }
 
-/// Most of a firmware without a model.
-const MOST_FLASH: u64 = 64 << 10;
+/// The largest firmware without a model, in bytes: loops of a RISC-V processor take more code than Arm's.
+fn most_flash(board: &nickeldime_boards::BoardSpec) -> u64 {
+    if board.target.starts_with("riscv32") { 80 << 10 } else { 64 << 10 }
+}
 
 /// The boards whose target is installed.
-fn boards() -> impl Iterator<Item = Board> {
+fn boards() -> impl Iterator<Item = BoardSpec> {
     BOARDS.into_iter().filter(|board| match build::check(*board) {
         Ok(()) => true,
         Err(missing) => {
@@ -52,7 +55,7 @@ fn every_boards_firmware_is_small_and_fits_its_board() {
         );
         let program = Program::read(Path::new(built["path"].as_str().unwrap())).unwrap();
         // A program that the compiler found to end at once would be smaller than its engine.
-        assert!((30_000..=MOST_FLASH).contains(&flash), "{}: {flash} bytes of flash", board.name());
+        assert!((30_000..=most_flash(&board)).contains(&flash), "{}: {flash} bytes of flash", board.name());
         assert!(flash <= board.sizes.program.into());
         assert!(ram + u64::from(board.sizes.stack) <= board.sizes.ram.into(), "{}: room for the stack", board.name());
         // `core::fmt` in both ways of mangling; `panic_fmt` is what a panic calls, whether or not anything is formatted.

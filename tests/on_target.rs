@@ -3,22 +3,19 @@
 //!
 //! Needs `qemu-system-arm` and the target `thumbv7em-none-eabihf`; without them it says so and passes.
 
-#[path = "../core-nostd/tests/support/packs.rs"]
-mod packs;
-
 use std::process::Command;
 use std::sync::LazyLock;
 
-use nickeldime::port::on_target::{ImageCost, Kernels, LayerCost, OnTarget};
+use nickeldime::emulate::on_target::{ImageCost, Kernels, LayerCost, OnTarget};
 use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::pack::{Pack, WeightWidth};
-use packs::{Shape, draw, random_pack, tiny};
+use nickeldime_testkit::packs::{Shape, draw, random_pack, tiny};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 /// The programs with either kind of kernels, built once; none where something is missing.
 static PROGRAMS: LazyLock<Option<[OnTarget; 2]>> = LazyLock::new(|| {
-    let programs = [Kernels::Dsp, Kernels::Portable].map(OnTarget::build);
+    let programs = [Kernels::Own, Kernels::Portable].map(|kernels| OnTarget::build("qemu-m4", kernels));
     match programs {
         [Ok(dsp), Ok(portable)] => Some([dsp, portable]),
         [Err(error), _] | [_, Err(error)] => {

@@ -20,6 +20,7 @@
 mod dense;
 pub mod device;
 pub mod generator;
+pub mod hex;
 pub mod kernel;
 pub mod latent;
 pub mod link;

@@ -1,14 +1,11 @@
 //! The generator keeps its promises for every shape of model.
 
-#[path = "support/packs.rs"]
-mod packs;
-
 use core::ops::ControlFlow;
 
 use nickeldime_core::generator::{GenerateError, Latent, Noise, Sample, generate};
 use nickeldime_core::latent::gaussian;
 use nickeldime_core::pack::{Pack, WeightWidth};
-use packs::{Shape, draw, random_header, random_pack, tiny};
+use nickeldime_testkit::packs::{Shape, draw, random_header, random_pack, tiny};
 use sha2::{Digest, Sha256};
 
 const PLAIN: Sample<'static> = Sample { latent: Latent::Seed(1), psi: 16384, noise: Noise::None };
@@ -108,7 +105,7 @@ fn wrong_requests_are_errors() {
         block.conv1.noise_map = None;
         block.conv0.iter_mut().for_each(|conv| conv.noise_map = None);
     }
-    let bytes = packs::assemble(&header, &arrays);
+    let bytes = nickeldime_testkit::packs::assemble(&header, &arrays);
     let pack = Pack::open(bytes.bytes()).unwrap();
     let fails = |sample| draw(&pack, &sample).unwrap_err();
     assert_eq!(fails(Sample { noise: Noise::Const, ..PLAIN }), GenerateError::NoConstNoise);

@@ -1,13 +1,10 @@
 //! Every kernel gives what its definition says, on random and extreme inputs.
 
-#[path = "support/packs.rs"]
-mod packs;
-
 use nickeldime_core::kernel::layout::{conv_index, conv_len};
 use nickeldime_core::kernel::rows::{channel, pair};
 use nickeldime_core::kernel::{self, Activation, RequantPlan, Work};
 use nickeldime_core::number::{Gain, Requant, leaky_relu, normalise, saturate_i32, shift_round};
-use packs::{Random, rounds};
+use nickeldime_testkit::packs::{Random, rounds};
 
 /// Random, largest, smallest and zero values in turn.
 fn values(random: &mut Random, len: usize, limit: i32, kind: u32) -> Vec<i16> {

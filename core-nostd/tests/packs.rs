@@ -2,13 +2,10 @@
 //!
 //! These tests mean most in a debug build, where an arithmetic overflow traps.
 
-#[path = "support/packs.rs"]
-mod packs;
-
 use nickeldime_core::pack::layout::{Header, WeightWidth};
 use nickeldime_core::pack::verify::{accumulator_fits, max_modulated};
 use nickeldime_core::pack::{Pack, PackError};
-use packs::{
+use nickeldime_testkit::packs::{
     Aligned, BASE, Random, Shape, assemble, change, exercise, fill, random_header, random_pack, rehash, rounds, tiny,
 };
 

@@ -1,16 +1,12 @@
 //! The image is made row by row, in the RAM that the plan says, with the integers of the whole-map definition; and two
 //! latents join as they should.
 
-#[path = "support/packs.rs"]
-mod packs;
-#[path = "support/whole_map.rs"]
-mod whole_map;
-
 use core::ops::ControlFlow;
 
 use nickeldime_core::generator::{GenerateError, Join, Latent, Noise, Sample, generate};
 use nickeldime_core::pack::{Pack, WeightWidth};
-use packs::{Random, Shape, any_shape, draw, random_pack, rounds, tiny};
+use nickeldime_testkit::packs::{Random, Shape, any_shape, draw, random_pack, rounds, tiny};
+use nickeldime_testkit::whole_map;
 
 const PLAIN: Sample<'static> = Sample { latent: Latent::Seed(1), psi: 16384, noise: Noise::None };
 

@@ -16,9 +16,9 @@ pub mod note;
 pub mod register;
 pub mod ring;
 pub mod screen;
-pub mod sizes;
 pub mod standalone;
 #[cfg(all(target_arch = "arm", any(feature = "stm32f405", feature = "nucleo-h743")))]
 mod systick;
 
 pub use board::{Board, Parts};
+pub use nickeldime_boards::sizes;

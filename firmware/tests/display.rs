@@ -1,8 +1,5 @@
 //! What a board shows is the image that the host makes.
 
-#[path = "../../core-nostd/tests/support/packs.rs"]
-mod packs;
-
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -125,13 +122,16 @@ impl Clock for Hands {
 /// The host's image of a seed.
 fn image(pack: &Pack<'_>, seed: u64) -> Vec<[u8; 3]> {
     let sample = Sample { latent: Latent::Seed(seed), psi: 11_469, noise: Noise::Random(seed) };
-    packs::draw(pack, &sample).unwrap().as_chunks().0.to_vec()
+    nickeldime_testkit::packs::draw(pack, &sample).unwrap().as_chunks().0.to_vec()
 }
 
 #[test]
 fn without_a_host_the_board_shows_one_image_after_another() {
     // A small generator of 16x16.
-    let built = packs::random_pack(&packs::Shape { channels: vec![4, 3, 2], ..packs::tiny() }, 5);
+    let built = nickeldime_testkit::packs::random_pack(
+        &nickeldime_testkit::packs::Shape { channels: vec![4, 3, 2], ..nickeldime_testkit::packs::tiny() },
+        5,
+    );
     let mut storage = Storage::mount(RamFlash::<Vec<u8>>::erased(vec![0; 1 << 20]));
     let sha256 = Sha256::digest(built.bytes()).into();
     storage.begin(built.bytes().len() as u32, sha256).unwrap();

@@ -3,13 +3,11 @@
 
 #![no_main]
 
-#[path = "../../core-nostd/tests/support/packs.rs"]
-mod packs;
 
 use libfuzzer_sys::fuzz_target;
 use nickeldime_core::pack::Pack;
 use nickeldime_core::pack::layout::{FORMAT_VERSION, MAGIC, PREFIX_LEN};
-use packs::{Aligned, Random, exercise, rehash};
+use nickeldime_testkit::packs::{Aligned, Random, exercise, rehash};
 
 /// Elements of the largest workspace that is worth the time.
 const LARGEST: usize = 1 << 14;

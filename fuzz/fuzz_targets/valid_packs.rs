@@ -3,12 +3,10 @@
 
 #![no_main]
 
-#[path = "../../core-nostd/tests/support/packs.rs"]
-mod packs;
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use nickeldime_core::pack::Pack;
-use packs::{Random, any_shape, assemble, change, exercise, fill, random_header};
+use nickeldime_testkit::packs::{Random, any_shape, assemble, change, exercise, fill, random_header};
 
 fuzz_target!(|data: &[u8]| -> Corpus {
     let mut random = Random::given(data);

@@ -9,12 +9,10 @@ use std::{
 };
 
 use ndarray::{ArrayD, Axis, IxDyn};
+use nickeldime_checkpoint::{self as checkpoint, CheckpointError, read_tensors};
 use zip::ZipArchive;
 
-use crate::{
-    checkpoint::{self, CheckpointError, read_tensors},
-    preview::Latents,
-};
+use crate::preview::Latents;
 
 /// Why latents were not read.
 #[derive(Debug, thiserror::Error)]

@@ -1,27 +1,26 @@
 //! Compress a StyleGAN2 generator, quantise it, and ship it to a microcontroller.
 //!
-//! The pipeline, in its order: [`checkpoint`] -> [`nets`] -> [`compress`] -> [`quantise`] -> [`port`], with [`cli`] on top,
-//! [`metrics`] and [`report`] beside.
+//! The pipeline, in its order: [`nickeldime_checkpoint`] -> [`nets`] -> [`compress`] -> [`quantise`] -> [`nickeldime_link`],
+//! with [`cli`] on top, [`metrics`] and [`report`] beside.
 
 pub mod backend;
 pub mod boards;
-pub mod checkpoint;
 pub mod cli;
 pub mod compress;
 pub mod data;
 pub mod doctor;
+pub mod draw;
 pub mod embed;
-pub mod files;
+pub mod emulate;
+pub mod hash;
 pub mod latent_file;
 pub mod metrics;
 pub mod nets;
 pub mod numpy_random;
 pub mod picture;
-pub mod port;
 pub mod preview;
 pub mod progress;
 pub mod quantise;
-pub mod random;
 pub mod report;
 pub mod run;
 

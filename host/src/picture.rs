@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use ndarray::{ArrayView3, ArrayView4};
-
-use crate::files;
+use nickeldime_checkpoint::files;
 
 /// An RGB picture, 8 bits a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]

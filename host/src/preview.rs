@@ -2,21 +2,23 @@
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use ndarray::{Array2, Array3, s};
+use nickeldime_checkpoint::model::{
+    arch::{GeneratorArch, block_resolution},
+    weights::GeneratorWeights,
+};
 use nickeldime_core::generator::Join;
 use nickeldime_core::pack::NoiseKind;
 
 use crate::{
     backend::{Choice, Inner, Unavailable, with_backend},
-    checkpoint::weights::GeneratorWeights,
     nets::{
-        arch::{GeneratorArch, block_resolution},
+        draws::{latents, noise_maps},
         generator::{Generator, Noise},
         names::{self, LoadError},
         tap::Tap,
     },
     numpy_random,
     quantise::{Calibration, Kind, Maps},
-    random::{latents, noise_maps},
 };
 
 /// Images at a time.

@@ -19,6 +19,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nickeldime_checkpoint::{
+    files,
+    model::arch::{DiscriminatorArch, GeneratorArch},
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -26,9 +30,7 @@ use crate::{
     backend::Choice,
     compress::{settings::Settings, trainer::Losses},
     embed::spec::EmbedSpec,
-    files,
-    nets::arch::{DiscriminatorArch, GeneratorArch},
-    port::hex,
+    hash::sha256,
 };
 
 /// The name of what was asked for.
@@ -108,7 +110,7 @@ impl Record {
     /// What the file system says, or that the file has changed.
     pub fn read_input(&mut self, path: &Path) -> Result<Vec<u8>, RunError> {
         let bytes = fs::read(path).map_err(|cause| RunError::File { path: path.into(), cause })?;
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let sha256 = sha256(&bytes);
         match self.sha256.entry(path.into()).or_insert_with(|| sha256.clone()) == &sha256 {
             true => Ok(bytes),
             false => Err(RunError::Changed(path.into())),

@@ -1,7 +1,5 @@
 //! Files of the kinds that people have give what the original software makes of them, see `fixtures/cases`.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
 use burn::{
@@ -10,18 +8,19 @@ use burn::{
 };
 use ndarray::{Array2, ArrayD, ArrayView3, Axis, Ix2, IxDyn, Slice};
 use nickeldime::{
-    checkpoint::{
-        self, Checkpoint, DiscriminatorWeights, GeneratorWeights, Remark, Tensors, read_tensors, write_tensors,
-    },
     latent_file,
-    nets::{
-        arch::{CriticArchitecture, DeviationGroup, DiscriminatorArch, GREY, GeneratorArch},
-        initial,
-    },
     picture::Picture,
     preview::{Latents, NoiseMode, Preview},
 };
-use support::{
+use nickeldime_checkpoint::{
+    self as checkpoint, Checkpoint, DiscriminatorWeights, GeneratorWeights, Remark, Tensors,
+    model::{
+        arch::{CriticArchitecture, DeviationGroup, DiscriminatorArch, GREY, GeneratorArch},
+        initial,
+    },
+    read_tensors, write_tensors,
+};
+use nickeldime_testkit::{
     critic_oracle, fixture,
     official::{self, other, small},
     oracle,

@@ -1,7 +1,5 @@
 //! The losses and scores of the methods that the paper compares with agree with the golden vectors.
 
-mod support;
-
 use burn::{
     backend::{Autodiff, Flex},
     module::{Module, ModuleVisitor, Param},
@@ -9,7 +7,6 @@ use burn::{
     tensor::{Tensor, TensorPrimitive, backend::Backend},
 };
 use nickeldime::{
-    checkpoint::weights::{GeneratorWeights, Tensors},
     compress::{
         adversarial::as_real,
         baselines::{
@@ -29,8 +26,9 @@ use nickeldime::{
         tap::Tap,
     },
 };
-use support::golden::Golden;
-use support::small_networks::{build, discriminator, generator, generator_arch, generator_weights};
+use nickeldime_checkpoint::model::weights::{GeneratorWeights, Tensors};
+use nickeldime_testkit::golden::Golden;
+use nickeldime_testkit::small_networks::{build, discriminator, generator, generator_arch, generator_weights};
 
 type B = Flex;
 type A = Autodiff<Flex>;
@@ -49,8 +47,8 @@ fn teacher<B: Backend>() -> Generator<B> {
 }
 
 fn embedder<B: Backend>() -> Embedder<B> {
-    let path = support::golden::fixtures().join("digits32/embedder.safetensors");
-    let (tensors, _) = nickeldime::checkpoint::read_tensors(&path).unwrap();
+    let path = nickeldime_testkit::fixtures().join("digits32/embedder.safetensors");
+    let (tensors, _) = nickeldime_checkpoint::read_tensors(&path).unwrap();
     Embedder::Small(Small::new(&tensors, &Default::default()).unwrap())
 }
 
@@ -381,7 +379,7 @@ fn the_diversity_scores_of_dcp_are_golden() {
 #[test]
 fn a_component_is_drawn_as_often_as_its_share_says() {
     let components = Components { axes: vec![vec![1.0], vec![1.0]], share: vec![0.75, 0.25] };
-    let mut stream = nickeldime::random::Stream::new(1, "components", 0);
+    let mut stream = nickeldime_checkpoint::random::Stream::new(1, "components", 0);
     let second = (0..4000).filter(|_| components.draw(&mut stream) == 1).count();
     assert!((900..1100).contains(&second), "{second}");
 }

@@ -1,22 +1,21 @@
 //! The embedding networks agree with the golden vectors, gradients with respect to the image included.
 
-mod support;
-
 use burn::{
     backend::{Autodiff, Flex},
     tensor::{Tensor, TensorData, backend::Backend},
 };
 use ndarray::ArrayD;
 use nickeldime::{
-    checkpoint::weights::Tensors,
     embed::{
         clip_rn50::{self, ClipRn50},
         resnet50::{self, ResNet50},
     },
-    nets::{arch::Shapes, tap::Tap},
+    nets::tap::Tap,
 };
-use support::{
-    golden::{Golden, fixtures, say},
+use nickeldime_checkpoint::model::{arch::Shapes, weights::Tensors};
+use nickeldime_testkit::{
+    fixtures,
+    golden::{Golden, say},
     hashed,
 };
 

@@ -1,8 +1,6 @@
 //! The losses of the method agree with the golden vectors and, where they have gradients of gradients, with nested
 //! autodiff.
 
-mod support;
-
 use burn::{
     backend::{Autodiff, Flex},
     module::{Module, Param},
@@ -25,8 +23,8 @@ use nickeldime::{
         resize::bilinear,
     },
 };
-use support::golden::Golden;
-use support::small_networks::{discriminator, generator, generator_arch};
+use nickeldime_testkit::golden::Golden;
+use nickeldime_testkit::small_networks::{discriminator, generator, generator_arch};
 
 type B = Flex;
 type A = Autodiff<Flex>;
@@ -87,7 +85,7 @@ fn r1_by_dual_numbers_equals_nested_autodiff() {
 
     // The nested network's parameters are those of an inner network that autodiff tracks too.
     let inner: Discriminator<A> = discriminator(&golden);
-    let outer = support::nested::lift(&inner);
+    let outer = nickeldime_testkit::nested::lift(&inner);
     let loss = nested_r1(&outer, golden.tensor("in.img"), 0.5);
     let nested_value: f32 = loss.clone().into_scalar();
     assert!((value - nested_value).abs() < 1e-5 * value.abs());
@@ -179,8 +177,8 @@ fn bilinear_resize_is_golden() {
 #[test]
 fn small_embedder_is_golden() {
     let golden = Golden::open("embedder-digits32.safetensors");
-    let path = support::golden::fixtures().join("digits32/embedder.safetensors");
-    let (tensors, _) = nickeldime::checkpoint::read_tensors(&path).unwrap();
+    let path = nickeldime_testkit::fixtures().join("digits32/embedder.safetensors");
+    let (tensors, _) = nickeldime_checkpoint::read_tensors(&path).unwrap();
     let small = Small::new(&tensors, &Default::default()).unwrap();
     let embedder: Embedder<B> = Embedder::Small(small);
     let features = embedder.features(golden.tensor("in.img"));
@@ -236,7 +234,7 @@ fn gradients_that_are_not_finite_are_replaced() {
 fn pruning_masks_networks_and_images_are_golden() {
     let golden = Golden::open("pruning.safetensors");
     let file = Golden::open("generator.safetensors");
-    let weights = support::small_networks::generator_weights(&file);
+    let weights = nickeldime_testkit::small_networks::generator_weights(&file);
     let scores: prune::Scores =
         (0..8).map(|l| golden.array(&format!("scores.{l}")).iter().map(|&x| x as f32).collect()).collect();
     for ratio in [0.5, 0.7] {
@@ -247,7 +245,7 @@ fn pruning_masks_networks_and_images_are_golden() {
         }
         let pruned = prune::cut(&weights, &kept, ratio).unwrap();
         golden.check_all(&format!("r{ratio}.G."), &pruned.tensors, 0.0);
-        let g: Generator<B> = support::small_networks::build(&pruned);
+        let g: Generator<B> = nickeldime_testkit::small_networks::build(&pruned);
         let image = g.synthesise(g.ws(file.tensor("in.z")), &Noise::Const);
         golden.check_tensor(&format!("r{ratio}.img"), &image, CLOSE);
     }
@@ -268,9 +266,9 @@ fn pruning_masks_networks_and_images_are_golden() {
 #[test]
 fn the_trained_teacher_draws_its_golden_images() {
     let golden = Golden::open("teacher-digits32-golden.safetensors");
-    let path = support::golden::fixtures().join("digits32/teacher-digits32.pkl");
-    let teacher = nickeldime::checkpoint::open(&path).unwrap();
-    let g: Generator<B> = support::small_networks::build(&teacher.generator);
+    let path = nickeldime_testkit::fixtures().join("digits32/teacher-digits32.pkl");
+    let teacher = nickeldime_checkpoint::open(&path).unwrap();
+    let g: Generator<B> = nickeldime_testkit::small_networks::build(&teacher.generator);
     let w = g.mapping.forward(golden.tensor("in.z"), &mut nickeldime::nets::tap::NoTap);
     golden.check_tensor("w", &w, CLOSE);
     let ws = g.broadcast(w);
@@ -279,7 +277,7 @@ fn the_trained_teacher_draws_its_golden_images() {
     let near = g.synthesise(g.mapping.truncate(ws, 0.7, None), &Noise::Const);
     golden.check_tensor("img_psi0.7_const", &near, CLOSE);
     let critic = teacher.discriminator.unwrap();
-    let d: Discriminator<B> = support::small_networks::build_critic(&critic);
+    let d: Discriminator<B> = nickeldime_testkit::small_networks::build_critic(&critic);
     golden.check_tensor("D_logits_on_img_psi1", &d.forward(image), CLOSE);
     golden.check_tensor("D_logits_on_real8", &d.forward(golden.tensor("real8")), CLOSE);
     golden.report();

@@ -1,10 +1,9 @@
 //! The metrics agree with the golden vectors.
 
-mod support;
-
 use ndarray::{ArrayView2, Ix2};
 use nickeldime::metrics::{FewSamples, Gaussian, fid, kid_of_all, precision_recall, radii};
-use support::golden::{Golden, fixtures, say};
+use nickeldime_testkit::fixtures;
+use nickeldime_testkit::golden::{Golden, say};
 
 const CLOSE: f64 = 1e-6;
 

@@ -1,23 +1,24 @@
 //! The networks agree with the golden vectors, intermediates, gradients and costs included.
 
-mod support;
-
 use burn::{
     backend::{Autodiff, Flex},
     optim::GradientsParams,
     tensor::{Tensor, activation::softplus},
 };
 use nickeldime::nets::{
-    arch::GeneratorArch,
-    cost::{Cost, LayerCost, LayerKind},
     discriminator::Discriminator,
     dual::Dual,
     generator::{Generator, Noise},
     names::gradients,
     tap::NoTap,
 };
-use support::golden::{CheckTap, Golden, fixtures, say};
-use support::small_networks::{discriminator, generator};
+use nickeldime_checkpoint::model::{
+    arch::GeneratorArch,
+    cost::{Cost, LayerCost, LayerKind},
+};
+use nickeldime_testkit::fixtures;
+use nickeldime_testkit::golden::{CheckTap, Golden, say};
+use nickeldime_testkit::small_networks::{discriminator, generator};
 
 type B = Flex;
 type A = Autodiff<Flex>;

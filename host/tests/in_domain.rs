@@ -1,10 +1,8 @@
 //! An embedder learns from the images that it is for, with labels and without.
 
-mod support;
-
 use std::{fs, path::Path};
 
-use support::{
+use nickeldime_testkit::{
     command::{error, json, text},
     fixture,
 };

@@ -1,17 +1,13 @@
 //! FID's Inception against a second one, in f64: loops over pixels and unfolded batch norms.
 
-mod support;
-
 use burn::{
     backend::Flex,
     tensor::{Tensor, TensorData},
 };
 use ndarray::{Array3, Axis, concatenate, s};
-use nickeldime::{
-    checkpoint::weights::Tensors,
-    embed::inception::{self, Inception},
-};
-use support::hashed;
+use nickeldime::embed::inception::{self, Inception};
+use nickeldime_checkpoint::model::weights::Tensors;
+use nickeldime_testkit::hashed;
 
 /// `[channels, height, width]`.
 type Map = Array3<f64>;

@@ -1,17 +1,15 @@
 //! The integer engine draws what the float generator draws.
 
-#[path = "support/oracle.rs"]
-mod oracle;
-
-use nickeldime::checkpoint::weights::GeneratorWeights;
 use nickeldime::preview::{NoiseMode, Preview};
 use nickeldime::quantise::{
     Calibration, Fidelity, PackFile, PackOptions, PackWriteError, psnr, render, spend, write_pack,
 };
+use nickeldime_checkpoint::model::weights::GeneratorWeights;
 use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::latent::{self, gaussian};
 use nickeldime_core::pack::{NoiseKind, Pack, WeightWidth};
-use oracle::{OracleNoise, fixture, generator, load, mapping, synthesis};
+use nickeldime_testkit::fixture;
+use nickeldime_testkit::oracle::{OracleNoise, generator, load, mapping, synthesis};
 
 /// Images of the teacher's comparison. The promise is about 64; a debug build's oracle is slow.
 const SEEDS: u64 = if cfg!(debug_assertions) { 6 } else { 64 };

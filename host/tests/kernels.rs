@@ -4,13 +4,11 @@ use burn::{
     backend::{Autodiff, Flex},
     tensor::{Tensor, TensorData, backend::AutodiffBackend},
 };
-use nickeldime::{
-    nets::{
-        dual::Dual,
-        ops::{bias_act, correlate, fir, scale_channels, transposed, upsample},
-    },
-    random::Stream,
+use nickeldime::nets::{
+    dual::Dual,
+    ops::{bias_act, correlate, fir, scale_channels, transposed, upsample},
 };
+use nickeldime_checkpoint::random::Stream;
 
 type Own = Autodiff<Flex>;
 type Burn = Autodiff<Autodiff<Flex>>;

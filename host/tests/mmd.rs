@@ -1,7 +1,5 @@
 //! The unbiased MMD against its formula in f64, its gradient against differences, and in a run.
 
-mod support;
-
 use std::fs;
 
 use burn::{
@@ -9,7 +7,7 @@ use burn::{
     tensor::{Tensor, TensorData, backend::Backend},
 };
 use nickeldime::compress::mmd::{Bank, Mmd};
-use support::{
+use nickeldime_testkit::{
     command::{error, run, text},
     fixture, hashed,
 };

@@ -1,7 +1,5 @@
 //! Global moments are measured once, say what they are of, and are refused for anything else.
 
-mod support;
-
 use std::{fs, path::Path};
 
 use burn::{
@@ -9,11 +7,11 @@ use burn::{
     tensor::{Tensor, TensorData},
 };
 use nickeldime::{
-    checkpoint::{self, Metadata, read_tensors, write_checkpoint, write_tensors},
     embed::{EmbedderWeights, spec::EmbedSpec},
-    random::latents,
+    nets::draws::latents,
 };
-use support::{
+use nickeldime_checkpoint::{self as checkpoint, Metadata, read_tensors, write_checkpoint, write_tensors};
+use nickeldime_testkit::{
     command::{error, json, run, text},
     fixture,
 };
@@ -178,7 +176,7 @@ fn moments_of_anything_else_are_refused() {
 #[test]
 fn a_paper_shaped_embedding_is_measured_and_compared() {
     // ResNet-50 with hashed weights in a .pth, as DINO ships it: through the reader, the network and the command.
-    use support::{hashed, pickle_writer::ordered_dict, torch_writer};
+    use nickeldime_testkit::{hashed, pickle_writer::ordered_dict, torch_writer};
     let folder = tempfile::tempdir().unwrap();
     let weights = hashed::weights(&nickeldime::embed::resnet50::dino().tensors);
     let (entries, storages) = torch_writer::state_dict(&weights, false);

@@ -1,11 +1,9 @@
 //! The tests' own float generator is StyleGAN2's.
 
-#[path = "support/oracle.rs"]
-mod oracle;
-
 use std::collections::BTreeMap;
 
-use oracle::{OracleNoise, fixture, generator, load, mapping, synthesis};
+use nickeldime_testkit::fixture;
+use nickeldime_testkit::oracle::{OracleNoise, generator, load, mapping, synthesis};
 
 /// Largest difference as a fraction of the reference's largest entry.
 fn difference(ours: &[f32], reference: &[f32]) -> f32 {

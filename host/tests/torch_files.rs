@@ -1,19 +1,16 @@
 //! PyTorch's weights files are read in every form, or refused with a reason.
 
-mod support;
-
 use std::{fs, path::Path};
 
 use burn::{
     backend::Flex,
     tensor::{Tensor, TensorData},
 };
-use nickeldime::{
-    checkpoint::{self, CheckpointError, Choice, Metadata, Tensors, read_tensors, write_tensors},
-    embed::{EmbedderWeights, clip_rn50, inception, resnet50},
-    nets::arch::Shapes,
+use nickeldime::embed::{EmbedderWeights, clip_rn50, inception, resnet50};
+use nickeldime_checkpoint::{
+    self as checkpoint, CheckpointError, Choice, Metadata, Tensors, model::arch::Shapes, read_tensors, write_tensors,
 };
-use support::{
+use nickeldime_testkit::{
     fixture, hashed,
     pickle_writer::{Py, call, dict, ordered_dict, text},
     torch_writer::{Storages, legacy, module, reference, shapes_alone, state_dict, view, zip, zip_of},

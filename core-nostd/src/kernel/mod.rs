@@ -1,8 +1,8 @@
 //! The inner loops: dot products, modulation, convolution rows, resampling, and the way from accumulators to activations.
 //!
 //! [`portable`] is plain Rust, runs everywhere and defines every kernel's result; on an Arm core with the DSP extension
-//! (Cortex-M4, M7, M33) `dsp` takes its place at compile time and gives the same integers. The feature `portable-kernels`
-//! keeps the plain ones everywhere. [`rows`] makes whole rows of them.
+//! (Cortex-M4, M7, M33) `dsp` takes its place at compile time, on Armv6-M (Cortex-M0, M0+) `m0` and on RV32IM `rv32`; they give
+//! the same integers. The feature `portable-kernels` keeps the plain ones everywhere. [`rows`] makes whole rows of them.
 //!
 //! Feature rows are `[channel][x]`. *Modulated* rows, the convolutions' inputs, are `[pair of channels][width + 2][2]`: two
 //! channels fill one word, so neighbouring pixels are neighbouring words, with a pixel of zeros before the first and after
@@ -13,13 +13,19 @@
 pub mod dsp;
 pub mod finish;
 pub mod layout;
+#[cfg(m0_kernels)]
+pub mod m0;
 #[cfg(mve_kernels)]
 pub mod mve;
 pub mod portable;
 mod quantile;
 pub mod rows;
+#[cfg(rv32_kernels)]
+pub mod rv32;
 pub mod selected;
 mod threefry;
+#[cfg(any(m0_kernels, rv32_kernels))]
+mod tiles;
 
 pub use finish::{Activation, RequantPlan};
 pub use layout::{energy, middle_len, padded, plane_len};

@@ -1,13 +1,15 @@
 //! Builds a board's firmware from the checkout that this program was built from.
 
+use nickeldime_boards::BoardSpec;
+use nickeldime_checkpoint::files;
 use std::env;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::BoardError;
 use super::elf::Program;
-use super::{Board, BoardError};
 
 /// Firmware that was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub struct Firmware {
 ///
 /// # Errors
 /// What is missing, and how to install it.
-pub fn check(board: Board) -> Result<(), BoardError> {
+pub fn check(board: BoardSpec) -> Result<(), BoardError> {
     checkout()?;
     check_target(board.target)
 }
@@ -31,21 +33,33 @@ pub fn check(board: Board) -> Result<(), BoardError> {
 ///
 /// # Errors
 /// [`BoardError`]: what is missing, or what the compiler said.
-pub fn build(board: Board, features: &[&str]) -> Result<Firmware, BoardError> {
-    build_program(board, "nickeldime-firmware", features)
+pub fn build(board: BoardSpec, features: &[&str]) -> Result<Firmware, BoardError> {
+    let features = [&[board.name()], features].concat();
+    build_program(board, Source { package: "nickeldime-firmware", program: "nickeldime-firmware", features: &features })
 }
 
-/// Builds a program of the firmware's package for `board`.
-pub(crate) fn build_program(board: Board, program: &str, features: &[&str]) -> Result<Firmware, BoardError> {
+/// A program for a board, and where it comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'a> {
+    /// The package.
+    pub package: &'a str,
+    /// The binary in it.
+    pub program: &'a str,
+    /// Its cargo features.
+    pub features: &'a [&'a str],
+}
+
+/// Builds a program for `board`.
+pub(crate) fn build_program(board: BoardSpec, source: Source<'_>) -> Result<Firmware, BoardError> {
+    let Source { package, program, features } = source;
     let checkout = checkout()?;
     check_target(board.target)?;
-    let features = [&[board.name()], features].concat();
     // Cargo gives the programs of all features one name; locked until this one has its own.
     let _lock = File::open(checkout.join("firmware")).and_then(|folder| folder.lock().map(|()| folder));
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
     command
-        .args(["build", "--quiet", "--package", "nickeldime-firmware", "--bin", program])
+        .args(["build", "--quiet", "--package", package, "--bin", program])
         .args(["--profile", board.profile])
         .args(["--target", board.target, "--features", &features.join(",")])
         .args(["--message-format", "json-render-diagnostics", "--manifest-path"])
@@ -67,9 +81,10 @@ pub(crate) fn build_program(board: Board, program: &str, features: &[&str]) -> R
     let messages = String::from_utf8_lossy(&output.stdout);
     let built = executable(&messages)
         .ok_or_else(|| BoardError::Build { output: "cargo did not say where it put the firmware".to_owned() })?;
-    let path = built.with_file_name(format!("{program}-{}", features.join("-")));
+    let name = [&[program, board.name()], features].concat().join("-");
+    let path = built.with_file_name(name);
     let bytes = fs::read(&built).map_err(|cause| BoardError::File { path: built, cause })?;
-    crate::files::replace(&path, |out| out.write_all(&bytes))
+    files::replace(&path, |out| out.write_all(&bytes))
         .map_err(|cause| BoardError::Write { path: path.clone(), cause })?;
     let program = Program::read(&path)?;
     Ok(Firmware { path, program })

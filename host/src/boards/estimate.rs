@@ -1,8 +1,9 @@
 //! About how many instructions an image takes: a linear model of what it is made of, by counts of either kind of kernels on
 //! the emulated Cortex-M4. It is within a tenth of them for digits32 and for paper256 at ratios 0.95 and 0.9.
 
-use crate::nets::arch::GeneratorArch;
-use crate::nets::cost::{Cost, LayerKind};
+use nickeldime_boards::CoreKind;
+use nickeldime_checkpoint::model::arch::GeneratorArch;
+use nickeldime_checkpoint::model::cost::{Cost, LayerKind};
 
 /// What an image is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,24 +40,34 @@ impl Work {
         work
     }
 
-    /// The four numbers, in the order of [`Core::per`].
+    /// The four numbers, in the order of [`CoreSpeed::per`].
     pub fn numbers(&self) -> [f64; 4] {
         [self.convolutions, self.dense, self.values, self.colours].map(|number| number as f64)
     }
 }
 
-/// What a kind of core takes for each part of the work.
+/// How fast a kind of core does each part of the work.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Core {
-    /// Its name.
-    pub name: &'static str,
+pub struct CoreSpeed {
     /// Instructions for one of each of [`Work::numbers`].
     pub per: [f64; 4],
-    /// Cycles an instruction takes, waiting for flash included: a usual number, not a measured one.
+    /// Cycles that an instruction takes, waiting for flash included: a usual number, not a measured one.
     pub cycles_per_instruction: f64,
 }
 
-impl Core {
+impl CoreSpeed {
+    /// The speed of a kind of core.
+    pub const fn of(core: CoreKind) -> Self {
+        let (per, cycles_per_instruction) = match core {
+            CoreKind::CortexM0 => (PLAIN, 1.4),
+            CoreKind::CortexM4 | CoreKind::CortexM33 => (DSP, 1.4),
+            CoreKind::CortexM7 => (DSP, 0.8),
+            CoreKind::CortexM55 => (MVE, 1.3),
+            CoreKind::Rv32 => (PLAIN, 1.2),
+        };
+        Self { per, cycles_per_instruction }
+    }
+
     /// Instructions of one image.
     pub fn instructions(&self, work: &Work) -> u64 {
         self.per.iter().zip(work.numbers()).map(|(per, number)| per * number).sum::<f64>() as u64
@@ -65,16 +76,7 @@ impl Core {
 
 /// Instructions of the kernels with DSP instructions.
 const DSP: [f64; 4] = [1.15, 1.5, 24.0, 4.0];
-/// Of the plain kernels, built for size.
+/// Instructions of the kernels with Helium's vectors.
+const MVE: [f64; 4] = [0.36, 0.7, 9.0, 1.2];
+/// Instructions of the plain kernels, built for size.
 const PLAIN: [f64; 4] = [12.6, 5.4, 30.0, 8.0];
-
-/// The Cortex-M4 of an STM32F4, its flash behind a cache of a few lines.
-pub const CORTEX_M4: Core = Core { name: "Cortex-M4", per: DSP, cycles_per_instruction: 1.4 };
-/// The Cortex-M33 of an RP2350, its flash behind 16 kB of cache on four wires.
-pub const CORTEX_M33: Core = Core { name: "Cortex-M33", per: DSP, cycles_per_instruction: 1.4 };
-/// A Cortex-M7 with its caches on: two instructions at once, where they let it.
-pub const CORTEX_M7: Core = Core { name: "Cortex-M7", per: DSP, cycles_per_instruction: 0.8 };
-/// A Cortex-M0: no DSP, no long products.
-pub const CORTEX_M0: Core = Core { name: "Cortex-M0", per: PLAIN, cycles_per_instruction: 1.4 };
-/// An RV32IMAC.
-pub const RV32: Core = Core { name: "RV32IMAC", per: PLAIN, cycles_per_instruction: 1.2 };

@@ -1,12 +1,12 @@
 //! Whether a model fits a board, how long its images will take there, and what would fit instead.
 
 use anyhow::bail;
+use nickeldime_boards::{BOARDS, BoardSpec};
+use nickeldime_checkpoint::model::arch::{GeneratorArch, RGB};
 use nickeldime_core::pack::{Pack, PackError, WeightWidth};
 use serde::Serialize;
 
-use super::estimate::Work;
-use super::{BOARDS, Board};
-use crate::nets::arch::{GeneratorArch, RGB};
+use super::estimate::{CoreSpeed, Work};
 use crate::quantise::{Outline, PackOptions};
 
 /// Stack of a device with a model: what the deepest requests take, measured on the emulated boards
@@ -86,7 +86,7 @@ pub struct Fit {
     pub instructions: u64,
     /// Seconds an image: an estimate, from those and a usual number of cycles an instruction.
     pub seconds: f64,
-    /// That it is one.
+    /// Always true. It tells readers of the JSON that `instructions` and `seconds` are estimates.
     pub estimate: bool,
     /// What fits instead, of a model that does not and of which the unpruned architecture is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,14 +106,15 @@ pub struct Instead {
 }
 
 /// A model's standing on one board.
-pub fn fit(board: &Board, need: &Need) -> Fit {
+pub fn fit(board: &BoardSpec, need: &Need) -> Fit {
     let sizes = board.sizes;
     let sectors = |bytes: u64| bytes.next_multiple_of(sizes.sector.into());
     let flash =
         Room { needed: sectors(need.flash as u64), available: u64::from(sizes.storage - RECORDS * sizes.sector) };
     let ram = Room { needed: need.ram as u64, available: sizes.workspace.into() };
     let stack = Room { needed: STACK.into(), available: sizes.stack.into() };
-    let instructions = board.core.instructions(&need.work);
+    let speed = CoreSpeed::of(board.core);
+    let instructions = speed.instructions(&need.work);
     Fit {
         board: board.name(),
         fits: flash.fits() && ram.fits() && stack.fits(),
@@ -122,7 +123,7 @@ pub fn fit(board: &Board, need: &Need) -> Fit {
         ram,
         stack,
         instructions,
-        seconds: instructions as f64 * board.core.cycles_per_instruction / f64::from(sizes.clock_hz),
+        seconds: instructions as f64 * speed.cycles_per_instruction / f64::from(sizes.clock_hz),
         estimate: true,
         instead: None,
     }
@@ -131,7 +132,7 @@ pub fn fit(board: &Board, need: &Need) -> Fit {
 /// A model's standing on every board. Of a `dense` architecture that was pruned by `ratio`, what would fit instead is said
 /// too.
 pub fn fits(need: &Need, dense: Option<(&GeneratorArch, f64)>, options: &PackOptions) -> Vec<Fit> {
-    let with = |board: &Board| {
+    let with = |board: &BoardSpec| {
         let mut fit = fit(board, need);
         if !fit.fits {
             fit.instead = dense.map(|(dense, ratio)| instead(board, dense, ratio, options));
@@ -142,7 +143,7 @@ pub fn fits(need: &Need, dense: Option<(&GeneratorArch, f64)>, options: &PackOpt
 }
 
 /// What fits on a board instead of `dense` pruned by `ratio`.
-pub fn instead(board: &Board, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> Instead {
+pub fn instead(board: &BoardSpec, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> Instead {
     let found = instead_packed(board, dense, ratio, options);
     if found.ratio.is_some() || found.resolution.is_some() || options.mapping == WeightWidth::I8 {
         return found;
@@ -157,7 +158,7 @@ pub fn narrow(options: &PackOptions) -> PackOptions {
 }
 
 /// [`instead`], packed as `options` say.
-fn instead_packed(board: &Board, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> Instead {
+fn instead_packed(board: &BoardSpec, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> Instead {
     let runs = |arch: &GeneratorArch| Need::of_arch(arch, options).is_ok_and(|need| fit(board, &need).fits);
     let runs_at = |hundredths: u32| dense.pruned(f64::from(hundredths) / 100.0).is_ok_and(|arch| runs(&arch));
     // More pruning never needs more: halve the way to the least.
@@ -191,7 +192,7 @@ fn instead_packed(board: &Board, dense: &GeneratorArch, ratio: f64, options: &Pa
 ///
 /// # Errors
 /// That it does not fit.
-pub fn check(board: &Board, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> anyhow::Result<()> {
+pub fn check(board: &BoardSpec, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> anyhow::Result<()> {
     let fit = fit(board, &Need::of_arch(&dense.pruned(ratio)?, options)?);
     let Some(problem) = fit.problem() else { return Ok(()) };
     let name = board.name();
@@ -248,10 +249,10 @@ fn percent(Room { needed, available }: Room) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boards::QEMU_M4;
+    use nickeldime_boards::QEMU_M4;
 
-    fn board(name: &str) -> Board {
-        Board::find(name).unwrap()
+    fn board(name: &str) -> BoardSpec {
+        crate::boards::find(name).unwrap()
     }
 
     #[test]
@@ -293,7 +294,7 @@ mod tests {
 
     #[test]
     fn every_stack_is_as_deep_as_promised() {
-        for board in super::super::BOARDS {
+        for board in BOARDS {
             assert!(board.sizes.stack >= STACK, "{}", board.name());
         }
     }

@@ -1,5 +1,7 @@
 //! Brings firmware onto a board: as a file onto its boot loader's volume, or through a debug probe.
 
+use nickeldime_boards::{BoardSpec, Load};
+use nickeldime_checkpoint::files;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;
@@ -7,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::build::Firmware;
-use super::{Board, BoardError, Load, uf2};
+use super::{BoardError, uf2};
 
 /// What a boot loader's volume says about itself.
 const INFO: &str = "INFO_UF2.TXT";
@@ -25,11 +27,11 @@ pub enum Flashed {
 ///
 /// # Errors
 /// [`BoardError::Write`].
-pub fn uf2_file(board: &Board, firmware: &Firmware) -> Result<Option<PathBuf>, BoardError> {
+pub fn uf2_file(board: &BoardSpec, firmware: &Firmware) -> Result<Option<PathBuf>, BoardError> {
     let Load::Uf2 { family, .. } = board.load else { return Ok(None) };
     let path = firmware.path.with_file_name(format!("{}.uf2", board.name()));
     let bytes = uf2::write(&firmware.program.segments, family);
-    crate::files::replace(&path, |out| out.write_all(&bytes))
+    files::replace(&path, |out| out.write_all(&bytes))
         .map_err(|cause| BoardError::Write { path: path.clone(), cause })?;
     Ok(Some(path))
 }
@@ -38,7 +40,7 @@ pub fn uf2_file(board: &Board, firmware: &Firmware) -> Result<Option<PathBuf>, B
 ///
 /// # Errors
 /// What is missing, or that it is another board, and what to do.
-pub fn check(board: &Board, volume: Option<&Path>) -> Result<Target, BoardError> {
+pub fn check(board: &BoardSpec, volume: Option<&Path>) -> Result<Target, BoardError> {
     match board.load {
         Load::Emulator => Err(BoardError::NotABoard { board: board.name() }),
         Load::Uf2 { id, .. } => find_volume(board.name(), id, volume).map(Target::Volume),
@@ -64,7 +66,7 @@ impl Target {
     ///
     /// # Errors
     /// [`BoardError::Write`], or what `probe-rs` said.
-    pub fn write(&self, board: &Board, firmware: &Firmware) -> Result<Flashed, BoardError> {
+    pub fn write(&self, board: &BoardSpec, firmware: &Firmware) -> Result<Flashed, BoardError> {
         match self {
             Self::Volume(volume) => {
                 let Load::Uf2 { family, .. } = board.load else {
@@ -109,12 +111,12 @@ fn find_volume(board: &'static str, id: &str, named: Option<&Path>) -> Result<Pa
             Err(_) => {}
         }
     }
-    Err(wrong.unwrap_or_else(|| BoardError::NoVolume { board, ports: crate::port::wire::running(board) }))
+    Err(wrong.unwrap_or_else(|| BoardError::NoVolume { board, ports: nickeldime_link::ports::running(board) }))
 }
 
 /// The board's id in `INFO_UF2.TXT`; nothing where there is none.
 fn board_id(info: &str) -> &str {
-    info.lines().find_map(|line| line.strip_prefix("Board-ID:")).unwrap_or_default().trim()
+    info.lines().find_map(|line| line.strip_prefix("BoardSpec-ID:")).unwrap_or_default().trim()
 }
 
 /// Where volumes are mounted.
@@ -189,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_boot_loader_of_another_board_is_refused() {
-        let pico = Board::find("pico2").expect("known");
+        let pico = crate::boards::find("pico2").expect("known");
         let right = volume("UF2 Bootloader v1.0\r\nModel: Raspberry Pi RP2350\r\nBoard-ID: RP2350\r\n");
         assert!(matches!(check(&pico, Some(right.path())), Ok(Target::Volume(path)) if path == right.path()));
         let wrong = volume("UF2 Bootloader v3.0\r\nModel: Raspberry Pi RP2\r\nBoard-ID: RPI-RP2\r\n");
@@ -202,7 +204,7 @@ mod tests {
 
     #[test]
     fn emulated_boards_are_not_flashed() {
-        let said = check(&super::super::QEMU_M4, None).expect_err("there is no such board").to_string();
+        let said = check(&nickeldime_boards::QEMU_M4, None).expect_err("there is no such board").to_string();
         assert!(said.contains("nickeldime emulate"), "{said}");
     }
 }

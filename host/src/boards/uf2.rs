@@ -3,9 +3,6 @@
 
 use super::elf::Segment;
 
-/// Secure Arm programs on an RP2350.
-pub const RP2350_ARM: u32 = 0xE48B_FF59;
-
 /// Bytes of a block.
 pub const BLOCK: usize = 512;
 /// Bytes of flash in a block.
@@ -55,6 +52,8 @@ fn pages(segments: &[Segment]) -> Vec<(u32, [u8; PAYLOAD])> {
 
 #[cfg(test)]
 mod tests {
+    use nickeldime_boards::RP2350_ARM;
+
     use super::*;
 
     fn word(block: &[u8], at: usize) -> u32 {

@@ -3,6 +3,10 @@
 use std::{fmt::Write, ops::ControlFlow, path::PathBuf, time::Instant};
 
 use anyhow::{Context, bail};
+use nickeldime_checkpoint::{
+    GeneratorWeights,
+    model::{arch::GeneratorArch, initial},
+};
 use nickeldime_core::{
     generator::{Latent, Noise, Sample, generate},
     pack::Pack,
@@ -11,9 +15,7 @@ use serde::Serialize;
 
 use super::{model::Model, pack::noise_options};
 use crate::{
-    checkpoint::GeneratorWeights,
-    nets::{arch::GeneratorArch, initial},
-    port::on_target::{ImageCost, Kernels, LayerCost, OnTarget, Stage},
+    emulate::on_target::{self, ImageCost, Kernels, LayerCost, OnTarget, Stage},
     preview::{NoiseMode, Preview},
     quantise::write_pack,
 };
@@ -26,8 +28,8 @@ const CALIBRATION_SEEDS: u64 = 4;
 /// Arguments of `bench`.
 #[derive(clap::Args)]
 pub struct BenchArgs {
-    /// qemu-m4 counts instructions on the emulated Cortex-M4; host measures images a second of one core here.
-    #[arg(long, value_parser = ["qemu-m4", "host"])]
+    /// An emulated board, whose instructions are counted; or host, to measure images a second of one core of this computer.
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(on_target::boards().into_iter().chain(["host"])))]
     board: String,
     /// The pack; unless given, random weights: paper256 at ratios 0.95 and 0.9, or digits32 at 0.7 on the host.
     #[arg(long)]
@@ -40,7 +42,7 @@ pub struct BenchArgs {
 /// What single layers cost, and whole images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Counted {
-    board: &'static str,
+    board: String,
     kernels: &'static str,
     layers: Vec<LayerCost>,
     /// The first of the images.
@@ -73,15 +75,15 @@ pub fn run(args: &BenchArgs, json: bool) -> anyhow::Result<()> {
         let timed = time(args)?;
         return super::print(json, &timed, || timed.text());
     }
-    let kernels = if args.portable { Kernels::Portable } else { Kernels::Dsp };
-    let target = OnTarget::build(kernels)?;
+    let kernels = if args.portable { Kernels::Portable } else { Kernels::Own };
+    let target = OnTarget::build(&args.board, kernels)?;
     let images = packs(args, &[("paper256", 0.95), ("paper256", 0.9)])?
         .into_iter()
         .map(|(name, pack)| Ok(CountedImage { name, cost: target.image(&pack)?, stages: target.stages(&pack)? }))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let image = images.first().context("no pack to measure")?.cost;
-    let kernels = if args.portable { "portable" } else { "dsp" };
-    let counted = Counted { board: "qemu-m4", kernels, layers: target.layers()?, image, images };
+    let board = args.board.clone();
+    let counted = Counted { board, kernels: target.kernels(), layers: target.layers()?, image, images };
     super::print(json, &counted, || counted.text())
 }
 
@@ -137,13 +139,20 @@ impl Counted {
         }
         for CountedImage { name, cost, stages } in &self.images {
             let million = |instructions: u64| instructions as f64 / 1e6;
-            let share = 100.0 * cost.first_row_instructions as f64 / cost.instructions as f64;
+            let share = 100.0 * cost.request_first_row_instructions as f64 / cost.request_instructions as f64;
+            let parts = cost.instructions + cost.mapping_instructions + cost.hash_instructions;
             let _ = write!(
                 text,
-                "\n{name}\n  {:.2} M instructions from w to the last row, {share:.1} % of them to the first; {:.2} M from a seed to w\n  \
+                "\n{name}\n  {:.2} M instructions from a request to the last row, {share:.1} % of them to the first: {:.2} M from a \
+                 seed to w, {:.2} M from w to the rows, {:.2} M to hash the rows, {:.2} M to open the pack and to frame the \
+                 rows\n  {:.2} M to verify the pack, once at a start and once when it is committed\n  \
                  RAM {} bytes: {} and a stack of {}\n",
-                million(cost.instructions),
+                million(cost.request_instructions),
                 million(cost.mapping_instructions),
+                million(cost.instructions),
+                million(cost.hash_instructions),
+                million(cost.request_instructions.saturating_sub(parts)),
+                million(cost.verification_instructions),
                 cost.ram_bytes + cost.stack_bytes,
                 cost.ram_bytes,
                 cost.stack_bytes

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use burn::tensor::backend::Backend;
+use nickeldime_checkpoint::model::weights::GeneratorWeights;
 use serde::Serialize;
 
 use super::{
@@ -15,8 +16,7 @@ use super::{
 };
 use crate::{
     backend::{Choice, Inner, with_backend},
-    boards::{Board, fit},
-    checkpoint::weights::GeneratorWeights,
+    boards::{self, fit},
     compress::{
         bank::{TeacherSide, banks},
         in_domain::{BATCH as BATCH_OF_EMBEDDER, InDomain, LR},
@@ -142,7 +142,7 @@ struct StudentFlags {
 
 pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     stop_on_ctrl_c();
-    let board = args.board.as_deref().map(Board::find).transpose()?;
+    let board = args.board.as_deref().map(boards::find).transpose()?;
     let (mut record, begun) = match (&args.teacher, &args.data) {
         (Some(teacher), Some(data)) => (begin(args, teacher, data)?, None),
         _ => {

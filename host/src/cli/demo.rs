@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use nickeldime_checkpoint::{self as checkpoint, Checkpoint, write_checkpoint};
 use nickeldime_core::pack::Pack;
+use nickeldime_link::Client;
 use serde::Serialize;
 
 use super::{
@@ -16,7 +18,6 @@ use super::{
 };
 use crate::{
     backend::{Cpu, CpuTraining},
-    checkpoint::{self, Checkpoint, write_checkpoint},
     compress::{
         bank::TeacherSide,
         error::CompressError,
@@ -29,7 +30,7 @@ use crate::{
         EmbedderWeights,
         spec::{EmbedSpec, Kind},
     },
-    port::{Board, BoardKind, Client},
+    emulate::{BoardKind, VirtualBoard},
     preview::{Latents, NoiseMode, Preview},
     progress::Progress,
     quantise::PackOptions,
@@ -116,7 +117,7 @@ pub fn run(args: &DemoArgs, json: bool) -> anyhow::Result<()> {
     host.write_grid(host_grid, COLUMNS)?;
 
     say(format_args!("4/4  device: {}", kind.description()));
-    let board = Board::start(kind)?;
+    let board = VirtualBoard::start(kind)?;
     let mut client = Client::open(&board.port().to_string_lossy())?;
     bar.begin("sending", "B", bytes.len() as u64);
     client.upload(&bytes, &mut |done, _| bar.at(done, ""))?;

@@ -4,8 +4,9 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use nickeldime_link::{BoardInfo, Client, PortError, ports};
 
-use crate::port::{BoardInfo, Client, PortError, hex, wire};
+use crate::hash::hex;
 
 /// How long one port may take to answer.
 const EACH: Duration = Duration::from_millis(1200);
@@ -57,8 +58,8 @@ fn line(Found { port, asked_for, result }: &Found) -> String {
             let restart = restart.unwrap_or_default();
             format!("{port}  {} (firmware {}): {}{restart}", board.board, board.firmware, model(board))
         }
-        Some(Err(PortError::Silent { .. })) | None if wire::usb_board(port).is_some() => {
-            let board = wire::usb_board(port).unwrap_or_default();
+        Some(Err(PortError::Silent { .. })) | None if ports::usb_board(port).is_some() => {
+            let board = ports::usb_board(port).unwrap_or_default();
             format!("{port}  a {board} by its USB name, and no answer: unplug it and plug it in again")
         }
         // Most computers list ports that nothing hangs on.
@@ -71,7 +72,7 @@ fn line(Found { port, asked_for, result }: &Found) -> String {
 /// Asks `more` and all ports that the system lists, at the same time and for a few seconds.
 pub(super) fn ask(more: &[String]) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    let listed = wire::names().into_iter().map(|port| (port, false));
+    let listed = ports::names().into_iter().map(|port| (port, false));
     for (port, asked_for) in more.iter().map(|port| (port.clone(), true)).chain(listed) {
         if found.iter().all(|known| known.port != port) {
             found.push(Found { port, asked_for, result: None });

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, ensure};
 use clap::builder::PossibleValuesParser;
+use nickeldime_checkpoint::model::arch::GeneratorArch;
 use serde::Serialize;
 
 use super::progress::say;
@@ -11,7 +12,6 @@ use crate::{
         golden::{self, Check},
         speed::{self, Load, Speed},
     },
-    nets::arch::GeneratorArch,
 };
 
 /// Arguments of `doctor`.

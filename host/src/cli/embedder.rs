@@ -6,12 +6,12 @@ use std::{
 };
 
 use anyhow::ensure;
+use nickeldime_checkpoint::{Metadata, write_tensors};
 use serde::Serialize;
 
 use super::progress::{Bar, say, stop_on_ctrl_c};
 use crate::{
     backend::{Choice, with_backend},
-    checkpoint::{Metadata, write_tensors},
     compress::in_domain::{self, BATCH, InDomain, LR, Learned},
     data::{Dataset, Sizes},
 };

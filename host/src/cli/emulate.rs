@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::port::faults::Faults;
-use crate::port::faulty_port::FaultyPort;
-use crate::port::{Board, BoardKind};
+use crate::emulate::faults::Faults;
+use crate::emulate::faulty_port::FaultyPort;
+use crate::emulate::{BoardKind, VirtualBoard};
 
 /// Start a board without a board and print its port, until Ctrl-C.
 #[derive(Debug, Args)]
@@ -38,7 +38,7 @@ pub fn run(args: &EmulateArgs, json: bool) -> anyhow::Result<()> {
         let _ = stop.send(());
     })
     .context("cannot listen for Ctrl-C")?;
-    let mut board = Board::start(args.board)?;
+    let mut board = VirtualBoard::start(args.board)?;
     let line = match (args.faults, args.baud) {
         (None, None) => None,
         (faults, baud) => {

@@ -1,8 +1,7 @@
 //! `nickeldime erase`: a board without a model.
 
 use clap::Args;
-
-use crate::port::Client;
+use nickeldime_link::Client;
 
 /// Erase a board's storage, the model in it included.
 #[derive(Debug, Args)]

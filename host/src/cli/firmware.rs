@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use nickeldime_boards::{BoardSpec, Load};
 use serde::Serialize;
 
-use crate::boards::{Board, Load, build, flash, flash::Flashed};
+use crate::boards::{
+    self, build,
+    flash::{self, Flashed},
+};
 
 /// Build or flash the firmware of a board.
 #[derive(Debug, Args)]
@@ -57,7 +61,7 @@ struct Built {
 /// What is missing, and what to do about it.
 pub fn run(args: &FirmwareArgs, json: bool) -> anyhow::Result<()> {
     let (FirmwareAction::Build { board } | FirmwareAction::Flash { board, .. }) = &args.action;
-    let board = Board::find(board)?;
+    let board = boards::find(board)?;
     // Before a minute of building.
     let target = match &args.action {
         FirmwareAction::Build { .. } => None,
@@ -82,7 +86,7 @@ pub fn run(args: &FirmwareArgs, json: bool) -> anyhow::Result<()> {
     super::print(json, &built, || text(&built, &board))
 }
 
-fn text(built: &Built, board: &Board) -> String {
+fn text(built: &Built, board: &BoardSpec) -> String {
     let Built { path, uf2, flash_bytes, flash_available, ram_bytes, ram_available, flashed, .. } = built;
     let share = |part: u64, all: u32| 100.0 * part as f64 / f64::from(all);
     let mut out = format!("{}\n", path.display());

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use nickeldime_checkpoint::write_checkpoint;
 use serde::Serialize;
 
 use super::model::read_checkpoint;
-use crate::checkpoint::write_checkpoint;
 
 /// Arguments of `import`.
 #[derive(clap::Args)]

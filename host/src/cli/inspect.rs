@@ -3,9 +3,15 @@
 use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 
 use anyhow::bail;
+use nickeldime_checkpoint::{
+    Checkpoint,
+    model::{
+        arch::{GeneratorArch, block_resolution},
+        cost::{Cost, Macs, Params, compression_rate},
+    },
+};
 use nickeldime_core::pack::Pack;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::{
     model::Model,
@@ -13,12 +19,7 @@ use super::{
 };
 use crate::{
     boards::fit::{Fit, Need, fits},
-    checkpoint::Checkpoint,
-    nets::{
-        arch::{GeneratorArch, block_resolution},
-        cost::{Cost, Macs, Params, compression_rate},
-    },
-    port::hex,
+    hash::sha256,
     preview::NoiseMode,
 };
 
@@ -167,7 +168,7 @@ fn inspect_pack(bytes: &[u8], json: bool) -> anyhow::Result<()> {
         bytes: bytes.len(),
         ram_bytes: pack.ram().total(),
         ram: pack.ram().into(),
-        sha256: hex(&Sha256::digest(bytes)),
+        sha256: sha256(bytes),
         boards: fits(&Need::of_pack(&pack), None, &noise_options(NoiseMode::Const)),
     };
     super::print(json, &inspected, || {

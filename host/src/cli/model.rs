@@ -3,13 +3,11 @@
 use std::path::Path;
 
 use anyhow::Context;
+use nickeldime_checkpoint::{self as checkpoint, Checkpoint, CheckpointError};
 use nickeldime_core::pack::{Pack, layout::MAGIC};
 
 use super::progress::say;
-use crate::{
-    checkpoint::{self, Checkpoint, CheckpointError},
-    run::student_of,
-};
+use crate::run::student_of;
 
 /// What a file turned out to be.
 pub enum Model {

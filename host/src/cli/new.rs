@@ -4,16 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::builder::PossibleValuesParser;
+use nickeldime_checkpoint::{
+    Checkpoint,
+    model::{
+        arch::{GREY, GeneratorArch, RGB},
+        initial, resample,
+    },
+    write_checkpoint,
+};
 use serde::Serialize;
 
 use super::model::Model;
-use crate::{
-    checkpoint::{Checkpoint, write_checkpoint},
-    nets::{
-        arch::{GREY, GeneratorArch, RGB},
-        initial, likeness,
-    },
-};
 
 /// Arguments of `new`.
 #[derive(clap::Args)]
@@ -71,7 +72,7 @@ pub fn run(args: &NewArgs, json: bool) -> anyhow::Result<()> {
     let arch = dense.pruned(args.ratio)?;
     let generator = match &args.like {
         Some(path) => match Model::open(path)? {
-            Model::Checkpoint(trained) => likeness::like(&trained.generator, &arch, args.seed),
+            Model::Checkpoint(trained) => resample::like(&trained.generator, &arch, args.seed),
             Model::Pack(_) => bail!("{}: is a pack; a checkpoint's weights are wanted", path.display()),
         },
         None => initial::like_trained(&arch, args.seed),

@@ -3,22 +3,20 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::{Context, bail};
+use nickeldime_checkpoint::{GeneratorWeights, files};
 use nickeldime_core::{
     generator::{Latent, Noise, Ram, Sample},
     pack::{NoiseKind, Pack, WeightWidth},
 };
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::{model::Model, progress::Bar};
 use crate::{
     boards::{
-        Board,
+        self,
         fit::{self, Fit, Need},
     },
-    checkpoint::GeneratorWeights,
-    files,
-    port::hex,
+    hash::sha256,
     preview::{Latents, NoiseMode, Preview},
     progress::Progress,
     quantise::{Fidelity, LayerReport, PackOptions, Parts, psnr, render, spend, write_pack},
@@ -91,7 +89,7 @@ pub fn run(args: &PackArgs, json: bool) -> anyhow::Result<()> {
     let mapping = if args.mapping_bits == "8" { WeightWidth::I8 } else { WeightWidth::I16 };
     let options =
         PackOptions { name: args.name.clone().or(stem).unwrap_or_default(), mapping, ..noise_options(args.noise) };
-    let board = args.board.as_deref().map(Board::find).transpose()?;
+    let board = args.board.as_deref().map(boards::find).transpose()?;
     if let Some(board) = &board {
         fit::check(board, &checkpoint.generator.arch, 0.0, &options)
             .with_context(|| format!("{} as it is", args.model.display()))?;
@@ -145,7 +143,7 @@ pub fn pack(
         psnr_db: fidelity.mean_db,
         psnr_worst_db: fidelity.worst_db,
         psnr_images: fidelity.images,
-        sha256: hex(&Sha256::digest(&file.bytes)),
+        sha256: sha256(&file.bytes),
         need: Need::of_pack(&pack),
         fit: None,
     })

@@ -6,12 +6,11 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
+use nickeldime_checkpoint::{self as checkpoint, files, model::cost::Cost};
 use serde::Serialize;
 
 use super::model::read_checkpoint;
 use crate::{
-    checkpoint, files,
-    nets::cost::Cost,
     report::{
         RunData, names,
         page::{self, Figures},

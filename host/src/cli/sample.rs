@@ -7,10 +7,12 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use ndarray::{ArrayView2, ArrayView3};
+use nickeldime_checkpoint::{Tensors, write_tensors};
 use nickeldime_core::{
     generator::{Join, Latent, Sample},
     pack::{NoiseKind, Pack},
 };
+use nickeldime_link::{Client, PortError};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -20,10 +22,10 @@ use super::{
     progress::{Bar, stop_on_ctrl_c},
 };
 use crate::{
-    checkpoint::{Tensors, write_tensors},
+    draw::device::images,
+    hash::hex,
     latent_file, numpy_random,
     picture::{Picture, PictureError},
-    port::{Client, PortError, hex, images},
     preview::{Latents, NoiseMode, Preview, PreviewError},
     progress::Progress,
     quantise::render,

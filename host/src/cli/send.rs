@@ -6,13 +6,14 @@ use anyhow::{bail, ensure};
 use clap::Args;
 use indicatif::MultiProgress;
 use nickeldime_core::pack::{FORMAT_VERSION, Pack};
+use nickeldime_link::{BoardInfo, Client, Sent};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::devices;
 use super::model::read_pack;
 use super::progress::Bar;
-use crate::port::{BoardInfo, Client, Sent, hex};
+use crate::hash::hex;
 use crate::progress::Progress;
 
 /// Send a pack to a board; it keeps its old model until the new one is complete and verified.

@@ -15,11 +15,8 @@ use super::{model::Model, pack::device_noise};
 use crate::{
     backend::Choice,
     data::{Dataset, Sizes},
-    metrics::{
-        extractor::sha256_of,
-        images::{DrawnImages, ImageError, Images, RealImages, in_steps},
-    },
-    port::hex,
+    hash::{hex, sha256_of},
+    metrics::images::{DrawnImages, ImageError, Images, RealImages, in_steps},
     preview::{NoiseMode, Preview},
     quantise::render,
     report::run,

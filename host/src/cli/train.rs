@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use nickeldime_checkpoint::model::arch::{DiscriminatorArch, GREY, GeneratorArch, RESOLUTIONS, RGB, channel_table};
 
 use super::{
     progress::stop_on_ctrl_c,
@@ -15,7 +16,6 @@ use crate::{
         pipeline::{Start, prepare_scratch},
     },
     data::{Dataset, Sizes},
-    nets::arch::{DiscriminatorArch, GREY, GeneratorArch, RESOLUTIONS, RGB, channel_table},
     run::{Record, RunFolder},
 };
 

@@ -7,12 +7,12 @@ use std::{
 
 use anyhow::Context;
 use burn::tensor::backend::AutodiffBackend;
+use nickeldime_checkpoint::{Checkpoint, DiscriminatorWeights, GeneratorWeights, write_checkpoint};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Interrupted, progress::Bar, sample::Drawing};
 use crate::{
-    checkpoint::{Checkpoint, DiscriminatorWeights, GeneratorWeights, write_checkpoint},
     compress::{
         error::CompressError,
         pipeline::train,

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use ndarray::Array2;
+use nickeldime_checkpoint::model::weights::GeneratorWeights;
 
 use super::{
     dime::Target,
@@ -9,9 +10,7 @@ use super::{
     mmd::{Bank, Mmd},
     moments::{GlobalMoments, Sampling, embed_teacher, fingerprint},
 };
-use crate::{
-    checkpoint::weights::GeneratorWeights, embed::EmbedderWeights, metrics::cache::FeatureCache, progress::Progress,
-};
+use crate::{embed::EmbedderWeights, metrics::cache::FeatureCache, progress::Progress};
 
 /// The teacher's distribution, which the student's is compared with.
 #[derive(Debug, Clone)]

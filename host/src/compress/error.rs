@@ -1,11 +1,9 @@
 //! Errors that keep a compression from beginning or end it.
 
+use nickeldime_checkpoint::{CheckpointError, NoCritic, model::arch::ArchError};
+
 use super::{moments::MomentsError, settings::SettingError, state::StateError};
-use crate::{
-    checkpoint::{CheckpointError, NoCritic},
-    data::DataError,
-    nets::{arch::ArchError, names::LoadError},
-};
+use crate::{data::DataError, nets::names::LoadError};
 
 /// Errors that keep a compression from beginning or end it.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,7 @@ use burn::{
         backend::{AutodiffBackend, Backend},
     },
 };
+use nickeldime_checkpoint::random::Stream;
 
 use super::baselines::{
     energy::{self, Energy, Pass, langevin},
@@ -17,10 +18,10 @@ use super::baselines::{
 use crate::{
     embed::Embedder,
     nets::{
+        draws,
         generator::{Generator, Noise},
         tap::Tap,
     },
-    random::Stream,
 };
 
 /// Weight of the distance of the images, as CAGC has it.
@@ -157,7 +158,7 @@ fn energies<A: AutodiffBackend>(
 ) -> (Tensor<A, 2>, Tensor<A, 2>) {
     let shape = student.dims();
     let device = student.device();
-    let noises = (0..energy::STEPS).map(|_| stream.normal(shape, &device));
+    let noises = (0..energy::STEPS).map(|_| draws::normal(&mut stream, shape, &device));
     let step = energy::step_size(shape[2]);
     let end = Tensor::from_inner(langevin(network, student.clone().inner(), noises, step));
     let plus = network.forward(teacher, student.clone(), pass);
@@ -184,7 +185,7 @@ pub fn draw<B: Backend>(
         }
         other => other.clone(),
     };
-    let resolution = crate::nets::arch::block_resolution(generator.synthesis.blocks.len() - 1);
+    let resolution = nickeldime_checkpoint::model::arch::block_resolution(generator.synthesis.blocks.len() - 1);
     let names = relation::relation_blocks(resolution).into_iter().map(|block| format!("b{block}.x")).collect();
     let mut catch = CatchMaps { names, maps: Vec::new() };
     let image = generator.synthesise_tapped(both.into(), &noise, &mut catch).primal;

@@ -13,14 +13,14 @@ use burn::{
     },
 };
 use ndarray::{Array4, ArrayD, IxDyn};
+use nickeldime_checkpoint::{model::weights::Tensors, random::Stream};
 
 use super::{error::CompressError, optimise::LazyAdam};
 use crate::{
-    checkpoint::weights::Tensors,
     data::Dataset,
     embed::small::{CONVS, FC, Small},
+    nets::draws,
     progress::Progress,
-    random::Stream,
 };
 
 /// The number of features that the head reads: the last ones of the network.
@@ -92,7 +92,7 @@ fn initial<B: Backend, const D: usize>(
     device: &B::Device,
 ) -> Param<Tensor<B, D>> {
     let inputs: usize = shape.iter().skip(1).product();
-    Param::from_tensor(stream.normal(shape, device).mul_scalar((2.0 / inputs as f32).sqrt()))
+    Param::from_tensor(draws::normal(stream, shape, device).mul_scalar((2.0 / inputs as f32).sqrt()))
 }
 
 fn zeros<B: Backend>(count: usize, device: &B::Device) -> Param<Tensor<B, 1>> {

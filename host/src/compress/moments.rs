@@ -14,19 +14,21 @@ use std::{
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use ndarray::Array1;
+use nickeldime_checkpoint::{
+    CheckpointError, Metadata, Tensors, model::weights::GeneratorWeights, read_tensors, write_tensors,
+};
 use sha2::{Digest, Sha256};
 
 use super::{dime::Moments, error::CompressError};
 use crate::{
-    checkpoint::{CheckpointError, Metadata, Tensors, read_tensors, weights::GeneratorWeights, write_tensors},
     embed::EmbedderWeights,
+    hash::hex,
     nets::{
+        draws::latents,
         generator::{Generator, Noise},
         names,
     },
-    port::hex,
     progress::Progress,
-    random::latents,
 };
 
 /// The kind of file, as the file's metadata name it.

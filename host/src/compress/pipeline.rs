@@ -1,6 +1,15 @@
 //! Sets up a trainer from a teacher, images and settings, and runs it.
 
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
+use nickeldime_checkpoint::{
+    model::{
+        arch::{DiscriminatorArch, GREY, GeneratorArch, block_resolution},
+        cost::Cost,
+        initial,
+        weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
+    },
+    random::Stream,
+};
 
 use super::{
     bank::TeacherSide,
@@ -15,19 +24,14 @@ use super::{
     trainer::{Critic, Kernel, Losses, Trainer},
 };
 use crate::{
-    checkpoint::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
     data::{Batch, Dataset, ahead, luminance},
     embed::EmbedderWeights,
     nets::{
-        arch::{DiscriminatorArch, GREY, GeneratorArch, block_resolution},
-        cost::Cost,
         discriminator::Discriminator,
         generator::Generator,
-        initial,
         names::{self, LoadError},
     },
     progress::Progress,
-    random::Stream,
 };
 
 /// The largest number of parameters that is accepted; the largest official generator has 30 million.

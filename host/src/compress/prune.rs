@@ -10,15 +10,18 @@ use burn::{
     tensor::{Tensor, TensorData, backend::AutodiffBackend},
 };
 use ndarray::{ArrayD, Axis};
-
-use crate::{
-    checkpoint::weights::{GeneratorWeights, Tensors},
-    nets::{
+use nickeldime_checkpoint::{
+    model::{
         arch::{ArchError, GeneratorArch, block_resolution},
-        generator::{Generator, Noise},
-        names::{self, LoadError},
+        weights::{GeneratorWeights, Tensors},
     },
-    random::{Stream, latents},
+    random::Stream,
+};
+
+use crate::nets::{
+    draws::latents,
+    generator::{Generator, Noise},
+    names::{self, LoadError},
 };
 
 /// The share of the masked pixels that the content-aware criterion replaces by noise.

@@ -4,6 +4,13 @@ use burn::{
     module::AutodiffModule,
     tensor::{Tensor, TensorData, backend::AutodiffBackend},
 };
+use nickeldime_checkpoint::{
+    model::{
+        initial,
+        weights::{DiscriminatorWeights, GeneratorWeights},
+    },
+    random::Stream,
+};
 
 use super::{
     bank::TeacherSide,
@@ -20,15 +27,14 @@ use super::{
     settings::{Criterion, CriticStart, Refine, Settings},
 };
 use crate::{
-    checkpoint::weights::{DiscriminatorWeights, GeneratorWeights},
     embed::{Embedder, EmbedderWeights, spec::Kind},
     nets::{
+        draws::latents,
         generator::{Generator, Noise},
-        initial, names,
+        names,
         tap::NoTap,
     },
     progress::Progress,
-    random::{Stream, latents},
 };
 
 /// Images at a time when channels are scored (`method.md` section 2).

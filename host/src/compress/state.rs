@@ -1,6 +1,6 @@
 //! The state of a training as bytes, from which `--resume` continues.
 //!
-//! Random numbers need no state: every draw is a function of the seed and the step ([`crate::random`]).
+//! Random numbers need no state: every draw is a function of the seed and the step ([`nickeldime_checkpoint::random`]).
 
 use burn::{
     module::{AutodiffModule, Module, ModuleVisitor, Param},

@@ -4,6 +4,7 @@ use burn::{
     module::{AutodiffModule, Module},
     tensor::{Tensor, TensorPrimitive, backend::AutodiffBackend, backend::Backend},
 };
+use nickeldime_checkpoint::{model::arch::block_resolution, random::Stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -19,12 +20,11 @@ use super::{
 use crate::{
     embed::Embedder,
     nets::{
-        arch::block_resolution,
         discriminator::Discriminator,
+        draws,
         generator::{Generator, Noise},
         tap::Tap,
     },
-    random::Stream,
 };
 
 /// An embedding, its weights in the loss, and the teacher's distribution under it.
@@ -274,7 +274,7 @@ impl<A: AutodiffBackend> Trainer<A> {
         self.student.mapping.track(w);
         let size = block_resolution(self.student.synthesis.blocks.len() - 1);
         let mut stream = self.stream("path directions");
-        let unit = stream.normal([batch, self.student.img_channels(), size, size], &self.device);
+        let unit = draws::normal(&mut stream, [batch, self.student.img_channels(), size, size], &self.device);
         let (penalty, mean) = path_length(&self.student, ws, &draw.noise, unit, self.path_mean);
         self.path_mean = mean;
         losses.path = penalty.value;
@@ -372,11 +372,11 @@ impl<A: AutodiffBackend> Trainer<A> {
         let noise = (0..num_ws - 1)
             .map(|layer| {
                 let size = block_resolution(layer.div_ceil(2));
-                stream.normal([batch, 1, size, size], &self.device)
+                draws::normal(&mut stream, [batch, 1, size, size], &self.device)
             })
             .collect();
-        let z = stream.normal([batch, z_dim], &self.device);
-        let z2 = stream.normal([batch, z_dim], &self.device);
+        let z = draws::normal(&mut stream, [batch, z_dim], &self.device);
+        let z2 = draws::normal(&mut stream, [batch, z_dim], &self.device);
         let mixed = stream.uniform() < self.settings.mixing;
         let cut = 1 + stream.below(num_ws - 1);
         Draw { z, z2, cut: if mixed { cut } else { num_ws }, noise: Noise::Maps(noise) }

@@ -8,6 +8,10 @@ use burn::{
         backend::{AutodiffBackend, Backend},
     },
 };
+use nickeldime_checkpoint::model::{
+    arch::{DiscriminatorArch, GeneratorArch, RGB},
+    weights::Tensors,
+};
 use serde::Serialize;
 
 use super::vectors::{Vectors, Worst};
@@ -20,7 +24,6 @@ use crate::{
         regularise::{path_length, r1},
     },
     nets::{
-        arch::{DiscriminatorArch, GeneratorArch, RGB},
         discriminator::Discriminator,
         generator::{Generator, Noise},
         names::{self, LoadError, Named},
@@ -89,10 +92,7 @@ fn d<B: Backend>(file: &Vectors, device: &B::Device) -> Result<Discriminator<B>,
     names::load(Discriminator::new(&arch, device), &file.below("D."))
 }
 
-fn gradients<A: AutodiffBackend, M: AutodiffModule<A> + Named>(
-    loss: Tensor<A, 1>,
-    module: &M,
-) -> crate::checkpoint::weights::Tensors {
+fn gradients<A: AutodiffBackend, M: AutodiffModule<A> + Named>(loss: Tensor<A, 1>, module: &M) -> Tensors {
     names::gradients(module, &GradientsParams::from_grads(loss.backward(), module))
 }
 

@@ -3,6 +3,13 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use burn::tensor::{Tensor, backend::AutodiffBackend};
+use nickeldime_checkpoint::{
+    model::{
+        arch::{DiscriminatorArch, GeneratorArch},
+        initial,
+    },
+    random::Stream,
+};
 use serde::Serialize;
 
 use crate::{
@@ -18,12 +25,7 @@ use crate::{
         Embedder,
         small::{self, Small},
     },
-    nets::{
-        arch::{DiscriminatorArch, GeneratorArch},
-        generator::Generator,
-        initial, names,
-    },
-    random::Stream,
+    nets::{draws, generator::Generator, names},
 };
 
 /// The size of the training that is measured.
@@ -67,7 +69,7 @@ pub fn measure<A: AutodiffBackend>(
 ) -> Result<Speed, CompressError> {
     let mut trainer = trainer::<A>(dense, &load, device)?;
     let size = dense.resolution();
-    let real = Stream::new(0, "images", 0).normal([load.batch, 3, size, size], device);
+    let real = draws::normal(&mut Stream::new(0, "images", 0), [load.batch, 3, size, size], device);
     let mut milliseconds = BTreeMap::new();
     let mut rounds = |count: u32, trainer: &mut Trainer<A>| {
         milliseconds.clear();

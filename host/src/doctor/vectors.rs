@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
+use nickeldime_checkpoint::model::weights::Tensors;
 use safetensors::{Dtype, SafeTensors};
-
-use crate::checkpoint::weights::Tensors;
 
 /// One file of golden numbers, and the largest error that was found against it.
 pub struct Vectors {

@@ -1,12 +1,10 @@
 //! The residual blocks that both ResNet-50s consist of: 1x1, 3x3, 1x1, and a way around them.
 
 use burn::tensor::{Tensor, activation::relu, backend::Backend, module::avg_pool2d};
+use nickeldime_checkpoint::model::weights::Tensors;
 
 use super::folded::{Conv, ConvSpec};
-use crate::{
-    checkpoint::weights::Tensors,
-    nets::{names::LoadError, tap::Tap},
-};
+use crate::nets::{names::LoadError, tap::Tap};
 
 /// Of torch's batch norm.
 pub const EPSILON: f64 = 1e-5;

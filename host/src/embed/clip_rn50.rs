@@ -2,20 +2,17 @@
 //! in place of the last mean.
 
 use burn::tensor::{Tensor, activation::softmax, backend::Backend};
+use nickeldime_checkpoint::model::{arch::Shapes, weights::Tensors};
 
 use super::{
     bottleneck::{self, EPSILON, Halving, Layers, OUTPUTS, halved},
     folded::{Conv, ConvSpec, global_mean, tensor},
     layout::Layout,
 };
-use crate::{
-    checkpoint::weights::Tensors,
-    nets::{
-        arch::Shapes,
-        names::LoadError,
-        resize::bilinear,
-        tap::{NoTap, Tap},
-    },
+use crate::nets::{
+    names::LoadError,
+    resize::bilinear,
+    tap::{NoTap, Tap},
 };
 
 /// Height and width that the tower takes.

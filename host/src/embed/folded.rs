@@ -2,11 +2,9 @@
 
 use burn::tensor::{Tensor, TensorData, activation::relu, backend::Backend, module::conv2d, ops::ConvOptions};
 use ndarray::ArrayD;
+use nickeldime_checkpoint::model::{arch::Shapes, weights::Tensors};
 
-use crate::{
-    checkpoint::weights::Tensors,
-    nets::{arch::Shapes, names::LoadError},
-};
+use crate::nets::names::LoadError;
 
 /// A convolution and its batch norm, by their names in a file.
 #[derive(Debug, Clone)]

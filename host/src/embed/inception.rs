@@ -9,15 +9,13 @@ use burn::tensor::{
     backend::Backend,
     module::{avg_pool2d, max_pool2d},
 };
+use nickeldime_checkpoint::model::{arch::Shapes, weights::Tensors};
 
 use super::{
     folded::{Conv, ConvSpec, global_mean},
     layout::Layout,
 };
-use crate::{
-    checkpoint::weights::Tensors,
-    nets::{arch::Shapes, names::LoadError, resize::bilinear_from_corner},
-};
+use crate::nets::{names::LoadError, resize::bilinear_from_corner};
 
 /// Of Inception's batch norm.
 const EPSILON: f64 = 1e-3;

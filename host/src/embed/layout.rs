@@ -1,11 +1,10 @@
 //! Which tensors a network's file must have, and under which names.
 
-use std::collections::BTreeMap;
-
-use crate::{
-    checkpoint::Choice,
-    nets::arch::{ArchError, Shapes},
+use nickeldime_checkpoint::{
+    Choice,
+    model::arch::{ArchError, Shapes},
 };
+use std::collections::BTreeMap;
 
 /// The tensors of one kind of network, as files of it name them.
 pub struct Layout {

@@ -10,19 +10,18 @@ pub mod small;
 pub mod spec;
 
 use burn::tensor::{Tensor, backend::Backend};
-use sha2::{Digest, Sha256};
 
 use clip_rn50::ClipRn50;
 use inception::Inception;
 use layout::Layout;
+use nickeldime_checkpoint::{self as checkpoint, CheckpointError, model::weights::Tensors};
 use resnet50::ResNet50;
 use small::Small;
 use spec::{EmbedSpec, Kind};
 
 use crate::{
-    checkpoint::{self, CheckpointError, weights::Tensors},
+    hash::sha256,
     nets::{names::LoadError, tap::Tap},
-    port::hex,
 };
 
 /// An embedder's weights as they were read from a user's file.
@@ -58,7 +57,7 @@ impl EmbedderWeights {
                 return Err(wrong("a variance below 0: damaged"));
             }
         }
-        Ok(Self { spec: spec.clone(), sha256: hex(&Sha256::digest(&bytes)), tensors })
+        Ok(Self { spec: spec.clone(), sha256: sha256(&bytes), tensors })
     }
 
     /// The kind and the beginning of the hash: the same wherever the file lies.

@@ -1,19 +1,16 @@
 //! ResNet-50 (v1.5) without its classifier: DINO's, and torchvision's.
 
 use burn::tensor::{Tensor, backend::Backend, module::max_pool2d};
+use nickeldime_checkpoint::model::{arch::Shapes, weights::Tensors};
 
 use super::{
     bottleneck::{self, EPSILON, Halving, Layers},
     folded::{Conv, ConvSpec, global_mean},
     layout::Layout,
 };
-use crate::{
-    checkpoint::weights::Tensors,
-    nets::{
-        arch::Shapes,
-        names::LoadError,
-        tap::{NoTap, Tap},
-    },
+use crate::nets::{
+    names::LoadError,
+    tap::{NoTap, Tap},
 };
 
 /// The network; 2048 features: the last map's mean.

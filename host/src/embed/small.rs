@@ -1,16 +1,13 @@
 //! A small in-domain embedder: four convolutions and a fully connected layer, read at three depths.
 
 use burn::tensor::{Tensor, activation::relu, backend::Backend};
+use nickeldime_checkpoint::model::{arch::Shapes, weights::Tensors};
 
 use super::{folded::tensor, layout::Layout};
-use crate::{
-    checkpoint::weights::Tensors,
-    nets::{
-        arch::Shapes,
-        names::LoadError,
-        ops::{channel_bias, correlate},
-        resize::bilinear,
-    },
+use crate::nets::{
+    names::LoadError,
+    ops::{channel_bias, correlate},
+    resize::bilinear,
 };
 
 /// Height and width that the network was made for.

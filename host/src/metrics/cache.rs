@@ -6,12 +6,9 @@ use std::{
 };
 
 use ndarray::{Array2, Ix2};
-use sha2::{Digest, Sha256};
+use nickeldime_checkpoint::{CheckpointError, Metadata, Tensors, read_tensors, write_tensors};
 
-use crate::{
-    checkpoint::{CheckpointError, Metadata, Tensors, read_tensors, write_tensors},
-    port::hex,
-};
+use crate::hash::sha256;
 
 /// The name of the tensor in a cache file.
 const NAME: &str = "features";
@@ -32,7 +29,7 @@ impl FeatureCache {
 
     /// The path of a key's file.
     fn file(&self, key: &str) -> PathBuf {
-        let hash = hex(&Sha256::digest(key));
+        let hash = sha256(key.as_bytes());
         self.folder.join(format!("{}.safetensors", &hash[..24]))
     }
 

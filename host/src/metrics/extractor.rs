@@ -1,32 +1,32 @@
 //! The networks in whose features images are compared.
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use ndarray::{Array2, Array4};
+use nickeldime_checkpoint::{
+    self as checkpoint, CheckpointError, NoCritic,
+    model::arch::{DeviationGroup, GREY},
+};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::images::Images;
 use crate::{
     backend::{Choice, Inner, Unavailable, with_backend},
-    checkpoint::{self, CheckpointError, NoCritic},
     data::luminance,
     embed::{
         Embedder, EmbedderWeights,
         spec::{EmbedSpec, Kind},
     },
+    hash::sha256_of,
     nets::{
-        arch::{DeviationGroup, GREY},
         discriminator::Discriminator,
         names::{self, LoadError},
         tap::Tap,
     },
-    port::hex,
     progress::Progress,
 };
 
@@ -281,17 +281,6 @@ impl<B: Backend> Tap<B> for CatchLast {
             self.0 = tensor.to_data().iter().collect();
         }
     }
-}
-
-/// The SHA-256 of a file as hexadecimal text.
-///
-/// # Errors
-/// Errors of the file system, with the file's name.
-pub fn sha256_of(path: &Path) -> std::io::Result<String> {
-    let mut hash = Sha256::new();
-    let copied = File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
-    copied.map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
-    Ok(hex(&hash.finalize()))
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 //! 2018).
 
 use ndarray::{Array2, ArrayView2, Axis};
+use nickeldime_checkpoint::random::Stream;
 use rayon::prelude::*;
 
 use super::{MetricError, matrix};
-use crate::random::Stream;
 
 /// The metric's name in errors.
 const NAME: &str = "KID";

@@ -1,8 +1,7 @@
 //! Random features for tests.
 
 use ndarray::Array2;
-
-use crate::random::Stream;
+use nickeldime_checkpoint::random::Stream;
 
 /// Independent N(0, 1) numbers.
 pub fn normal(rows: usize, columns: usize, seed: u64) -> Array2<f64> {

@@ -4,9 +4,9 @@ use burn::{
     module::{Module, Param},
     tensor::{Tensor, backend::Backend},
 };
+use nickeldime_checkpoint::model::arch::{CriticArchitecture, DeviationGroup, DiscriminatorArch, block_resolution};
 
 use super::{
-    arch::{CriticArchitecture, DeviationGroup, DiscriminatorArch, block_resolution},
     dual::Dual,
     ops::{Activation, FullyConnected, bias_act, correlate, fir, parameter, reciprocal},
     tap::{NoTap, Tap, Within},

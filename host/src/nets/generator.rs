@@ -4,9 +4,9 @@ use burn::{
     module::{Module, Param},
     tensor::{Tensor, backend::Backend},
 };
+use nickeldime_checkpoint::model::arch::{GeneratorArch, block_resolution};
 
 use super::{
-    arch::{GeneratorArch, block_resolution},
     dual::Dual,
     ops::{
         Activation, FullyConnected, bias_act, buffer, channel_bias, correlate, fir, parameter, reciprocal,

@@ -1,13 +1,10 @@
 //! StyleGAN2's networks on burn: sizes, layers, and the names of their tensors.
 
-pub mod arch;
-pub mod cost;
 pub mod discriminator;
+pub mod draws;
 pub mod dual;
 pub mod generator;
-pub mod initial;
 pub mod kernel;
-pub mod likeness;
 pub mod names;
 pub mod ops;
 pub mod resize;

@@ -9,9 +9,8 @@ use burn::{
     },
 };
 use ndarray::{ArrayD, IxDyn};
-
-use super::arch::block_resolution;
-use crate::checkpoint::weights::Tensors;
+use nickeldime_checkpoint::model::arch::block_resolution;
+use nickeldime_checkpoint::model::weights::Tensors;
 
 /// A module whose tensors a checkpoint names.
 pub trait Named {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use nickeldime_checkpoint::model::weights::GeneratorWeights;
 use nickeldime_core::pack::WeightWidth;
 
 use super::calibrate::Calibration;
 use super::write::{Fits, PackOptions, PackWriteError, write_with};
-use crate::checkpoint::weights::GeneratorWeights;
 
 /// The layers for [`PackOptions::wide`] that `extra` bytes buy. `error` measures a pack: mean squared error of its images, say.
 /// Every layer's worth is what a pack gains in which it alone is wide.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use ndarray::Array2;
+use nickeldime_checkpoint::random::Stream;
 
 use super::moments::Moments;
-use crate::random::Stream;
 
 /// Headroom over the largest activation seen: other latents, a psi above 1 and random noise reach further. It costs one of
 /// 15 bits, far below what the weights' rounding costs.

@@ -1,5 +1,6 @@
 //! How large a pack will be, and how much RAM its images will take, from the architecture alone: before any training.
 
+use nickeldime_checkpoint::model::arch::{GeneratorArch, block_resolution};
 use nickeldime_core::generator::Ram;
 use nickeldime_core::kernel::layout::conv_len;
 use nickeldime_core::number::{Gain, Requant};
@@ -7,7 +8,6 @@ use nickeldime_core::pack::layout::{ALIGNMENT, Block, Conv, Dense, Header, Noise
 use nickeldime_core::pack::{NoiseKind, PackError};
 
 use super::write::PackOptions;
-use crate::nets::arch::{GeneratorArch, block_resolution};
 
 /// What a pack of an architecture comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,10 +129,10 @@ impl<'a> Layout<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nets::arch::RGB;
-    use crate::nets::initial;
     use crate::preview::{NoiseMode, Preview};
     use crate::quantise::write_pack;
+    use nickeldime_checkpoint::model::arch::RGB;
+    use nickeldime_checkpoint::model::initial;
     use nickeldime_core::pack::Pack;
 
     #[test]

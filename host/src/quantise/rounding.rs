@@ -101,7 +101,7 @@ impl Feedback {
 mod tests {
     use super::*;
     use crate::quantise::integers::quantise_row;
-    use crate::random::Stream;
+    use nickeldime_checkpoint::random::Stream;
 
     /// Squared error of a row's outputs over inputs, by definition.
     fn error(weights: &[f64], row: &Row, inputs: &Array2<f32>) -> f64 {

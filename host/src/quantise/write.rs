@@ -6,6 +6,8 @@ use std::rc::Rc;
 
 use ndarray::{Array1, Array2};
 
+use nickeldime_checkpoint::model::arch::{GREY, RGB, block_resolution};
+use nickeldime_checkpoint::model::weights::GeneratorWeights;
 use nickeldime_core::kernel::layout::{conv_index, conv_len};
 use nickeldime_core::number::{FRACTION_BITS, MAX_OFFSET};
 use nickeldime_core::pack::layout::{
@@ -21,8 +23,6 @@ use super::calibrate::{Calibration, HEADROOM};
 use super::dense::{Fitted, Inputs, Layer};
 use super::integers::{Row, gain, quantise_row, requant};
 use super::rounding::Feedback;
-use crate::checkpoint::weights::GeneratorWeights;
-use crate::nets::arch::{GREY, RGB, block_resolution};
 
 /// Learning-rate multiplier of the mapping network: its stored weights are this much larger than they act.
 const MAPPING_LR: f64 = 0.01;

@@ -16,9 +16,10 @@ pub mod run;
 pub mod scene;
 pub mod series;
 
+use nickeldime_checkpoint::model::cost::Cost;
 use std::path::{Path, PathBuf};
 
-use crate::{metrics::log::EvalLine, nets::cost::Cost};
+use crate::metrics::log::EvalLine;
 use run::{LogLine, Record, RunError};
 
 /// Everything that a report says about one run.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use nickeldime_checkpoint::model::cost::{Cost, compression_rate};
 
 use super::{
     RunData,
@@ -12,10 +13,7 @@ use super::{
     run::Embedding,
     scene::colours_css,
 };
-use crate::{
-    metrics::log::EvalLine,
-    nets::cost::{Cost, compression_rate},
-};
+use crate::metrics::log::EvalLine;
 
 /// The largest number of grids that are shown for one run.
 const GRIDS: usize = 9;

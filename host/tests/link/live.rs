@@ -5,11 +5,13 @@ use std::io::{Read, Write};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use nickeldime::port::{Board, BoardKind, Client};
+use nickeldime::emulate::{BoardKind, VirtualBoard};
+use nickeldime_link::Client;
 use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 
 use crate::new_user::pty;
-use crate::support::{Running, error, json, nickeldime, packed, text};
+use nickeldime_testkit::boards::{Running, error, json, nickeldime, packed};
+use nickeldime_testkit::command::text;
 
 /// A running `live`, and the terminal that it is on.
 struct Terminal {
@@ -75,8 +77,8 @@ impl Terminal {
     }
 }
 
-fn board() -> Board {
-    let board = Board::start(BoardKind::Host).expect("starts");
+fn board() -> VirtualBoard {
+    let board = VirtualBoard::start(BoardKind::Host).expect("starts");
     json(&["send", text(&packed(BoardKind::Host).1), "--port", text(board.port())]);
     board
 }

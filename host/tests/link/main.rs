@@ -8,6 +8,3 @@ mod new_user;
 #[cfg(unix)]
 mod ports;
 mod simulated;
-#[cfg(unix)]
-#[path = "../../../tests/support/mod.rs"]
-mod support;

@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nickeldime::port::faults::Faults;
-use nickeldime::port::faulty_port::FaultyPort;
-use nickeldime::port::{Board, BoardKind, Client};
+use nickeldime::emulate::faults::Faults;
+use nickeldime::emulate::faulty_port::FaultyPort;
+use nickeldime::emulate::{BoardKind, VirtualBoard};
+use nickeldime_link::Client;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::support::{Running, error, json, nickeldime, packed, text};
+use nickeldime_testkit::boards::{Running, error, json, nickeldime, packed};
+use nickeldime_testkit::command::text;
 
 /// A pseudo-terminal: this end, non-blocking, and the path of the other.
 pub fn pty() -> (File, String) {
@@ -168,7 +170,7 @@ fn two_joined_wires() {
 
 #[test]
 fn a_port_that_another_program_holds() {
-    let board = Board::start(BoardKind::Host).expect("starts");
+    let board = VirtualBoard::start(BoardKind::Host).expect("starts");
     let port = text(board.port());
     let holder = Client::open(port).expect("answers");
     let (said, listed) = (send(port), devices(port));
@@ -198,7 +200,7 @@ fn a_port_that_the_modem_manager_looks_at() {
     let program = folder.path().join("ModemManager");
     fs::write(&program, flock).expect("written");
     fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
-    let board = Board::start(BoardKind::Host).expect("starts");
+    let board = VirtualBoard::start(BoardKind::Host).expect("starts");
     let port = text(board.port());
     let manager = Command::new(&program).args(["-o", port, "sleep", "60"]).spawn().expect("starts");
     let mut manager = Running(manager);
@@ -225,7 +227,7 @@ fn a_port_that_the_modem_manager_looks_at() {
 #[test]
 fn a_port_that_is_not_ours() {
     use std::os::unix::fs::PermissionsExt;
-    let board = Board::start(BoardKind::Host).expect("starts");
+    let board = VirtualBoard::start(BoardKind::Host).expect("starts");
     let port = text(board.port());
     fs::set_permissions(port, fs::Permissions::from_mode(0o600)).expect("ours");
     let mut command = nickeldime(&["devices", "--port", port]);
@@ -252,7 +254,7 @@ fn a_port_that_is_not_ours() {
 
 #[test]
 fn a_cable_that_is_pulled_in_mid_upload() {
-    let board = Board::start(BoardKind::Host).expect("starts");
+    let board = VirtualBoard::start(BoardKind::Host).expect("starts");
     let faults = Faults { cut_at: Some(100_000), ..Faults::NONE };
     let line = FaultyPort::start(board.port(), board.reset_button(), faults, Some(921_600), None).expect("a port");
     let port = line.port();

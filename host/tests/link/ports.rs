@@ -7,14 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use nickeldime::port::faults::Faults;
-use nickeldime::port::faulty_port::{FaultyPort, Tap};
-use nickeldime::port::{Board, BoardKind, Client, PortError};
-use nickeldime::random::Stream;
+use nickeldime::emulate::faults::Faults;
+use nickeldime::emulate::faulty_port::{FaultyPort, Tap};
+use nickeldime::emulate::{BoardKind, VirtualBoard};
+use nickeldime_checkpoint::random::Stream;
 use nickeldime_core::link::{Ask, FrameReader, Packet, decode};
+use nickeldime_link::{Client, PortError};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Running, all_rows, emulate, json, packed, preview, seed, text};
+use nickeldime_testkit::boards::{Running, all_rows, emulate, json, packed, preview, seed};
+use nickeldime_testkit::command::text;
 
 /// Counts the bytes of packs that pass, those sent twice too.
 fn chunks(count: &Arc<AtomicU64>) -> Tap {
@@ -45,7 +47,7 @@ fn a_send_that_is_killed_goes_on_where_it_was() {
     let pack = text(&packed(BoardKind::Host).1);
     let len = fs::metadata(pack).expect("packed").len();
     for (percent, reset) in [(10, false), (50, false), (90, false), (50, true)] {
-        let board = Board::start(BoardKind::Host).expect("starts");
+        let board = VirtualBoard::start(BoardKind::Host).expect("starts");
         let passed = Arc::new(AtomicU64::new(0));
         let line =
             FaultyPort::start(board.port(), board.reset_button(), Faults::NONE, Some(921_600), Some(chunks(&passed)));
@@ -91,7 +93,7 @@ fn twenty_schedules_of_faults_on_an_emulated_board_end_with_a_whole_model() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let packs = small_packs(folder.path()).map(|(_, bytes)| bytes);
     let hashes = packs.each_ref().map(Sha256::digest);
-    let board = Board::start(kind).expect("starts");
+    let board = VirtualBoard::start(kind).expect("starts");
     let port = text(board.port()).to_owned();
     Client::open(&port).expect("answers").upload(&packs[0], &mut |_, _| {}).expect("fits");
     let (mut tries, mut resets) = (0, 0);
@@ -148,7 +150,7 @@ fn samples(count: u64) {
     let kind = BoardKind::best().0;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let [(_, pack), ..] = small_packs(folder.path());
-    let board = Board::start(kind).expect("starts");
+    let board = VirtualBoard::start(kind).expect("starts");
     let mut client = Client::open(text(board.port())).expect("answers");
     client.upload(&pack, &mut |_, _| {}).expect("fits");
     for number in 0..count {
@@ -179,7 +181,7 @@ fn a_cancel_in_mid_image_is_answered_within_a_row() {
     // The teacher's rows take the emulated core much longer than the line.
     let kind = BoardKind::best().0;
     let pack = fs::read(&packed(kind).1).expect("packed");
-    let board = Board::start(kind).expect("starts");
+    let board = VirtualBoard::start(kind).expect("starts");
     let mut client = Client::open(text(board.port())).expect("answers");
     client.upload(&pack, &mut |_, _| {}).expect("fits");
     for last in [0, 3, 11] {
@@ -196,7 +198,7 @@ fn a_cancel_in_mid_image_is_answered_within_a_row() {
 #[test]
 fn many_boards_get_the_model_at_once_and_a_bad_one_stops_none() {
     let pack = text(&packed(BoardKind::Host).1);
-    let boards = [(); 3].map(|()| Board::start(BoardKind::Host).expect("starts"));
+    let boards = [(); 3].map(|()| VirtualBoard::start(BoardKind::Host).expect("starts"));
     let ports = boards.each_ref().map(|board| text(board.port()));
     let all: Vec<&str> = ports.iter().flat_map(|port| ["--port", port]).collect();
     let sent = json(&[&["send", pack], &all[..]].concat());
@@ -251,7 +253,7 @@ fn an_emulated_board_with_faults_comes_back_after_a_cut() {
         wait_for(|| lines.lock().expect("alive").len() > number);
         lines.lock().expect("alive")[number].clone()
     };
-    let broken = crate::support::error(&["send", pack, "--port", &port(0)]);
+    let broken = nickeldime_testkit::boards::error(&["send", pack, "--port", &port(0)]);
     assert!(broken.contains("the line broke"), "{broken}");
     let sent = json(&["send", pack, "--port", &port(1)]);
     assert!(sent["kept"].as_u64() > Some(0), "{sent}");

@@ -7,15 +7,15 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use nickeldime::port::faults::Faults;
-use nickeldime::port::simulated::{Setup, Simulated, SlowFlash, Supply};
-use nickeldime::port::{Client, PortError};
-use nickeldime::random::Stream;
+use nickeldime::emulate::faults::Faults;
+use nickeldime::emulate::simulated::{Setup, Simulated, SlowFlash, Supply};
+use nickeldime_checkpoint::random::Stream;
 use nickeldime_core::device::{Buffers, Engine, Facts};
 use nickeldime_core::generator::{GenerateError, Latent, Noise, Sample};
 use nickeldime_core::link::Sha256Hash;
 use nickeldime_core::pack::{NoiseKind, PackError};
 use nickeldime_core::storage::{FailingFlash, MappedFlash, RamFlash};
+use nickeldime_link::{Client, PortError};
 use sha2::{Digest, Sha256};
 
 const QUIET: Setup = Setup { baud: 921_600, ring: usize::MAX, faults: Faults::NONE, silent_cut: false };

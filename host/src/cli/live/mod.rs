@@ -16,9 +16,9 @@ use self::screen::Screen;
 use self::walk::Walk;
 use super::pack::device_noise;
 use super::progress::{Bar, stop_on_ctrl_c};
-use crate::port::{Client, PortError};
 use crate::preview::NoiseMode;
 use crate::progress::Progress;
+use nickeldime_link::{Client, PortError};
 
 /// Walk through a board's latent space in the terminal.
 ///

@@ -5,15 +5,14 @@ use burn::{
     tensor::{Tensor, TensorData, backend::AutodiffBackend},
 };
 use nalgebra::{DMatrix, SymmetricEigen};
+use nickeldime_checkpoint::{model::arch::GeneratorArch, random::Stream};
 
 use crate::{
     compress::prune::{Scores, input_channel_means},
     nets::{
-        arch::GeneratorArch,
         generator::{Generator, Noise},
         names,
     },
-    random::Stream,
 };
 
 /// How far w moves along a component.

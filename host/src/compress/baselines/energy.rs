@@ -10,11 +10,10 @@ use burn::{
         module::avg_pool2d,
     },
 };
+use nickeldime_checkpoint::random::Stream;
 
-use crate::{
-    nets::ops::{buffer, channel_bias, correlate},
-    random::Stream,
-};
+use crate::nets::draws;
+use crate::nets::ops::{buffer, channel_bias, correlate};
 
 /// Channels behind the first convolution.
 pub const WIDTH: usize = 32;
@@ -64,8 +63,8 @@ impl<B: Backend> Spectral<B> {
     /// A layer as it begins: N(0, deviation^2) weights, biases of 0.
     fn initial(shape: [usize; 4], deviation: f32, bounded: bool, stream: &mut Stream, device: &B::Device) -> Self {
         let [out, ..] = shape;
-        let weight = stream.normal(shape, device).mul_scalar(deviation);
-        Self::new(weight, Tensor::zeros([out], device), stream.normal([1, out], device), bounded)
+        let weight = draws::normal(stream, shape, device).mul_scalar(deviation);
+        Self::new(weight, Tensor::zeros([out], device), draws::normal(stream, [1, out], device), bounded)
     }
 
     /// The weight in use, and a new estimate of u. Sigma is a constant for gradients.
@@ -155,7 +154,7 @@ impl<B: Backend> Energy<B> {
         let bound = 1.0 / (inputs as f64).sqrt();
         let uniform: Vec<f32> = (0..inputs).map(|_| ((2.0 * stream.uniform() - 1.0) * bound) as f32).collect();
         let weight = Tensor::from_data(TensorData::new(uniform, [1, inputs, 1, 1]), device);
-        let out = Spectral::new(weight, Tensor::zeros([1], device), stream.normal([1, 1], device), false);
+        let out = Spectral::new(weight, Tensor::zeros([1], device), draws::normal(&mut stream, [1, 1], device), false);
         Self { from_rgb, blocks, out }
     }
 

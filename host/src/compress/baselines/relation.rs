@@ -8,8 +8,10 @@ use burn::tensor::{
 };
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::ArrayD;
-
-use crate::{checkpoint::weights::GeneratorWeights, nets::arch::block_resolution, random::Stream};
+use nickeldime_checkpoint::{
+    model::{arch::block_resolution, weights::GeneratorWeights},
+    random::Stream,
+};
 
 /// Weight of the relation loss.
 pub const WEIGHT: f32 = 30.0;

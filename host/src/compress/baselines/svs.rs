@@ -2,8 +2,7 @@
 
 use nalgebra::DMatrix;
 use ndarray::ArrayD;
-
-use crate::checkpoint::weights::{GeneratorWeights, Tensors};
+use nickeldime_checkpoint::model::weights::{GeneratorWeights, Tensors};
 
 /// Keeps a bias of zeros from a division by 0.
 const EPSILON: f64 = 1e-8;

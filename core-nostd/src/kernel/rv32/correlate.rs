@@ -1,0 +1,135 @@
+//! The multiply-accumulate loop of 3x3 convolutions: 8 or 4 pixels of two output channels.
+
+use core::arch::naked_asm;
+
+use super::tile::{begin, end, store};
+use crate::kernel::tiles::{self, Tiles};
+
+/// As [`portable::correlate_pair`](crate::kernel::portable::correlate_pair).
+pub fn correlate_pair(rows: &[&[i16]], weights: &[i8], width: usize, first: usize, acc: [&mut [i32]; 2]) {
+    tiles::correlate_pair(rows, weights, width, first, acc, [tiles_of_8, tiles_of_4]);
+}
+
+/// Tiles of 8 pixels.
+///
+/// # Safety
+/// As a [`Loop`](tiles::Loop).
+#[unsafe(naked)]
+unsafe extern "C" fn tiles_of_8(tiles: &mut Tiles) {
+    naked_asm!(
+        arch!(),
+        ".macro ND_INPUT at",
+        "ND_WEIGHTS \\at",
+        "lh a3, \\at+0(a2)",
+        "ND_BOTH t0, t1, s0, s8",
+        "lh a3, \\at+4(a2)",
+        "ND_BOTH t0, t1, s1, s9",
+        "ND_BOTH t2, t3, s0, s8",
+        "lh a3, \\at+8(a2)",
+        "ND_BOTH t0, t1, s2, s10",
+        "ND_BOTH t2, t3, s1, s9",
+        "ND_BOTH t4, t5, s0, s8",
+        "lh a3, \\at+12(a2)",
+        "ND_BOTH t0, t1, s3, s11",
+        "ND_BOTH t2, t3, s2, s10",
+        "ND_BOTH t4, t5, s1, s9",
+        "lh a3, \\at+16(a2)",
+        "ND_BOTH t0, t1, s4, a6",
+        "ND_BOTH t2, t3, s3, s11",
+        "ND_BOTH t4, t5, s2, s10",
+        "lh a3, \\at+20(a2)",
+        "ND_BOTH t0, t1, s5, a7",
+        "ND_BOTH t2, t3, s4, a6",
+        "ND_BOTH t4, t5, s3, s11",
+        "lh a3, \\at+24(a2)",
+        "ND_BOTH t0, t1, s6, t6",
+        "ND_BOTH t2, t3, s5, a7",
+        "ND_BOTH t4, t5, s4, a6",
+        "lh a3, \\at+28(a2)",
+        "ND_BOTH t0, t1, s7, ra",
+        "ND_BOTH t2, t3, s6, t6",
+        "ND_BOTH t4, t5, s5, a7",
+        "lh a3, \\at+32(a2)",
+        "ND_BOTH t2, t3, s7, ra",
+        "ND_BOTH t4, t5, s6, t6",
+        "lh a3, \\at+36(a2)",
+        "ND_BOTH t4, t5, s7, ra",
+        ".endm",
+        begin!(),
+        "ND_INPUT 0",
+        "ND_INPUT 2",
+        store!(),
+        "sw s0, 0(a3)",
+        "sw s1, 4(a3)",
+        "sw s2, 8(a3)",
+        "sw s3, 12(a3)",
+        "sw s4, 16(a3)",
+        "sw s5, 20(a3)",
+        "sw s6, 24(a3)",
+        "sw s7, 28(a3)",
+        "sw s8, 0(a5)",
+        "sw s9, 4(a5)",
+        "sw s10, 8(a5)",
+        "sw s11, 12(a5)",
+        "sw a6, 16(a5)",
+        "sw a7, 20(a5)",
+        "sw t6, 24(a5)",
+        "sw ra, 28(a5)",
+        "addi a3, a3, 32",
+        "addi a5, a5, 32",
+        end!(),
+        ".purgem ND_INPUT",
+        ".option pop",
+        next = const 32,
+    )
+}
+
+/// Tiles of 4 pixels, in the first four accumulators of each channel.
+///
+/// # Safety
+/// As a [`Loop`](tiles::Loop).
+#[unsafe(naked)]
+unsafe extern "C" fn tiles_of_4(tiles: &mut Tiles) {
+    naked_asm!(
+        arch!(),
+        ".macro ND_INPUT at",
+        "ND_WEIGHTS \\at",
+        "lh a3, \\at+0(a2)",
+        "ND_BOTH t0, t1, s0, s8",
+        "lh a3, \\at+4(a2)",
+        "ND_BOTH t0, t1, s1, s9",
+        "ND_BOTH t2, t3, s0, s8",
+        "lh a3, \\at+8(a2)",
+        "ND_BOTH t0, t1, s2, s10",
+        "ND_BOTH t2, t3, s1, s9",
+        "ND_BOTH t4, t5, s0, s8",
+        "lh a3, \\at+12(a2)",
+        "ND_BOTH t0, t1, s3, s11",
+        "ND_BOTH t2, t3, s2, s10",
+        "ND_BOTH t4, t5, s1, s9",
+        "lh a3, \\at+16(a2)",
+        "ND_BOTH t2, t3, s3, s11",
+        "ND_BOTH t4, t5, s2, s10",
+        "lh a3, \\at+20(a2)",
+        "ND_BOTH t4, t5, s3, s11",
+        ".endm",
+        begin!(),
+        "ND_INPUT 0",
+        "ND_INPUT 2",
+        store!(),
+        "sw s0, 0(a3)",
+        "sw s1, 4(a3)",
+        "sw s2, 8(a3)",
+        "sw s3, 12(a3)",
+        "sw s8, 0(a5)",
+        "sw s9, 4(a5)",
+        "sw s10, 8(a5)",
+        "sw s11, 12(a5)",
+        "addi a3, a3, 16",
+        "addi a5, a5, 16",
+        end!(),
+        ".purgem ND_INPUT",
+        ".option pop",
+        next = const 16,
+    )
+}

@@ -1,0 +1,72 @@
+//! Where the instructions go: the program counter at every so many ticks.
+
+use core::arch::naked_asm;
+use core::fmt::Write;
+use core::sync::atomic::{AtomicU16, Ordering};
+
+use nickeldime_measure::Machine;
+
+use crate::machine::Out;
+
+/// Ticks from one look to the next: a prime, in step with no loop.
+const EVERY: u32 = Machine::HERE.profile.expect("an Arm machine has a profile");
+/// Bytes of code that share a counter.
+const GRAIN: usize = 4;
+/// Counters: for 256 kB of code.
+const COUNTERS: usize = (256 << 10) / GRAIN;
+
+static COUNTS: [AtomicU16; COUNTERS] = [const { AtomicU16::new(0) }; COUNTERS];
+
+/// SysTick's control, reload and current value.
+const SYST: [usize; 3] = [0xE000_E010, 0xE000_E014, 0xE000_E018];
+
+fn set(register: usize, value: u32) {
+    // SAFETY: a register of SysTick, which nothing else here uses.
+    unsafe { core::ptr::write_volatile(register as *mut u32, value) };
+}
+
+/// Begins to look.
+fn start() {
+    set(SYST[1], EVERY - 1);
+    set(SYST[2], 0);
+    // At the processor's 25 MHz, with its interrupt.
+    set(SYST[0], 0b111);
+}
+
+/// Looks no more.
+fn stop() {
+    set(SYST[0], 0);
+}
+
+/// Prints `address looks` of every place that the program counter was seen at while `work` ran its last part: it calls what
+/// it is given when that part begins.
+pub fn run(work: impl FnOnce(fn()) -> Option<()>) -> Option<()> {
+    let done = work(start);
+    stop();
+    done?;
+    for (index, count) in COUNTS.iter().enumerate() {
+        let count = count.load(Ordering::Relaxed);
+        if count > 0 {
+            writeln!(Out, "{:x} {count}", index * GRAIN).ok()?;
+        }
+    }
+    Some(())
+}
+
+extern "C" fn seen(at: usize) {
+    if let Some(count) = COUNTS.get(at / GRAIN) {
+        count.store(count.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+    }
+}
+
+/// The interrupt: the processor has left the place it came from on the stack.
+///
+/// # Safety
+/// For the vector table alone.
+// SAFETY: the name is the vector's in cortex-m-rt's table.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+unsafe extern "C" fn SysTick() {
+    // r0 .. r3, r12, lr, pc, psr: as the exception left them; `seen` returns from it.
+    naked_asm!("ldr r0, [sp, #24]", "b {seen}", seen = sym seen)
+}

@@ -1,0 +1,32 @@
+//! Images from a board, several of them.
+
+use std::ops::ControlFlow;
+
+use nickeldime_core::generator::Sample;
+use nickeldime_link::client::{Client, Image};
+use nickeldime_link::error::PortError;
+
+use crate::progress::Progress;
+
+/// Has the board make an image of every sample, in order; `progress` counts rows, and may stop it between two.
+///
+/// # Errors
+/// Those of [`Client::sample`]; [`PortError::Stopped`] when `progress` stopped it.
+pub fn images(
+    client: &mut Client,
+    samples: &[Sample<'_>],
+    progress: &mut dyn Progress,
+) -> Result<Vec<Image>, PortError> {
+    let rows = client.board().model.as_ref().map_or(0, |model| usize::from(model.resolution));
+    progress.begin("sampling", "rows", (rows * samples.len()) as u64);
+    let mut images = Vec::with_capacity(samples.len());
+    for (index, sample) in samples.iter().enumerate() {
+        let image = client.sample(sample, &mut |y, _| {
+            progress.at((rows * index + y + 1) as u64, "");
+            if progress.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        images.push(image?);
+    }
+    progress.end();
+    Ok(images)
+}

@@ -1,0 +1,3 @@
+//! Images from networks, packs and boards.
+
+pub mod device;

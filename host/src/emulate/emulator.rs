@@ -1,0 +1,153 @@
+//! QEMU with the firmware, its UART on a pseudo-terminal.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nickeldime_boards::{BoardSpec, EmulatorSpec};
+
+use super::pty;
+use super::reset::ResetButton;
+use crate::boards::{BoardError, build};
+
+/// How long QEMU may take to say where its line is.
+const START: Duration = Duration::from_secs(20);
+
+/// A running emulator. Ends when dropped, and when the thread that started it ends.
+pub(super) struct Emulator {
+    child: Child,
+    /// QEMU's monitor.
+    monitor: Arc<Mutex<ChildStdin>>,
+    _held: File,
+}
+
+/// Whether the board has an emulator, and it is installed.
+pub(super) fn check(board: &BoardSpec) -> Result<EmulatorSpec, BoardError> {
+    let emulator = board.emulator.ok_or(BoardError::NotEmulated { board: board.name() })?;
+    let found = Command::new(emulator.program).arg("--version").stdin(Stdio::null()).output();
+    match found {
+        Ok(output) if output.status.success() => Ok(emulator),
+        _ => Err(BoardError::NoEmulator { program: emulator.program, package: package(emulator.program) }),
+    }
+}
+
+/// Debian's package with a program of QEMU.
+fn package(program: &str) -> &'static str {
+    if program.ends_with("arm") { "qemu-system-arm" } else { "qemu-system-misc" }
+}
+
+impl Emulator {
+    /// Builds the firmware of `board`, starts it, and returns the path of its port too.
+    pub(super) fn start(board: &BoardSpec) -> Result<(Self, PathBuf), BoardError> {
+        let EmulatorSpec { program, machine, features } = check(board)?;
+        let firmware = build::build(*board, features)?;
+        let failed = |said: &str| BoardError::Emulator { program, said: said.to_owned() };
+        let mut command = Command::new(program);
+        command
+            .arg("-machine")
+            .args(machine)
+            .args(["-display", "none", "-monitor", "stdio", "-serial", "pty", "-kernel"])
+            .arg(&firmware.path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        end_with_parent(&mut command);
+        let mut child = command.spawn().map_err(|error| failed(&error.to_string()))?;
+        let Some(monitor) = child.stdin.take() else { unreachable!("it was asked for") };
+        let (tell, lines) = channel();
+        // Which of the two the path is printed to has changed over QEMU's versions.
+        read_lines(child.stdout.take(), tell.clone());
+        read_lines(child.stderr.take(), tell);
+        let started = port(&lines).map_err(|said| failed(&said)).and_then(|path| {
+            let held = pty::hold(&path).map_err(BoardError::Pty)?;
+            Ok((path, held))
+        });
+        match started {
+            Ok((path, held)) => Ok((Self { child, monitor: Arc::new(Mutex::new(monitor)), _held: held }, path)),
+            Err(error) => {
+                end(&mut child);
+                Err(error)
+            }
+        }
+    }
+
+    /// What resets it.
+    pub(super) fn reset_button(&self) -> ResetButton {
+        let monitor = Arc::clone(&self.monitor);
+        ResetButton::new(move || {
+            let mut monitor = monitor.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = monitor.write_all(b"system_reset\n").and_then(|()| monitor.flush());
+        })
+    }
+
+    /// Whether it still runs.
+    pub(super) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+fn end(child: &mut Child) {
+    // It may have ended by itself; waiting tidies up either way.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// A killed parent cannot drop anything: the kernel then ends the emulator.
+#[cfg(target_os = "linux")]
+fn end_with_parent(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    let parent = rustix::process::getpid();
+    // SAFETY: between fork and exec only two system calls are made; they allocate nothing and take no lock.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+            // It may have been killed before that call: then nobody would ever send the signal.
+            match rustix::process::getppid() == Some(parent) {
+                true => Ok(()),
+                false => Err(std::io::ErrorKind::BrokenPipe.into()),
+            }
+        });
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_with_parent(_: &mut Command) {}
+
+/// Passes lines on, and goes on reading when nobody listens any more, so that the emulator never waits for us.
+fn read_lines(from: Option<impl Read + Send + 'static>, to: Sender<String>) {
+    let Some(from) = from else { return };
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            let _ = to.send(line);
+        }
+    });
+}
+
+/// Waits for "char device redirected to /dev/pts/N (label serial0)".
+fn port(lines: &Receiver<String>) -> Result<PathBuf, String> {
+    let end = Instant::now() + START;
+    let mut said = String::new();
+    loop {
+        match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                if let Some((_, rest)) = line.split_once("char device redirected to ") {
+                    return Ok(PathBuf::from(rest.split(" (label").next().unwrap_or(rest)));
+                }
+                said.push_str(&line);
+                said.push('\n');
+            }
+            Err(RecvTimeoutError::Timeout) => return Err("it did not say where its serial line is".to_owned()),
+            Err(RecvTimeoutError::Disconnected) => return Err(said.trim().to_owned()),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The device code of `nickeldime-core` on a thread, at the other end of a pseudo-terminal: a board for machines
+//! without an emulator, the same from its port on.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write};
+use nickeldime_core::device::{Activity, Buffers, Clock, Device, Identity, Integers};
+use nickeldime_core::storage::RamFlash;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::pty;
+use super::reset::ResetButton;
+use crate::boards::BoardError;
+
+/// The board's name.
+pub(super) const NAME: &str = "host";
+
+const STORAGE: usize = 64 << 20;
+const WORKSPACE: usize = 16 << 20;
+/// A chunk of one sector and its envelope.
+const RECEIVE: usize = 4096 + 64;
+/// The pseudo-terminal keeps what is not taken.
+const WINDOW: usize = 4 * RECEIVE;
+const SEND: usize = 3 * 1024 + 64;
+const LATENTS: usize = 4096;
+/// How long the thread sleeps before it looks whether it shall end.
+const NAP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// A running device. Ends when dropped.
+pub(super) struct InProcess {
+    stop: Arc<AtomicBool>,
+    reset: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    _held: File,
+}
+
+impl InProcess {
+    /// Starts a device with empty storage; returns the path of its port too.
+    pub(super) fn start() -> Result<(Self, PathBuf), BoardError> {
+        let (line, path) = pty::pair().map_err(BoardError::Pty)?;
+        let held = pty::hold(&path).map_err(BoardError::Pty)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let reset = Arc::new(AtomicBool::new(false));
+        let serial = Serial { line, stop: Arc::clone(&stop) };
+        let pressed = Arc::clone(&reset);
+        let thread = std::thread::Builder::new().name("device".to_owned()).spawn(move || run(serial, &pressed));
+        let thread = thread.map_err(BoardError::Pty)?;
+        Ok((Self { stop, reset, thread: Some(thread), _held: held }, path))
+    }
+
+    /// What resets it: between two requests.
+    pub(super) fn reset_button(&self) -> ResetButton {
+        let reset = Arc::clone(&self.reset);
+        ResetButton::new(move || reset.store(true, Ordering::Relaxed))
+    }
+
+    /// Whether it still runs.
+    pub(super) fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+}
+
+impl Drop for InProcess {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed there.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(serial: Serial, reset: &AtomicBool) {
+    let stop = Arc::clone(&serial.stop);
+    // As words, so that packs in it start at multiples of 4.
+    let mut storage = vec![u32::MAX; STORAGE / 4];
+    let (mut receive, mut send) = (vec![0; RECEIVE], vec![0; SEND]);
+    let (mut latents, mut workspace) = (vec![0; LATENTS], vec![0; WORKSPACE / 4]);
+    let flash: RamFlash<&mut [u8]> = RamFlash::new(bytemuck::cast_slice_mut(&mut storage));
+    let buffers = Buffers {
+        receive: &mut receive,
+        send: &mut send,
+        latents: &mut latents,
+        workspace: &mut workspace,
+        window: WINDOW,
+    };
+    let identity = Identity { board: NAME, firmware: env!("CARGO_PKG_VERSION"), restart: None };
+    let mut device = Device::new(identity, serial, flash, Micros(Instant::now()), Integers, buffers);
+    while !stop.load(Ordering::Relaxed) {
+        if reset.swap(false, Ordering::Relaxed) {
+            let (serial, flash, clock, buffers) = device.into_parts();
+            device = Device::new(identity, serial, flash, clock, Integers, buffers);
+        }
+        if device.poll() == Activity::Idle {
+            device.serial().wait(PollFlags::IN);
+        }
+    }
+}
+
+/// The device's end of the pseudo-terminal.
+struct Serial {
+    line: OwnedFd,
+    stop: Arc<AtomicBool>,
+}
+
+impl Serial {
+    /// Sleeps until the line is ready, but not for long.
+    fn wait(&self, until: PollFlags) {
+        let _ = poll(&mut [PollFd::new(&self.line, until)], Some(&NAP));
+    }
+}
+
+impl ErrorType for Serial {
+    type Error = ErrorKind;
+}
+
+impl ReadReady for Serial {
+    fn read_ready(&mut self) -> Result<bool, ErrorKind> {
+        let mut line = [PollFd::new(&self.line, PollFlags::IN)];
+        let ready = poll(&mut line, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        Ok(ready.is_ok() && line[0].revents().contains(PollFlags::IN))
+    }
+}
+
+impl Read for Serial {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
+        rustix::io::read(&self.line, buf).map_err(|_| ErrorKind::Other)
+    }
+}
+
+impl Write for Serial {
+    fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
+        while !self.stop.load(Ordering::Relaxed) {
+            match rustix::io::write(&self.line, buf) {
+                Ok(n) if n > 0 => return Ok(n),
+                // Full: nobody reads. The board waits, as it would for a slow line.
+                Ok(_) | Err(rustix::io::Errno::AGAIN) => self.wait(PollFlags::OUT),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return Err(ErrorKind::Other),
+            }
+        }
+        Err(ErrorKind::BrokenPipe)
+    }
+
+    fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
+
+/// Microseconds since the device was started.
+struct Micros(Instant);
+
+impl Clock for Micros {
+    const HZ: u32 = 1_000_000;
+
+    fn now(&mut self) -> u64 {
+        u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
