@@ -17,7 +17,7 @@ pub const MAX_REQUANTISED: i64 = (1 << 30) - 1;
 pub const MAX_OFFSET: i32 = 1 << 28;
 
 /// 0.2 as a fraction of 2^32: the negative slope of the leaky ReLU.
-const SLOPE: i64 = 858_993_459;
+const SLOPE: i32 = 858_993_459;
 
 /// `v / 2^shift`, rounded; a negative shift multiplies and saturates.
 pub fn shift_round(v: i64, shift: i32) -> i64 {
@@ -43,7 +43,27 @@ pub fn saturate_i32(v: i64) -> i32 {
 
 /// Leaky ReLU of slope 0.2. The gain of sqrt(2) is in the scales: the function is positively homogeneous.
 pub fn leaky_relu(v: i32) -> i32 {
-    if v < 0 { ((v as i64 * SLOPE + (1 << 31)) >> 32) as i32 } else { v }
+    // The lower word's highest bit rounds.
+    if v < 0 { high_word(v, SLOPE) + (v.wrapping_mul(SLOPE) as u32 >> 31) as i32 } else { v }
+}
+
+/// The upper word of a product.
+#[inline(always)]
+pub(crate) fn high_word(a: i32, b: i32) -> i32 {
+    // Without an instruction for it the compiler calls a routine that multiplies 64 bits by 64.
+    if cfg!(m0_kernels) { high_word_by_halves(a, b) } else { ((a as i64 * b as i64) >> 32) as i32 }
+}
+
+/// As [`high_word`], by products of 16 bits and 16.
+#[inline(always)]
+pub(crate) fn high_word_by_halves(a: i32, b: i32) -> i32 {
+    let [upper_a, upper_b] = [a >> 16, b >> 16];
+    let [lower_a, lower_b] = [a & 0xffff, b & 0xffff];
+    let lowest = (lower_a as u32 * lower_b as u32) >> 16;
+    // A product of an upper and a lower half is at most 2^15 * (2^16 - 1): there is room for 16 bits more.
+    let middle = upper_a * lower_b + lowest as i32;
+    let other = lower_a * upper_b + (middle & 0xffff);
+    upper_a * upper_b + (middle >> 16) + (other >> 16)
 }
 
 /// Multiplies an accumulator by a real number: `round(acc * multiplier / 2^shift)`, saturated to [`MAX_REQUANTISED`].
@@ -128,4 +148,20 @@ pub fn normalise(values: &[i32], mantissas: &mut [i16]) -> i32 {
         *m = scaled.clamp(-(MAX_I16 as i64), MAX_I16 as i64) as i16;
     }
     k
+}
+
+#[cfg(test)]
+mod tests {
+    use super::high_word_by_halves;
+    use crate::kernel::threefry;
+
+    #[test]
+    fn the_upper_word_of_a_product_is_made_of_halves() {
+        let extremes = [0, 1, -1, i32::MIN, i32::MAX, 0xffff, 0x1_0000, -0x1_0000, 0x7fff_0000, -0x7fff_ffff];
+        let all = extremes.into_iter().flat_map(|a| extremes.map(|b| [a, b]));
+        let random = (0..10_000).map(|at| threefry([1, 2], [at, 0]).map(|word| word as i32));
+        for [a, b] in all.chain(random) {
+            assert_eq!(high_word_by_halves(a, b), ((i64::from(a) * i64::from(b)) >> 32) as i32, "{a} {b}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! From accumulators to activations: requantise, bias, noise, leaky ReLU, limit.
 
-use crate::number::{FRACTION_BITS, MAX_I16, MAX_OFFSET, Requant, leaky_relu};
+use crate::number::{FRACTION_BITS, MAX_I16, MAX_OFFSET, Requant, high_word, leaky_relu};
 
 /// An entry of a demodulation table: multiplier and shift.
 #[inline]
@@ -85,12 +85,6 @@ impl RequantPlan {
             Self::Exact(requant) => each(&|acc| requant.apply(acc)),
         }
     }
-}
-
-/// The upper word of a product.
-#[inline(always)]
-pub(crate) fn high_word(a: i32, b: i32) -> i32 {
-    ((a as i64 * b as i64) >> 32) as i32
 }
 
 /// What a 3x3 convolution's accumulators become.

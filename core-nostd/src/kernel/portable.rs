@@ -1,10 +1,11 @@
 //! Every kernel in plain Rust. Accumulators are `i32` without checks: their callers have the pack's proof
 //! ([`accumulator_fits`](crate::pack::verify::accumulator_fits)).
 
-use super::finish::{RequantPlan, activate, high_word, limited};
+use super::finish::{RequantPlan, activate, limited};
 use super::layout::plane_len;
 use super::quantile::quantile;
 use super::threefry::threefry;
+use crate::number::high_word;
 
 /// Rows are made one output channel at a time, by [`expand`], [`correlate`] and [`spread`]; where this is true, two at a
 /// time, by [`correlate_pair`] and [`spread_pair`].
@@ -233,6 +234,14 @@ fn double(mut columns: impl Iterator<Item = i32>, out: &mut [i16]) {
         (before, here) = (here, after);
     }
     *last = pixels(before, here, 0);
+}
+
+/// The bytes of a row of a grey image: `floor(127.5 x + 128)` limited to 0 ..= 255, where `fraction` bits of a value are
+/// fractional.
+pub fn grey_to_bytes(grey: &[i16], fraction: u8, bytes: &mut [u8]) {
+    for (byte, &v) in bytes.iter_mut().zip(grey) {
+        *byte = ((i32::from(v) + (128 << fraction)) >> fraction).clamp(0, 255) as u8;
+    }
 }
 
 /// The bytes of image entries: from `[3][width]` to `[width][3]`, `floor(127.5 x + 128)` limited to 0 ..= 255.

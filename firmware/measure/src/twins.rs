@@ -2,6 +2,7 @@
 
 use core::fmt::Write;
 
+use nickeldime_core::hash;
 use nickeldime_core::kernel::layout::{self, plane_len};
 use nickeldime_core::kernel::{
     Activation, RequantPlan, Work, conv3x3_row, middle_len, modulate_row, modulated_index, modulated_len, portable,
@@ -424,7 +425,13 @@ fn modulated(inputs: &mut Inputs, buffers: &mut Buffers<'_>) -> Result<u32, Diff
 
 /// The random words.
 fn random(inputs: &mut Inputs, buffers: &mut Buffers<'_>) -> Result<u32, Difference> {
-    let Buffers { words: [acc, twin_acc], .. } = buffers;
+    let Buffers { rows, words: [acc, twin_acc], .. } = buffers;
+    let mut state = [(); 8].map(|()| inputs.random.word());
+    let mut twin_state = state;
+    let blocks: &[[u8; 64]] = bytemuck::cast_slice(rows.get(..64).unwrap_or_default());
+    hash::compress(&mut state, blocks);
+    hash::compress_portable(&mut twin_state, blocks);
+    same("SHA-256", &state, &twin_state)?;
     let key = [inputs.random.word(), inputs.random.word()];
     let (stream, first) = (inputs.random.word(), inputs.random.word() >> 8);
     selected::random_row(key, stream, first, bytemuck::cast_slice_mut(acc));
@@ -440,5 +447,5 @@ fn random(inputs: &mut Inputs, buffers: &mut Buffers<'_>) -> Result<u32, Differe
     selected::normal_row(acc, before, multiplier, shift);
     portable::normal_row(twin_acc, before, multiplier, shift);
     same("normal", acc, twin_acc)?;
-    Ok(2)
+    Ok(3)
 }

@@ -18,11 +18,22 @@ macro_rules! boards {
         )*
         #[cfg(all(target_os = "none", not(any($(feature = $feature),*))))]
         compile_error!(concat!("choose a board: --features one of", $(" ", $feature),*));
+        only_one!($($feature)*);
     };
 }
 
 #[cfg(all(target_os = "none", any(feature = "qemu-m4", feature = "qemu-m55")))]
 mod cmsdk;
+
+/// Refuses two boards at once with a sentence, before the compiler finds two of everything.
+macro_rules! only_one {
+    ($first:literal $($other:literal)+) => {
+        #[cfg(all(target_os = "none", feature = $first, any($(feature = $other),+)))]
+        compile_error!(concat!("choose one board: --features has \"", $first, "\" and another board"));
+        only_one!($($other)+);
+    };
+    ($last:literal) => {};
+}
 
 boards! {
     "qemu-m0" => qemu_m0::QemuM0, cortex_m_rt;

@@ -20,58 +20,62 @@ use crate::{
     compress::{
         bank::{TeacherSide, banks},
         in_domain::{BATCH as BATCH_OF_EMBEDDER, InDomain, LR},
-        method::Method,
+        inputs::Inputs,
+        method::{Criterion, CriticStart, Method},
         mmd::Mmd,
         moments::{BATCH, GlobalMoments, Sampling},
-        pipeline::{Inputs, Start, check, prepare},
-        settings::{Criterion, CriticStart, Refine, Settings},
+        pipeline::{Start, check, prepare},
+        settings::{Refine, Settings},
     },
     data::{Dataset, Sizes},
+    draw::NoiseMode,
     embed::{
         EmbedderWeights,
         spec::{self, EmbedSpec, Kind},
     },
     metrics::cache::FeatureCache,
-    preview::NoiseMode,
     run::{Record, RunFolder},
 };
 
 /// Arguments of `compress`.
 #[derive(clap::Args)]
 pub struct CompressArgs {
-    /// The teacher: a StyleGAN2-ADA .pkl, a training's .pt of rosinality's, or safetensors, with generator and discriminator.
+    /// The teacher with generator and discriminator: a StyleGAN2-ADA .pkl, a .pt from rosinality's training, or
+    /// safetensors.
     #[arg(long, required_unless_present = "resume")]
     teacher: Option<PathBuf>,
-    /// Real images: a folder or a zip.
+    /// The real images: a folder or a zip.
     #[arg(long, required_unless_present = "resume")]
     data: Option<PathBuf>,
     /// The run's folder.
     #[arg(short, long)]
     output: PathBuf,
-    /// Go on with the run in the folder, with the inputs and settings that it began with.
+    /// Continue the run in the folder, with the inputs and settings that it began with.
     #[arg(long, conflicts_with_all = ["teacher", "data", "embed", "masks", "resize"])]
     resume: bool,
-    /// Bring the middle square of every real image to the teacher's size; otherwise images of another size are refused.
+    /// Crop every real image to its middle square and scale it to the teacher's size. Without this flag, images of
+    /// another size are refused.
     #[arg(long)]
     resize: bool,
-    /// An embedding for DiME, once for each: dino=FILE (DINO's dino_resnet50_pretrain.pth), clip=FILE (OpenAI's RN50.pt),
-    /// resnet50=FILE, inception=FILE, small=FILE. Weights may follow, of both moments or of each: the paper's 20 for dino and
-    /// 15 for clip unless given. Where none is given and the method matches distributions, the run trains a small one on its
-    /// own images, as `nickeldime embedder train` does, and keeps it.
+    /// An embedding for DiME: dino=FILE (DINO's dino_resnet50_pretrain.pth), clip=FILE (OpenAI's RN50.pt),
+    /// resnet50=FILE, inception=FILE or small=FILE. Give the flag once for each embedding. A weight for both moments,
+    /// or one for each, may follow (FILE:WEIGHT, FILE:FIRST:SECOND); the defaults are the paper's, 20 for dino and 15
+    /// for clip. Without embeddings, a method that matches distributions trains a small embedder on the run's images,
+    /// as `nickeldime embedder train` does, and keeps it.
     #[arg(long, value_name = "KIND=FILE[:WEIGHT[:SECOND]]")]
     embed: Vec<EmbedSpec>,
-    /// The teacher's global moments in the same embeddings, as `nickeldime moments` wrote them. Without it they are measured
-    /// over --moment-samples images and kept in the run's folder.
+    /// The teacher's global moments in the same embeddings, as written by `nickeldime moments`. Without this flag they
+    /// are measured over --moment-samples images and kept in the run's folder.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["moment_samples", "resume"])]
     moments: Option<PathBuf>,
-    /// Content masks for scoring: a folder or zip of black and white images, one for all, or in the order of their names
-    /// for the seeds 0, 1, ... (0000.png, 0001.png, ..., as `sample --each` writes them).
+    /// Content masks for scoring: a folder or zip of black and white images. One mask serves all seeds; several, in the
+    /// order of their names, serve the seeds 0, 1, ... (0000.png, 0001.png, ..., as written by `sample --each`).
     #[arg(long)]
     masks: Option<PathBuf>,
-    /// Where to compute; a resumed run goes on where it was, unless told otherwise.
+    /// The backend to compute on. Default for a resumed run: the backend that it ran on.
     #[arg(long, value_enum)]
     backend: Option<Choice>,
-    /// Refuse before training what would not fit this board.
+    /// Refuse, before training, a student that would not fit this board.
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
     #[command(flatten)]
@@ -80,61 +84,62 @@ pub struct CompressArgs {
     settings: SettingFlags,
 }
 
-/// The settings of a compression that a training from scratch has not.
+/// The settings of a compression that a training from scratch does not have.
 #[derive(clap::Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct StudentFlags {
-    /// What the student learns from.
+    /// The method, which says what the student learns from.
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<Method>,
-    /// Share of the channels to remove.
+    /// The share of the channels to remove, in [0, 1).
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio: Option<f64>,
-    /// How channels are scored: the method's own criterion unless given.
+    /// The criterion that scores channels. Default: the method's own.
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     criterion: Option<Criterion>,
-    /// The student critic's start: the method's own unless given.
+    /// The start of the student's critic. Default: the method's own.
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     critic_start: Option<CriticStart>,
-    /// What is done to the pruned start: svs is singular value scaling.
+    /// The change to the pruned weights before training; svs is singular value scaling.
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     refine: Option<Refine>,
-    /// Thousands of images in the sparse stage of --method gs, before pruning; a quarter of --kimg unless given, and 0 leaves
-    /// the stage out.
+    /// The length of the sparse stage of --method gs before pruning, in thousands of images. 0 leaves the stage out.
+    /// Default: a quarter of --kimg.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     sparse_kimg: Option<f64>,
-    /// Pruned starts to compare, each scored with a seed of its own; the one whose images are nearest to the teacher's in
-    /// DiME's moments is trained.
+    /// The number of pruned starts to compare, each scored with another seed. The start whose images are nearest to the
+    /// teacher's in DiME's moments is trained.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     starts: Option<usize>,
-    /// Images over which DiME takes the moments of a batch: the whole batch unless given, 8 in the authors' runs.
+    /// The number of images over which DiME takes the moments of a batch; 8 in the authors' runs. Default: the whole
+    /// batch.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     dime_batch: Option<usize>,
-    /// Teacher images to score channels with.
+    /// The number of teacher images that channels are scored with.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     score_samples: Option<usize>,
-    /// Teacher images behind the global moments.
+    /// The number of teacher images that global moments are measured over.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     moment_samples: Option<usize>,
-    /// How distributions are compared in an embedding.
+    /// The way in which distributions are compared in an embedding.
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     mmd: Option<Mmd>,
-    /// Teacher images in the bank of --mmd rbf and poly.
+    /// The number of teacher images in the feature bank of --mmd rbf and --mmd poly.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     bank_samples: Option<usize>,
-    /// Thousands of images to train an embedder of its own with, where none is given.
+    /// The length of the training of the run's own embedder, in thousands of images, if no embedding is given.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     embedder_kimg: Option<f64>,

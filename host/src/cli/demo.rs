@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use nickeldime_checkpoint::{self as checkpoint, Checkpoint, write_checkpoint};
 use nickeldime_core::pack::Pack;
+use nickeldime_fixtures::digits32::{EMBEDDER, IMAGES_ZIP, TEACHER_PKL};
 use nickeldime_link::Client;
 use serde::Serialize;
 
@@ -13,7 +14,6 @@ use super::{
     model::read_pack,
     pack::{noise_options, pack},
     progress::{Bar, say, stop_on_ctrl_c},
-    sample::Drawing,
     training::student,
 };
 use crate::{
@@ -21,40 +21,38 @@ use crate::{
     compress::{
         bank::TeacherSide,
         error::CompressError,
+        inputs::Inputs,
+        iterate::train,
         moments::{BATCH, GlobalMoments, Sampling},
-        pipeline::{Inputs, Start, prepare, train},
+        pipeline::{Start, prepare},
         settings::Settings,
     },
     data::Dataset,
+    draw::{DrawRequest, Latents, NoiseMode, Preview},
     embed::{
         EmbedderWeights,
         spec::{EmbedSpec, Kind},
     },
     emulate::{BoardKind, VirtualBoard},
-    preview::{Latents, NoiseMode, Preview},
     progress::Progress,
     quantise::PackOptions,
 };
 
-const TEACHER: &[u8] = include_bytes!("../../../fixtures/digits32/teacher-digits32.pkl");
-const IMAGES: &[u8] = include_bytes!("../../../fixtures/digits32/digits32.zip");
-const EMBEDDER: &[u8] = include_bytes!("../../../fixtures/digits32/embedder.safetensors");
-
-/// Images in each grid.
+/// The number of images in each grid.
 const SHOWN: u64 = 16;
 const COLUMNS: usize = 8;
 
 /// Arguments of `demo`.
 #[derive(clap::Args)]
 pub struct DemoArgs {
-    /// The folder for the student, the pack and the grids.
+    /// The folder to write the student, the pack and the grids to.
     #[arg(short, long, default_value = "demo")]
     output: PathBuf,
-    /// The board to draw on: qemu-m4, or host (the device code in this process). Unless given, the emulated one where it
-    /// can run.
+    /// The board to draw on: qemu-m4 (emulated), or host (the device code in this process). Default: qemu-m4 if it can
+    /// run here.
     #[arg(long)]
     board: Option<BoardKind>,
-    /// Thousands of images to distil with.
+    /// The length of the distillation, in thousands of images.
     #[arg(long, default_value_t = 1.6)]
     kimg: f64,
 }
@@ -93,9 +91,9 @@ pub fn run(args: &DemoArgs, json: bool) -> anyhow::Result<()> {
     let mut bar = Bar::new();
 
     say(format_args!("1/4  teacher: a StyleGAN2 of 32x32 digits, from its .pkl"));
-    let teacher = checkpoint::from_bytes(Path::new("the demo's teacher"), TEACHER)?;
+    let teacher = checkpoint::from_bytes(Path::new("the demo's teacher"), TEACHER_PKL)?;
     let latents = Latents::Seeds((0..SHOWN).collect());
-    let drawing = Drawing { latents: &latents, psi: 1.0, noise: Some(NoiseMode::Const) };
+    let drawing = DrawRequest { latents: &latents, psi: 1.0, noise: Some(NoiseMode::Const) };
     let grid = |name: &str| folder.join(format!("{name}.png"));
     let grids = ["teacher", "student", "host", "device"].map(grid);
     let [teacher_grid, student_grid, host_grid, device_grid] = &grids;
@@ -160,7 +158,7 @@ pub fn run(args: &DemoArgs, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prunes the teacher and distils it; writes the student.
+/// Prunes and distils the teacher, and writes the student.
 fn distil(teacher: &Checkpoint, student_path: &Path, kimg: f64, progress: &mut dyn Progress) -> anyhow::Result<()> {
     // The readers take files, as everybody's data comes in files.
     let shipped = tempfile::tempdir().context("a temporary folder for the demo's data")?;
@@ -169,7 +167,7 @@ fn distil(teacher: &Checkpoint, student_path: &Path, kimg: f64, progress: &mut d
         std::fs::write(&path, bytes).with_context(|| path.display().to_string())?;
         Ok(path)
     };
-    let data = Dataset::open(&place("digits32.zip", IMAGES)?)?;
+    let data = Dataset::open(&place("digits32.zip", IMAGES_ZIP)?)?;
     let embedder = EmbedSpec::new(Kind::Small, place("embedder.safetensors", EMBEDDER)?);
     say(format_args!("     embedding {embedder}"));
     let settings = Settings {
@@ -180,7 +178,7 @@ fn distil(teacher: &Checkpoint, student_path: &Path, kimg: f64, progress: &mut d
         batch: 16,
         gamma: 0.1,
         ema_kimg: 0.3,
-        // A mirrored digit is none.
+        // Mirrored digits are not valid digits.
         mirror: false,
         ..Settings::default()
     };

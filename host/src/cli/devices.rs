@@ -8,9 +8,9 @@ use nickeldime_link::{BoardInfo, Client, PortError, ports};
 
 use crate::hash::hex;
 
-/// How long one port may take to answer.
+/// The time limit for the answer of one port.
 const EACH: Duration = Duration::from_millis(1200);
-/// How long all of them together may take, opening and closing included; they are asked at the same time.
+/// The time limit for all ports together, opening and closing included. All ports are asked at the same time.
 const ALL: Duration = Duration::from_secs(4);
 
 /// List the boards that answer and what they run.
@@ -21,7 +21,7 @@ pub struct DevicesArgs {
     pub ports: Vec<String>,
 }
 
-/// What was found at a port; none while it has not answered.
+/// The result of asking a port; `None` while it has not answered.
 pub(super) struct Found {
     pub port: String,
     asked_for: bool,
@@ -29,7 +29,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Whether a board answered.
+    /// True if a board answered.
     pub fn is_board(&self) -> bool {
         matches!(self.result, Some(Ok(_)))
     }
@@ -38,7 +38,7 @@ impl Found {
 /// Asks all ports at once and prints what came back.
 ///
 /// # Errors
-/// None but those of printing: a port that does not answer is an answer.
+/// Errors of printing. A port that does not answer is a result and not an error.
 pub fn run(args: &DevicesArgs, json: bool) -> anyhow::Result<()> {
     let found = ask(&args.ports);
     let entries: Vec<serde_json::Value> = found.iter().map(entry).collect::<Result<_, _>>()?;

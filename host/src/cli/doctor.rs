@@ -17,19 +17,19 @@ use crate::{
 /// Arguments of `doctor`.
 #[derive(clap::Args)]
 pub struct DoctorArgs {
-    /// The backend.
+    /// The backend to check.
     #[arg(long, value_enum, default_value_t)]
     backend: Choice,
     /// The architecture whose training iteration is timed.
     #[arg(long, default_value = "digits32", value_parser = PossibleValuesParser::new(GeneratorArch::PRESETS))]
     arch: String,
-    /// Share of the channels that the student lacks.
+    /// The share of the channels that the student lacks.
     #[arg(long, default_value_t = 0.85)]
     ratio: f64,
-    /// Images an iteration.
+    /// The batch size.
     #[arg(long, default_value_t = 16)]
     batch: usize,
-    /// Iterations to time, after one that is not; 0 times nothing.
+    /// The number of iterations to time, after one that is not timed; 0 times nothing.
     #[arg(long, default_value_t = 16)]
     iterations: u32,
 }

@@ -25,25 +25,25 @@ pub struct EmbedderArgs {
 
 #[derive(clap::Subcommand)]
 enum EmbedderCommand {
-    /// Train one on images: by their labels where all have one (dataset.json), and otherwise by VICReg.
+    /// Train an embedder on images: by their labels if all images have one (dataset.json), and otherwise by VICReg.
     Train(TrainArgs),
 }
 
 #[derive(clap::Args)]
 struct TrainArgs {
-    /// Images: a folder or a zip.
+    /// The images: a folder or a zip.
     #[arg(long)]
     data: PathBuf,
-    /// Bring the middle square of every image to this height and width.
+    /// Crop every image to its middle square and scale it to this height and width.
     #[arg(long, value_name = "SIZE", value_parser = super::size)]
     resize: Option<usize>,
-    /// The file to write (safetensors), for --embed small=FILE.
+    /// The safetensors file to write, for --embed small=FILE.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Thousands of images to show.
+    /// The length of the training, in thousands of images.
     #[arg(long, default_value_t = 30.0)]
     kimg: f64,
-    /// Images an iteration.
+    /// The batch size.
     #[arg(long, default_value_t = BATCH as u32, value_parser = clap::value_parser!(u32).range(2..=1024))]
     batch: u32,
     /// Adam's learning rate.
@@ -52,10 +52,10 @@ struct TrainArgs {
     /// Mirror images at random.
     #[arg(long)]
     mirror: bool,
-    /// Where to compute.
+    /// The backend to compute on.
     #[arg(long, value_enum, default_value_t)]
     backend: Choice,
-    /// Of all randomness.
+    /// The seed of every random choice.
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -63,9 +63,9 @@ struct TrainArgs {
 #[derive(Serialize)]
 struct Trained<'a> {
     file: &'a Path,
-    /// None: without labels, by VICReg.
+    /// The number of classes; `None` for a training without labels, by VICReg.
     classes: Option<usize>,
-    /// On images that it was not shown.
+    /// The accuracy on images that were held out.
     accuracy: Option<f64>,
     loss: f32,
     images: u64,

@@ -11,26 +11,26 @@ use crate::emulate::faults::Faults;
 use crate::emulate::faulty_port::FaultyPort;
 use crate::emulate::{BoardKind, VirtualBoard};
 
-/// Start a board without a board and print its port, until Ctrl-C.
+/// Start an emulated board and print its port; it runs until Ctrl-C.
 #[derive(Debug, Args)]
 pub struct EmulateArgs {
     /// The board: qemu-m4, qemu-m0, qemu-rv32, stm32f405 (its firmware in an emulator), or host (the device code in this
     /// process).
     #[arg(long, default_value_t = BoardKind::roomy())]
     pub board: BoardKind,
-    /// Let the line lie: drop=0.0001,flip=..,dup=..,stall=..,reset=.. are chances per byte, cut-at=N cuts it after N
-    /// bytes for a second (the port comes back), seed=N makes it the same every time.
+    /// Simulate line errors: drop=0.0001,flip=..,dup=..,stall=..,reset=.. are probabilities per byte; cut-at=N cuts the
+    /// line for a second after N bytes (the port comes back); seed=N makes the errors the same every time.
     #[arg(long, value_name = "FAULTS")]
     pub faults: Option<Faults>,
-    /// Let the line take its time: bits a second, ten a byte, in each direction.
+    /// Simulate the speed of a line, in bits per second and direction, with ten bits for each byte.
     #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(300..))]
     pub baud: Option<u32>,
 }
 
-/// Starts the board, says where it is, and waits for its end or ours.
+/// Starts the board, prints its port, and waits until the board or this command ends.
 ///
 /// # Errors
-/// When the board does not start, or ends by itself.
+/// The board does not start, or it ends by itself.
 pub fn run(args: &EmulateArgs, json: bool) -> anyhow::Result<()> {
     let (stop, stopped) = channel();
     ctrlc::set_handler(move || {

@@ -3,7 +3,7 @@
 use clap::Args;
 use nickeldime_link::Client;
 
-/// Erase a board's storage, the model in it included.
+/// Erase a board's storage, including its model.
 #[derive(Debug, Args)]
 pub struct EraseArgs {
     /// The board's port.
@@ -11,10 +11,10 @@ pub struct EraseArgs {
     pub port: String,
 }
 
-/// Erases, and says what there is room for now.
+/// Erases the storage and prints how large a pack may be now.
 ///
 /// # Errors
-/// When nobody answers, or the flash fails.
+/// The board does not answer, or its flash fails.
 pub fn run(args: &EraseArgs, json: bool) -> anyhow::Result<()> {
     let mut client = Client::open(&args.port)?;
     let had = client.board().model.as_ref().map(|model| model.name.clone());

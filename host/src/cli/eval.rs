@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     backend::Choice,
+    draw::NoiseMode,
     metrics::{
         FewSamples, Metrics, Wanted,
         cache::FeatureCache,
@@ -24,61 +25,61 @@ use crate::{
         extractor::{ExtractError, Extractor, FeatureNetwork, Identity},
         log::{self, EvalLine},
     },
-    preview::NoiseMode,
     report::run,
 };
 
 /// Arguments of `eval`.
 #[derive(clap::Args)]
 pub struct EvalArgs {
-    /// What is measured: a model (.pkl, .safetensors, pack), a run (its newest student), a folder or a zip of images.
+    /// The images to measure: those of a model (.pkl, .safetensors, pack), of a run (its newest student), of a folder
+    /// or of a zip.
     a: PathBuf,
-    /// What it is compared with, likewise; for a run its own data unless named.
+    /// The images to compare with, given in the same way. Default for a run: the data that it was trained on.
     b: Option<PathBuf>,
-    /// The Fréchet distance. Without --fid, --kid and --pr: all of them.
+    /// Compute the Fréchet distance. Without --fid, --kid and --pr, all metrics are computed.
     #[arg(long)]
     fid: bool,
-    /// The kernel distance: the mean over 100 random subsets of at most 1000 images.
+    /// Compute the kernel distance: the mean over 100 random subsets of at most 1000 images.
     #[arg(long)]
     kid: bool,
-    /// Precision and recall, with 3 neighbours.
+    /// Compute precision and recall, with 3 neighbours.
     #[arg(long)]
     pr: bool,
     /// The network in whose features images are compared: inception=FILE (pytorch-fid's
-    /// pt_inception-2015-12-05-6726825d.pth: the published metrics' features), another embedder (dino=, clip=, resnet50=,
-    /// small=FILE), or critic=FILE (the discriminator of a checkpoint). A run is measured in its teacher's critic unless
-    /// told otherwise.
+    /// pt_inception-2015-12-05-6726825d.pth, whose features published metrics use), another embedder (dino=, clip=,
+    /// resnet50=, small=FILE), or critic=FILE (the discriminator of a checkpoint). Default for a run: its teacher's
+    /// critic.
     #[arg(long, value_name = "KIND=FILE")]
     features: Option<Extractor>,
-    /// Images that a model draws; of a folder or zip all are taken.
+    /// The number of images that a model draws. All images of a folder or zip are used.
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
     samples: u32,
-    /// The first seed: a model draws SEED, SEED + 1, ...; a second model goes on where the first ends. Also of KID's
-    /// subsets.
+    /// The first seed. A model draws SEED, SEED + 1, ...; a second model continues after the first one's last seed. It
+    /// is also the seed of KID's subsets.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Truncation: 1 is none, 0 the mean image.
+    /// The truncation: 1 leaves images as they are, 0 gives the mean image.
     #[arg(long, default_value_t = 1.0, allow_hyphen_values = true)]
     psi: f32,
-    /// Noise; a pack's own default unless given, `random` for float networks.
+    /// The noise. Default: the pack's own, or `random` for float networks.
     #[arg(long, value_enum)]
     noise: Option<NoiseMode>,
-    /// Count the mirror images of folders and zips too, as for a training with x-flips.
+    /// Include the mirror images of folders and zips, as for a training with mirrored images.
     #[arg(long)]
     mirror: bool,
-    /// Bring the middle square of every image of folders and zips to this height and width.
+    /// Crop every image of folders and zips to its middle square and scale it to this height and width.
     #[arg(long, value_name = "SIZE", value_parser = super::size)]
     resize: Option<usize>,
-    /// Compute FID even with no more images than features: it is far too large then.
+    /// Compute FID even if there are no more images than features, although it is far too large then.
     #[arg(long)]
     few_samples: bool,
-    /// Where float networks draw, and where features are taken.
+    /// The backend of float generators and of feature extraction.
     #[arg(long, value_enum, default_value_t)]
     backend: Choice,
-    /// Keep features in this folder; a run keeps its own in RUN/features.
+    /// Cache features in this folder. Default for a run: RUN/features.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
-    /// Measure every student that the run has kept (RUN/students), not the newest alone.
+    /// Measure every student that the run has kept (RUN/students) instead of the newest one only.
     #[arg(long)]
     snapshots: bool,
     /// Measure the run's teacher too.
@@ -87,7 +88,7 @@ pub struct EvalArgs {
     /// Append the result to the run's eval.jsonl, for `report`.
     #[arg(long)]
     log: bool,
-    /// The images that the run had seen, for --log; what its log says unless given.
+    /// The number of images that the run had seen, for --log. Default: the number in the run's log.
     #[arg(long, requires = "log", conflicts_with = "snapshots", value_name = "N")]
     images: Option<u64>,
 }

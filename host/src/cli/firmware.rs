@@ -14,26 +14,26 @@ use crate::boards::{
 /// Build or flash the firmware of a board.
 #[derive(Debug, Args)]
 pub struct FirmwareArgs {
-    /// What to do.
+    /// Build or flash.
     #[command(subcommand)]
     pub action: FirmwareAction,
 }
 
-/// What can be done with firmware.
+/// The sub-commands of `firmware`.
 #[derive(Debug, Subcommand)]
 pub enum FirmwareAction {
-    /// Build it, and say where it is and how large. Needs the checkout that this program was built from.
+    /// Build the firmware and print its path and size. Needs the source checkout that this program was built from.
     Build {
         /// The board.
         #[arg(long)]
         board: String,
     },
-    /// Build it and write it to the board: pico2 by its boot loader's volume, others through probe-rs.
+    /// Build the firmware and write it to the board: to pico2 by its boot loader's volume, to others through probe-rs.
     Flash {
         /// The board.
         #[arg(long)]
         board: String,
-        /// The boot loader's volume; looked for unless given.
+        /// The folder where the boot loader's volume is mounted. Default: found by its contents.
         #[arg(long, value_name = "DIR")]
         volume: Option<PathBuf>,
     },
@@ -46,19 +46,19 @@ struct Built {
     #[serde(skip_serializing_if = "Option::is_none")]
     uf2: Option<PathBuf>,
     flash_bytes: u64,
-    /// Flash that the board has for firmware.
+    /// The flash that the board has for firmware, in bytes.
     flash_available: u32,
     ram_bytes: u64,
-    /// RAM that firmware may take, its stack included.
+    /// The RAM that firmware may use, its stack included, in bytes.
     ram_available: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     flashed: Option<String>,
 }
 
-/// Builds, flashes when that is asked for, and says what came of it.
+/// Builds the firmware, flashes it if asked to, and prints the result.
 ///
 /// # Errors
-/// What is missing, and what to do about it.
+/// A tool, a target or a board is missing; the error says what to do.
 pub fn run(args: &FirmwareArgs, json: bool) -> anyhow::Result<()> {
     let (FirmwareAction::Build { board } | FirmwareAction::Flash { board, .. }) = &args.action;
     let board = boards::find(board)?;

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     boards::fit::{Fit, Need, fits},
+    draw::NoiseMode,
     hash::sha256,
-    preview::NoiseMode,
 };
 
 /// Arguments of `inspect`.
@@ -29,10 +29,10 @@ pub struct InspectArgs {
     /// A checkpoint (.pkl, .pt, .safetensors), a pack, or a run's folder.
     #[arg(required_unless_present = "arch", conflicts_with = "arch")]
     model: Option<PathBuf>,
-    /// A well-known architecture instead of a file.
+    /// A well-known architecture, in place of a file.
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(GeneratorArch::PRESETS))]
     arch: Option<String>,
-    /// Show it with this share of the channels removed.
+    /// Show the model as if this share of its channels were removed.
     #[arg(long, value_name = "R")]
     ratio: Option<f64>,
 }
@@ -56,9 +56,9 @@ struct Inspected {
     /// What was not taken from the file as it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     remarks: Vec<String>,
-    /// Bytes of its pack, about.
+    /// The approximate size of the pack, in bytes.
     pack_bytes: usize,
-    /// Bytes of RAM for an image.
+    /// The RAM that an image needs, in bytes.
     ram_bytes: usize,
     boards: Vec<Fit>,
 }
@@ -148,7 +148,7 @@ fn text(inspected: &Inspected, cost: &Cost) -> String {
     out
 }
 
-/// How it stands to every board.
+/// Says for every board whether the model fits, and at which ratio it would.
 fn table(boards: &[Fit]) -> String {
     let mut out = "boards (seconds an image and instructions are estimates):\n".to_owned();
     for fit in boards {

@@ -34,9 +34,9 @@ use std::{io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{compress::error::CompressError, preview::PreviewError};
+use crate::{compress::error::CompressError, draw::DrawError};
 
-/// Compress a StyleGAN2 generator, quantise it, ship it over serial, and generate images on a microcontroller.
+/// Compress a StyleGAN2 generator, quantise it, send it over serial, and generate images on a microcontroller.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {
@@ -49,49 +49,49 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The whole journey on shipped data: prune, distil, quantise, ship, draw on the (emulated) device.
+    /// Run the whole journey on built-in data: prune, distil, quantise, send, and draw on an emulated device.
     Demo(demo::DemoArgs),
-    /// What a model or architecture consists of and costs.
+    /// Show the layers and costs of a model or architecture.
     Inspect(inspect::InspectArgs),
-    /// Turn a StyleGAN2-ADA .pkl into safetensors.
+    /// Convert a StyleGAN2-ADA .pkl to safetensors.
     Import(import::ImportArgs),
-    /// A generator of random weights, of any architecture: for sizing and benchmarks.
+    /// Write a generator of random weights, of any architecture, for sizing and benchmarks.
     New(new::NewArgs),
     /// Train a teacher from scratch.
     Train(train::TrainArgs),
-    /// Train a small embedder on the images themselves.
+    /// Train a small embedder on your own images.
     Embedder(embedder::EmbedderArgs),
-    /// Measure a teacher's global moments, once for many compressions.
+    /// Measure a teacher's global moments once, for many compressions.
     Moments(moments::MomentsArgs),
-    /// Prune a teacher and distil it: NICKEL & DiME.
+    /// Prune a teacher and distil it with NICKEL & DiME.
     Compress(compress::CompressArgs),
     /// Quantise a generator into a model pack for a device.
     Pack(pack::PackArgs),
-    /// Measure images against images: FID, KID, precision and recall.
+    /// Compare two sets of images: FID, KID, precision and recall.
     Eval(eval::EvalArgs),
-    /// Show what runs have done: plots, grids and numbers on one HTML page.
+    /// Write a report about runs: plots, grids and numbers on one HTML page.
     Report(report::ReportArgs),
     /// Draw images from a checkpoint, a pack, or a device.
     Sample(sample::SampleArgs),
-    /// What an image costs: instructions and RAM on the emulated processor, or time here.
+    /// Measure what an image costs: instructions and RAM on an emulated processor, or time on this computer.
     Bench(bench::BenchArgs),
-    /// Build the firmware of a board.
+    /// Build or flash the firmware of a board.
     Firmware(firmware::FirmwareArgs),
-    /// Is a backend right, and how fast is it here?
+    /// Check the results of a backend, and measure its speed on this computer.
     Doctor(doctor::DoctorArgs),
-    /// Which serial ports answer, and what they run.
+    /// List the boards that answer on serial ports, and what they run.
     Devices(devices::DevicesArgs),
-    /// Ship a model pack to a device.
+    /// Send a model pack to a device.
     Send(send::SendArgs),
-    /// Erase a device's storage, its model included.
+    /// Erase a device's storage, including its model.
     Erase(erase::EraseArgs),
     /// Walk through a device's latent space in the terminal.
     Live(live::LiveArgs),
-    /// Run a board without a board; prints its port.
+    /// Run an emulated board and print its port.
     Emulate(emulate::EmulateArgs),
 }
 
-/// Runs the command; errors are one line on standard error.
+/// Parses the command line and runs the command. An error is printed as one line on standard error.
 pub fn main() -> ExitCode {
     let Cli { json, command } = Cli::parse();
     let result = match command {
@@ -123,24 +123,24 @@ pub fn main() -> ExitCode {
             progress::say(format_args!("error: {error:#}"));
             let stopped = error.is::<Interrupted>()
                 || matches!(error.downcast_ref(), Some(CompressError::Stopped))
-                || matches!(error.downcast_ref(), Some(PreviewError::Stopped));
+                || matches!(error.downcast_ref(), Some(DrawError::Stopped));
             ExitCode::from(if stopped { 130 } else { 1 })
         }
     }
 }
 
-/// Height and width of an image, as a flag's value.
+/// Parses the height and width of an image from a flag's value.
 fn size(text: &str) -> Result<usize, String> {
     let size = text.parse().ok().filter(|size| (1..=1024).contains(size));
     size.ok_or_else(|| "must be between 1 and 1024".into())
 }
 
-/// The user pressed Ctrl-C; what was saved is said in the text.
+/// The user pressed Ctrl-C. The text says what was saved.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Interrupted(String);
 
-/// Prints the one result of a command: as JSON, or as `text`.
+/// Prints the result of a command, as JSON or as `text`.
 fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
     let line = if json { serde_json::to_string(value)? } else { text() };
     let mut out = std::io::stdout().lock();

@@ -26,27 +26,27 @@ pub struct MomentsArgs {
     /// The teacher: a StyleGAN2-ADA .pkl, a .pt, or safetensors.
     #[arg(long)]
     teacher: PathBuf,
-    /// An embedding, once for each, as for `compress`; its weights play no part here.
+    /// An embedding, given as for `compress`, once for each. Its weights are not used here.
     #[arg(long, value_name = "KIND=FILE", required = true)]
     embed: Vec<EmbedSpec>,
-    /// Images to draw.
+    /// The number of images to draw.
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
     samples: u32,
-    /// The first image's seed; the others follow.
+    /// The first image's seed; the others have the seeds after it.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Images at a time.
+    /// The batch size.
     #[arg(long, default_value_t = BATCH as u32, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,
-    /// Where to compute.
+    /// The backend to compute on.
     #[arg(long, value_enum, default_value_t)]
     backend: Choice,
-    /// The file to write (safetensors).
+    /// The safetensors file to write.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 }
 
-/// An embedding that was measured in.
+/// An embedding in which moments were measured.
 #[derive(Serialize)]
 struct MeasuredIn<'a> {
     kind: &'static str,

@@ -22,13 +22,13 @@ pub struct NewArgs {
     /// A well-known architecture.
     #[arg(long, value_parser = PossibleValuesParser::new(GeneratorArch::PRESETS), required_unless_present = "channels")]
     arch: Option<String>,
-    /// Or its channels at 4x4, 8x8, ...
+    /// The channels at 4x4, 8x8, ..., in place of a well-known architecture.
     #[arg(long, value_name = "C4,C8,...", value_delimiter = ',', conflicts_with = "arch")]
     channels: Vec<usize>,
-    /// Width of z and w.
+    /// The width of z and w.
     #[arg(long, value_name = "N", default_value_t = 512, requires = "channels")]
     w_dim: usize,
-    /// Layers of the mapping network.
+    /// The number of layers of the mapping network.
     #[arg(long, value_name = "N", default_value_t = 8, requires = "channels")]
     mapping_layers: usize,
     /// Images of one channel.
@@ -37,10 +37,10 @@ pub struct NewArgs {
     /// Remove this share of the channels.
     #[arg(long, value_name = "R", default_value_t = 0.0)]
     ratio: f64,
-    /// Of the weights.
+    /// The seed of the weights.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// A trained generator, of any shape, that the weights take after; unless given, they are normally distributed.
+    /// A trained generator, of any shape, whose statistics the weights get. Default: normally distributed weights.
     #[arg(long, value_name = "MODEL")]
     like: Option<PathBuf>,
     /// The safetensors file to write.

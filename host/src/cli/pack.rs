@@ -5,7 +5,7 @@ use std::{io::Write, path::PathBuf};
 use anyhow::{Context, bail};
 use nickeldime_checkpoint::{GeneratorWeights, files};
 use nickeldime_core::{
-    generator::{Latent, Noise, Ram, Sample},
+    generator::{Latent, Ram, Sample},
     pack::{NoiseKind, Pack, WeightWidth},
 };
 use serde::Serialize;
@@ -16,10 +16,10 @@ use crate::{
         self,
         fit::{self, Fit, Need},
     },
+    draw::{Latents, NoiseMode, Preview, device_noise, render},
     hash::sha256,
-    preview::{Latents, NoiseMode, Preview},
     progress::Progress,
-    quantise::{Fidelity, LayerReport, PackOptions, Parts, psnr, render, spend, write_pack},
+    quantise::{Fidelity, LayerReport, PackOptions, Parts, psnr, spend, write_pack},
 };
 
 /// psi = 1 in the device's Q14.
@@ -35,24 +35,24 @@ const TRIAL_SEEDS: std::ops::Range<u64> = 2_000_000..2_000_008;
 /// Arguments of `pack`.
 #[derive(clap::Args)]
 pub struct PackArgs {
-    /// A checkpoint (.pkl, .pt, .safetensors), or a run's folder: its newest student.
+    /// A checkpoint (.pkl, .pt, .safetensors), or a run's folder, whose newest student is packed.
     model: PathBuf,
     /// The pack to write.
     #[arg(short, long)]
     output: PathBuf,
-    /// A name for people, at most 64 bytes; the model's file name unless given.
+    /// The model's name, shown to people; at most 64 bytes. Default: the model's file name.
     #[arg(long)]
     name: Option<String>,
-    /// The noise that the device adds unless told otherwise; `const` also stores the maps.
+    /// The device's default noise. `const` also stores the noise maps.
     #[arg(long, value_enum, default_value = "const")]
     noise: NoiseMode,
-    /// Refuse a model that does not fit this board, and say how long its images take there.
+    /// Refuse a model that does not fit this board, and print how long its images take there.
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
-    /// Bits of the mapping network's weights.
+    /// The number of bits of the mapping network's weights.
     #[arg(long, value_parser = ["8", "16"], default_value = "16")]
     mapping_bits: String,
-    /// Spend so many bytes more on 16-bit weights, in the layers whose rounding the images show most.
+    /// The number of further bytes to spend on 16-bit weights, in the layers whose rounding changes the images most.
     #[arg(long, value_name = "N", default_value_t = 0)]
     extra_bytes: usize,
 }
@@ -188,15 +188,6 @@ impl Sight {
     fn squared_error(&self, pack: &[u8]) -> anyhow::Result<f64> {
         let ratios = self.ratios(&Pack::open(pack)?)?;
         Ok(ratios.iter().map(|db| 10f64.powf(-db / 10.0)).sum::<f64>() / ratios.len() as f64)
-    }
-}
-
-/// A noise mode as the device takes it.
-pub fn device_noise(mode: NoiseMode, seed: u64) -> Noise {
-    match mode {
-        NoiseMode::None => Noise::None,
-        NoiseMode::Const => Noise::Const,
-        NoiseMode::Random => Noise::Random(seed),
     }
 }
 

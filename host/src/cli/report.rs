@@ -24,16 +24,16 @@ pub struct ReportArgs {
     /// The runs' folders.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// The page to write: one HTML file that needs nothing else.
+    /// The page to write: one HTML file that needs no other file.
     #[arg(short, long, default_value = "report.html", value_name = "HTML")]
     output: PathBuf,
-    /// Write the plots as PNG files too, into a folder beside the page.
+    /// Also write the plots as PNG files, into a folder beside the page.
     #[arg(long)]
     png: bool,
-    /// Write the plots as SVG files too, into the same folder.
+    /// Also write the plots as SVG files, into the same folder.
     #[arg(long)]
     svg: bool,
-    /// The teacher, where the runs do not say or it has moved: for the compression rate.
+    /// The teacher, for the compression rate, if the runs do not name it or it has moved.
     #[arg(long)]
     teacher: Option<PathBuf>,
 }
@@ -43,7 +43,7 @@ struct Reported {
     report: PathBuf,
     runs: Vec<String>,
     bytes: usize,
-    /// Files of plots.
+    /// The files of the plots.
     plots: Vec<PathBuf>,
 }
 
@@ -80,7 +80,7 @@ pub fn run(args: &ReportArgs, json: bool) -> anyhow::Result<()> {
 }
 
 impl ReportArgs {
-    /// Into `report-plots/` beside `report.html`.
+    /// Writes the plots into `report-plots/` beside `report.html`.
     fn write_plots(&self, figures: &Figures) -> anyhow::Result<Vec<PathBuf>> {
         let mut written = Vec::new();
         if !(self.png || self.svg) {
@@ -106,7 +106,7 @@ impl ReportArgs {
     }
 }
 
-/// What a checkpoint's generator costs; none where it cannot be read.
+/// The cost of a checkpoint's generator; `None` if the checkpoint cannot be read.
 fn cost(path: &Path) -> Option<Cost> {
     checkpoint::open(path).ok().map(|checkpoint| Cost::of(&checkpoint.generator.arch))
 }

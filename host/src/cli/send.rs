@@ -18,28 +18,28 @@ use crate::progress::Progress;
 
 /// Send a pack to a board; it keeps its old model until the new one is complete and verified.
 ///
-/// What the board has of the pack already, of an upload that broke off or of an older model, is not sent again.
+/// Bytes that the board holds already, from an interrupted upload or from an older model, are not sent again.
 #[derive(Debug, Args)]
 pub struct SendArgs {
-    /// The pack.
+    /// The pack to send.
     pub pack: PathBuf,
-    /// The board's port; several for several boards at the same time.
+    /// The board's port. Several ports send to several boards at the same time.
     #[arg(long = "port", value_name = "PORT", required_unless_present = "all")]
     pub ports: Vec<String>,
-    /// To every board that answers at a port that the system lists.
+    /// Send to every board that answers at a port that the system lists.
     #[arg(long)]
     pub all: bool,
-    /// Where the pack does not fit beside the loaded model, erase that first: the board has none until the new one has
-    /// arrived.
+    /// If the pack does not fit beside the loaded model, erase that model first. The board then has no model until the
+    /// new one is complete.
     #[arg(long)]
     pub replace: bool,
 }
 
-/// Checks the pack, sends it, and says what the boards run now.
+/// Checks the pack, sends it, and prints what the boards run now.
 ///
 /// # Errors
-/// A damaged pack, a board that it does not fit, or a line that broke; of several boards the others have it all the
-/// same.
+/// The pack is damaged or does not fit a board, or a line broke. With several boards, a failure of one does not stop
+/// the others.
 pub fn run(args: &SendArgs, json: bool) -> anyhow::Result<()> {
     let bytes = read_pack(&args.pack)?;
     let pack = Pack::open(&bytes)?;

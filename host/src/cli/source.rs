@@ -11,14 +11,13 @@ use nickeldime_core::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{model::Model, pack::device_noise};
+use super::model::Model;
 use crate::{
     backend::Choice,
     data::{Dataset, Sizes},
+    draw::{NoiseMode, Preview, device_noise, render},
     hash::{hex, sha256_of},
     metrics::images::{DrawnImages, ImageError, Images, RealImages, in_steps},
-    preview::{NoiseMode, Preview},
-    quantise::render,
     report::run,
     run::student_of,
 };

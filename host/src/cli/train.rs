@@ -22,37 +22,37 @@ use crate::{
 /// Arguments of `train`.
 #[derive(clap::Args)]
 pub struct TrainArgs {
-    /// Real images: a folder or a zip.
+    /// The real images: a folder or a zip.
     #[arg(long, required_unless_present = "resume")]
     data: Option<PathBuf>,
     /// The run's folder.
     #[arg(short, long)]
     output: PathBuf,
-    /// Go on with the run in the folder, with the data and settings that it began with.
+    /// Continue the run in the folder, with the data and settings that it began with.
     #[arg(long, conflicts_with = "data")]
     resume: bool,
-    /// Bring the middle square of every image to this height and width.
+    /// Crop every image to its middle square and scale it to this height and width.
     #[arg(long, value_name = "SIZE", value_parser = super::size, conflicts_with = "resume")]
     resize: Option<usize>,
-    /// Channels at a resolution are this divided by it; the preset's unless given.
+    /// The channel base: a resolution has this many channels divided by the resolution. Default: the preset's.
     #[arg(long)]
     channel_base: Option<usize>,
-    /// The most channels at any resolution.
+    /// The largest number of channels at any resolution.
     #[arg(long, default_value_t = 512)]
     channel_max: usize,
-    /// Width of z.
+    /// The width of z.
     #[arg(long, default_value_t = 512)]
     z_dim: usize,
-    /// Width of w.
+    /// The width of w.
     #[arg(long, default_value_t = 512)]
     w_dim: usize,
     /// Train networks of one channel, on the images' luminance.
     #[arg(long, conflicts_with = "resume")]
     grey: bool,
-    /// Layers of the mapping network; the preset's unless given.
+    /// The number of layers of the mapping network. Default: the preset's.
     #[arg(long)]
     mapping_layers: Option<usize>,
-    /// Where to compute; a resumed run goes on where it was, unless told otherwise.
+    /// The backend to compute on. Default for a resumed run: the backend that it ran on.
     #[arg(long, value_enum)]
     backend: Option<Choice>,
     #[command(flatten)]

@@ -11,43 +11,43 @@ use nickeldime_checkpoint::{Checkpoint, DiscriminatorWeights, GeneratorWeights, 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Interrupted, progress::Bar, sample::Drawing};
+use super::{Interrupted, progress::Bar};
 use crate::{
     compress::{
         error::CompressError,
-        pipeline::train,
+        iterate::train,
         settings::{PRESETS, Settings},
         state,
         trainer::Trainer,
     },
     data::Dataset,
+    draw::{DrawRequest, Latents, NoiseMode, Preview},
     nets::names,
-    preview::{Latents, NoiseMode, Preview},
     run::{LogLine, RunFolder},
 };
 
-/// Latents of the grids over time.
+/// The number of latents in a run's grids.
 const GRID: u64 = 32;
 const COLUMNS: usize = 8;
 
-/// Settings by flag, over those of a file, over those of a preset.
+/// Flags for settings, which override those of a file, which override those of a preset.
 #[derive(clap::Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SettingFlags {
-    /// StyleGAN2-ADA's configuration to begin with; unless given, paper256, paper512 or paper1024 for images of that
-    /// size, and auto for others.
+    /// The StyleGAN2-ADA configuration to begin with. Default: paper256, paper512 or paper1024 for images of that size,
+    /// and auto for others.
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(PRESETS))]
     #[serde(skip)]
     preset: Option<String>,
-    /// A TOML file of settings, by their names here.
+    /// A TOML file of settings, under the names of these flags.
     #[arg(long, value_name = "FILE.toml")]
     #[serde(skip)]
     settings: Option<PathBuf>,
-    /// Thousands of real images to show.
+    /// The length of the training, in thousands of real images.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     kimg: Option<f64>,
-    /// Images an iteration.
+    /// The batch size.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<usize>,
@@ -55,27 +55,27 @@ pub struct SettingFlags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     lr: Option<f64>,
-    /// Weight of R1.
+    /// The weight of R1 (gamma).
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     gamma: Option<f32>,
-    /// Half-life of the moving average, in thousands of images.
+    /// The half-life of the moving average, in thousands of images.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     ema_kimg: Option<f64>,
-    /// Shorten it to this share of the images seen so far.
+    /// Limit the half-life to this share of the images seen so far.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     ema_rampup: Option<f64>,
-    /// Whether real images are mirrored at random.
+    /// Mirror real images at random.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     mirror: Option<bool>,
-    /// Thousands of images between snapshots.
+    /// The distance between snapshots, in thousands of images.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_kimg: Option<f64>,
-    /// Of all randomness.
+    /// The seed of every random choice of the run.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
@@ -105,7 +105,7 @@ impl SettingFlags {
         Ok(over_file.with(table(self)?)?.with(table(more)?)?)
     }
 
-    /// The preset that was asked for, or the one for this size.
+    /// The preset that was asked for, or the default for this size.
     pub fn preset_name(&self, resolution: usize) -> &str {
         match (&self.preset, resolution) {
             (Some(name), _) => name,
@@ -117,7 +117,7 @@ impl SettingFlags {
     }
 }
 
-/// The flags that were given, by their settings' names.
+/// The flags that were given, under their settings' names.
 fn table(flags: &impl Serialize) -> anyhow::Result<Map<String, Value>> {
     Ok(match serde_json::to_value(flags)? {
         Value::Object(table) => table,
@@ -125,7 +125,7 @@ fn table(flags: &impl Serialize) -> anyhow::Result<Map<String, Value>> {
     })
 }
 
-/// What a training left behind.
+/// The result of a training.
 #[derive(Serialize)]
 pub struct Trained {
     run: PathBuf,
@@ -220,7 +220,7 @@ fn critic<A: AutodiffBackend>(trainer: &Trainer<A>) -> anyhow::Result<Discrimina
 /// Draws a generator at the latents of all grids of a run.
 pub fn write_grid(generator: &GeneratorWeights, path: &Path) -> anyhow::Result<()> {
     let latents = Latents::Seeds((0..GRID).collect());
-    let drawing = Drawing { latents: &latents, psi: 1.0, noise: Some(NoiseMode::Const) };
+    let drawing = DrawRequest { latents: &latents, psi: 1.0, noise: Some(NoiseMode::Const) };
     let drawn = drawing.in_float(&Preview::new(generator)?, &mut crate::progress::Silent)?;
     Ok(drawn.write_grid(path, COLUMNS)?)
 }

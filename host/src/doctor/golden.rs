@@ -12,6 +12,7 @@ use nickeldime_checkpoint::model::{
     arch::{DiscriminatorArch, GeneratorArch, RGB},
     weights::Tensors,
 };
+use nickeldime_fixtures::golden;
 use serde::Serialize;
 
 use super::vectors::{Vectors, Worst};
@@ -29,12 +30,6 @@ use crate::{
         names::{self, LoadError, Named},
     },
 };
-
-macro_rules! golden {
-    ($file:literal) => {
-        Vectors::new(include_bytes!(concat!("../../../fixtures/golden/", $file, ".safetensors")))
-    };
-}
 
 /// The result of one comparison.
 #[derive(Debug, Clone, Serialize)]
@@ -99,7 +94,7 @@ fn gradients<A: AutodiffBackend, M: AutodiffModule<A> + Named>(loss: Tensor<A, 1
 const TRACKED: &str = "a tensor that requires a gradient has one";
 
 fn generator<A: AutodiffBackend>(device: &A::Device) -> Result<Worst, LoadError> {
-    let mut file = golden!("generator");
+    let mut file = Vectors::new(golden::GENERATOR);
     let g = g::<A>(&file, device)?;
     let image = g.synthesise(g.ws(file.tensor("in.z", device)), &Noise::Const);
     file.compare("psi1.img", image);
@@ -114,7 +109,7 @@ fn generator<A: AutodiffBackend>(device: &A::Device) -> Result<Worst, LoadError>
 }
 
 fn path<A: AutodiffBackend>(device: &A::Device) -> Result<Worst, LoadError> {
-    let mut file = golden!("generator");
+    let mut file = Vectors::new(golden::GENERATOR);
     let g = g::<A>(&file, device)?;
     let ws = g.ws(file.tensor("in.z", device));
     let unit = file.tensor("pl.noise_unit", device);
@@ -126,7 +121,7 @@ fn path<A: AutodiffBackend>(device: &A::Device) -> Result<Worst, LoadError> {
 }
 
 fn discriminator<A: AutodiffBackend>(device: &A::Device) -> Result<Worst, LoadError> {
-    let mut file = golden!("discriminator");
+    let mut file = Vectors::new(golden::DISCRIMINATOR);
     let d = d::<A>(&file, device)?;
     let image = file.tensor::<A, 4>("in.img", device).require_grad();
     let logits = d.forward(image.clone());
@@ -141,7 +136,7 @@ fn discriminator<A: AutodiffBackend>(device: &A::Device) -> Result<Worst, LoadEr
 }
 
 fn penalty<A: AutodiffBackend>(device: &A::Device) -> Result<Worst, LoadError> {
-    let mut file = golden!("discriminator");
+    let mut file = Vectors::new(golden::DISCRIMINATOR);
     let d = d::<A>(&file, device)?;
     let penalty = r1(&d, file.tensor("in.img", device), 0.5);
     file.compare_values("r1.loss_gamma0.5", [penalty.value].into_iter());
@@ -150,8 +145,8 @@ fn penalty<A: AutodiffBackend>(device: &A::Device) -> Result<Worst, LoadError> {
 }
 
 fn adversarial<A: AutodiffBackend>(device: &A::Device) -> Result<Worst, LoadError> {
-    let (generator, discriminator) = (golden!("generator"), golden!("discriminator"));
-    let mut file = golden!("gan_losses");
+    let (generator, discriminator) = (Vectors::new(golden::GENERATOR), Vectors::new(golden::DISCRIMINATOR));
+    let mut file = Vectors::new(golden::GAN_LOSSES);
     let (g, d) = (g::<A>(&generator, device)?, d::<A>(&discriminator, device)?);
     let ws = g.mixed_ws(file.tensor("in.z", device), file.tensor("in.z_mix", device), 3);
     let image = g.synthesise(ws, &Noise::Const);
@@ -168,7 +163,7 @@ fn adversarial<A: AutodiffBackend>(device: &A::Device) -> Result<Worst, LoadErro
 }
 
 fn nickel<A: AutodiffBackend>(device: &A::Device) -> Worst {
-    let mut file = golden!("nickel_dwt");
+    let mut file = Vectors::new(golden::NICKEL_DWT);
     let student = file.tensor::<A, 4>("nickel.student", device).require_grad();
     let loss = nickel::feature_matching(file.tensor("nickel.teacher", device), student.clone());
     file.compare("nickel.loss", loss.clone());
@@ -177,7 +172,7 @@ fn nickel<A: AutodiffBackend>(device: &A::Device) -> Worst {
 }
 
 fn dime<A: AutodiffBackend>(device: &A::Device) -> Worst {
-    let mut file = golden!("dime");
+    let mut file = Vectors::new(golden::DIME);
     let sides = [("dino", 20.0), ("clip", 15.0)].map(|(name, weight)| {
         let row = |name: String| file.tensor::<A, 1>(&name, device).unsqueeze();
         let [first, second] = ["first", "second"].map(|moment| row(format!("global.{name}_{moment}")));
@@ -202,7 +197,7 @@ struct One<B: Backend> {
 }
 
 fn adam<A: AutodiffBackend>(device: &A::Device) -> Worst {
-    let mut file = golden!("adam");
+    let mut file = Vectors::new(golden::ADAM);
     let grads: Tensor<A, 3> = file.tensor("grads", device);
     for (prefix, interval) in [("plain", None), ("G_interval4", Some(4)), ("D_interval16", Some(16))] {
         let mut adam = LazyAdam::<One<A>, A>::new(0.0025, interval);

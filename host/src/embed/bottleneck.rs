@@ -1,4 +1,4 @@
-//! The residual blocks that both ResNet-50s consist of: 1x1, 3x3, 1x1, and a way around them.
+//! The residual blocks of both ResNet-50s: 1x1, 3x3 and 1x1 convolutions, and a shortcut around them.
 
 use burn::tensor::{Tensor, activation::relu, backend::Backend, module::avg_pool2d};
 use nickeldime_checkpoint::model::weights::Tensors;
@@ -6,27 +6,27 @@ use nickeldime_checkpoint::model::weights::Tensors;
 use super::folded::{Conv, ConvSpec};
 use crate::nets::{names::LoadError, tap::Tap};
 
-/// Of torch's batch norm.
+/// The epsilon of torch's batch norm.
 pub const EPSILON: f64 = 1e-5;
-/// Blocks of the four layers.
+/// The number of blocks in each of the four layers.
 const BLOCKS: [usize; 4] = [3, 4, 6, 3];
-/// A block gives this many times its width.
+/// A block's outputs are this many times its width.
 const EXPANSION: usize = 4;
-/// Channels that the first layer takes, and its width.
+/// The input channels of the first layer, which are also its width.
 const WIDTH: usize = 64;
-/// Channels that the last layer gives.
+/// The output channels of the last layer.
 pub const OUTPUTS: usize = (WIDTH * EXPANSION) << 3;
 
-/// How the first block of a layer halves its map.
+/// The way in which the first block of a layer halves the resolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Halving {
-    /// The 3x3 convolution and the way around have stride 2 (ResNet v1.5).
+    /// The 3x3 convolution and the shortcut have stride 2 (ResNet v1.5).
     Stride,
-    /// An average pool behind the 3x3 convolution and in front of the way around (CLIP).
+    /// An average pool follows the 3x3 convolution, and another precedes the shortcut's convolution (CLIP).
     Pool,
 }
 
-/// One block's sizes and names.
+/// The sizes of one block and the names of its tensors.
 #[derive(Debug, Clone)]
 struct BlockSpec {
     convs: [ConvSpec; 3],
@@ -34,7 +34,7 @@ struct BlockSpec {
     pool: bool,
 }
 
-/// The convolutions of one layer after the other.
+/// Iterates over the blocks, layer by layer.
 fn specs(halving: Halving) -> Vec<Vec<BlockSpec>> {
     let mut inputs = WIDTH;
     let mut layers = Vec::new();
@@ -74,7 +74,7 @@ fn specs(halving: Halving) -> Vec<Vec<BlockSpec>> {
     layers
 }
 
-/// Every convolution of the four layers.
+/// All convolutions of the four layers.
 pub fn convolutions(halving: Halving) -> impl Iterator<Item = ConvSpec> {
     let blocks = specs(halving).into_iter().flatten();
     blocks.flat_map(|block| block.convs.into_iter().chain(block.around))
@@ -87,15 +87,15 @@ struct Block<B: Backend> {
     pool: bool,
 }
 
-/// The four layers.
+/// The four layers of residual blocks.
 #[derive(Debug, Clone)]
 pub struct Layers<B: Backend>(Vec<Vec<Block<B>>>);
 
 impl<B: Backend> Layers<B> {
-    /// From tensors `layer1.0.conv1.weight` ...
+    /// Builds the layers from tensors `layer1.0.conv1.weight`, ...
     ///
     /// # Errors
-    /// The first tensor that is missing or of another size.
+    /// A tensor is missing or has another size; the error names the first.
     pub fn new(halving: Halving, tensors: &Tensors, device: &B::Device) -> Result<Self, LoadError> {
         let conv = |spec: &ConvSpec| Conv::folded(spec, EPSILON, tensors, device);
         let block = |spec: BlockSpec| {
@@ -110,7 +110,7 @@ impl<B: Backend> Layers<B> {
         Ok(Self(specs(halving).into_iter().map(layer).collect::<Result<_, _>>()?))
     }
 
-    /// `[batch, 64, h, w]` to `[batch, 2048, h / 8, w / 8]`; `tap` sees `layer1` to `layer4`.
+    /// Maps `[batch, 64, h, w]` to `[batch, 2048, h / 8, w / 8]`. `tap` sees the outputs of `layer1` to `layer4`.
     pub fn forward(&self, mut x: Tensor<B, 4>, tap: &mut impl Tap<B>) -> Tensor<B, 4> {
         for (i, layer) in self.0.iter().enumerate() {
             for block in layer {
@@ -135,7 +135,7 @@ impl<B: Backend> Block<B> {
     }
 }
 
-/// 2x2 average pool.
+/// A 2x2 average pool.
 pub fn halved<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
     avg_pool2d(x, [2, 2], [2, 2], [0, 0], true, false)
 }

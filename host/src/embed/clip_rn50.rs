@@ -1,5 +1,5 @@
-//! The image tower of CLIP RN50: a ResNet-50 with three convolutions in front, average pools for strides, and attention
-//! in place of the last mean.
+//! The image tower of CLIP RN50: a ResNet-50 with a stem of three convolutions, average pools in place of strides, and
+//! attention in place of the last mean.
 
 use burn::tensor::{Tensor, activation::softmax, backend::Backend};
 use nickeldime_checkpoint::model::{arch::Shapes, weights::Tensors};
@@ -15,20 +15,20 @@ use crate::nets::{
     tap::{NoTap, Tap},
 };
 
-/// Height and width that the tower takes.
+/// The height and width of the tower's input.
 const SIZE: usize = 224;
-/// Height and width of the last map.
+/// The height and width of the last feature map.
 const GRID: usize = SIZE / 32;
 const HEADS: usize = 32;
-/// Features of the tower.
+/// The number of features of an image.
 const FEATURES: usize = 1024;
-/// The attention's linear layers and their outputs.
+/// The linear layers of the attention, each with its number of outputs.
 const LINEAR: [(&str, usize); 4] =
     [("q_proj", OUTPUTS), ("k_proj", OUTPUTS), ("v_proj", OUTPUTS), ("c_proj", FEATURES)];
-/// The table of positions.
+/// The name of the positional embedding.
 const POSITIONS: &str = "attnpool.positional_embedding";
 
-/// The tower; 1024 features.
+/// The image tower. It has 1024 features.
 #[derive(Debug, Clone)]
 pub struct ClipRn50<B: Backend> {
     stem: Vec<Conv<B>>,
@@ -46,7 +46,8 @@ fn stem() -> [ConvSpec; 3] {
     })
 }
 
-/// OpenAI's file: the whole model as a TorchScript archive, or a state dict of it or of its image tower.
+/// The tensors of OpenAI's file: the whole model as a TorchScript archive, or a state dict of the model or of its image
+/// tower.
 pub fn layout() -> Layout {
     let mut tensors = Shapes::new();
     let convs = stem().into_iter().chain(bottleneck::convolutions(Halving::Pool));
@@ -68,10 +69,10 @@ pub fn layout() -> Layout {
 }
 
 impl<B: Backend> ClipRn50<B> {
-    /// From tensors `conv1.weight`, `layer1.0.conv1.weight`, `attnpool.positional_embedding` ...
+    /// Builds the tower from tensors `conv1.weight`, `layer1.0.conv1.weight`, `attnpool.positional_embedding`, ...
     ///
     /// # Errors
-    /// The first tensor that is missing or of another size.
+    /// A tensor is missing or has another size; the error names the first.
     pub fn new(tensors: &Tensors, device: &B::Device) -> Result<Self, LoadError> {
         let conv = |spec: &ConvSpec| Conv::folded(spec, EPSILON, tensors, device);
         Ok(Self {
@@ -81,12 +82,13 @@ impl<B: Backend> ClipRn50<B> {
         })
     }
 
-    /// `[batch, 3, h, w]` in [-1, 1], resized to 224x224 and otherwise as it is (`method.md` section 3), to `[batch, 1024]`.
+    /// Maps images `[batch, 3, h, w]` in [-1, 1] to features `[batch, 1024]`. Images are resized to 224x224 and not
+    /// normalised (`docs/method.md` section 3).
     pub fn features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         self.features_tapped(images, &mut NoTap)
     }
 
-    /// The same; `tap` sees the layers.
+    /// The same mapping; `tap` sees the outputs of the layers.
     pub fn features_tapped(&self, images: Tensor<B, 4>, tap: &mut impl Tap<B>) -> Tensor<B, 2> {
         let mut x = bilinear(images, SIZE, SIZE);
         for conv in &self.stem {
@@ -95,18 +97,18 @@ impl<B: Backend> ClipRn50<B> {
         self.pool(self.layers.forward(halved(x), tap))
     }
 
-    /// The last map `[batch, 2048, 7, 7]` to the features.
+    /// The attention that maps the last feature map `[batch, 2048, 7, 7]` to the features.
     pub fn pool(&self, map: Tensor<B, 4>) -> Tensor<B, 2> {
         self.attention.forward(map)
     }
 }
 
-/// The map's mean asks all pixels and itself.
+/// Attention in which the map's mean is the query, and the mean and all pixels are keys and values.
 #[derive(Debug, Clone)]
 struct Attention<B: Backend> {
-    /// `[1, 50, 2048]`.
+    /// The positional embedding, `[1, 50, 2048]`.
     positions: Tensor<B, 3>,
-    /// Transposed weights and biases: queries, keys, values, result.
+    /// The transposed weights and the biases of queries, keys, values and result.
     linear: [(Tensor<B, 2>, Tensor<B, 2>); 4],
 }
 

@@ -1,4 +1,4 @@
-//! Convolutions with the batch norm behind them folded in: frozen networks need no more.
+//! Convolutions into which the batch norm that follows is folded, as is possible in a frozen network.
 
 use burn::tensor::{Tensor, TensorData, activation::relu, backend::Backend, module::conv2d, ops::ConvOptions};
 use ndarray::ArrayD;
@@ -6,26 +6,26 @@ use nickeldime_checkpoint::model::{arch::Shapes, weights::Tensors};
 
 use crate::nets::names::LoadError;
 
-/// A convolution and its batch norm, by their names in a file.
+/// A convolution with its batch norm, as named in a file.
 #[derive(Debug, Clone)]
 pub struct ConvSpec {
-    /// In front of `.weight`.
+    /// The convolution's name; its tensor is this name with `.weight`.
     pub conv: String,
-    /// In front of `.weight`, `.bias`, `.running_mean` and `.running_var`.
+    /// The batch norm's name; its tensors add `.weight`, `.bias`, `.running_mean` and `.running_var`.
     pub norm: String,
-    /// `[out, in, height, width]`.
+    /// The shape of the weight, `[out, in, height, width]`.
     pub shape: [usize; 4],
-    /// In both directions.
+    /// The stride in both directions.
     pub stride: usize,
-    /// Zeros on every side: `[height, width]`.
+    /// The padding with zeros on every side, `[height, width]`.
     pub padding: [usize; 2],
 }
 
-/// The names of a batch norm's tensors.
+/// The suffixes of a batch norm's tensors.
 const NORM: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
 
 impl ConvSpec {
-    /// Adds the tensors that it is made of.
+    /// Adds the convolution's tensors to a list of names and shapes.
     pub fn tensors(&self, shapes: &mut Shapes) {
         shapes.insert(format!("{}.weight", self.conv), self.shape.to_vec());
         for part in NORM {
@@ -43,10 +43,11 @@ pub struct Conv<B: Backend> {
 }
 
 impl<B: Backend> Conv<B> {
-    /// `w' = w g / sqrt(var + eps)`, `b' = b - mean g / sqrt(var + eps)`, channel by channel.
+    /// Folds the batch norm into the convolution: `w' = w g / sqrt(var + eps)`, `b' = b - mean g / sqrt(var + eps)`,
+    /// channel by channel.
     ///
     /// # Errors
-    /// The first tensor that is missing or of another size.
+    /// A tensor is missing or has another size; the error names the first.
     pub fn folded(spec: &ConvSpec, epsilon: f64, tensors: &Tensors, device: &B::Device) -> Result<Self, LoadError> {
         let [channels, ..] = spec.shape;
         let mut norm = NORM.iter().map(|part| values(tensors, &format!("{}.{part}", spec.norm), &[channels]));
@@ -69,21 +70,21 @@ impl<B: Backend> Conv<B> {
         })
     }
 
-    /// `[batch, in, h, w]` to `[batch, out, h', w']`.
+    /// Applies the convolution: `[batch, in, h, w]` to `[batch, out, h', w']`.
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         conv2d(x, self.weight.clone(), Some(self.bias.clone()), self.options.clone())
     }
 
-    /// The same, and ReLU.
+    /// Applies the convolution and ReLU.
     pub fn active(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         relu(self.forward(x))
     }
 }
 
-/// A named tensor's numbers.
+/// The numbers of the tensor with this name.
 ///
 /// # Errors
-/// It is missing or of another size.
+/// The tensor is missing or has another size.
 pub fn values(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
     match tensors.get(name) {
         Some(array) if array.shape() == shape => Ok(array.iter().copied().collect()),
@@ -93,10 +94,10 @@ pub fn values(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>
     }
 }
 
-/// A named tensor.
+/// The tensor with this name.
 ///
 /// # Errors
-/// It is missing or of another size.
+/// The tensor is missing or has another size.
 pub fn tensor<B: Backend, const D: usize>(
     tensors: &Tensors,
     name: &str,
@@ -106,7 +107,7 @@ pub fn tensor<B: Backend, const D: usize>(
     Ok(Tensor::from_data(TensorData::new(values(tensors, name, &shape)?, shape), device))
 }
 
-/// The mean over all pixels, `[batch, channels]`.
+/// The mean over all pixels, as `[batch, channels]`.
 pub fn global_mean<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 2> {
     let [n, c, h, w] = x.dims();
     x.reshape([n, c, h * w]).mean_dim(2).reshape([n, c])

@@ -1,8 +1,8 @@
-//! Inception-v3 as FID has it: Google's network of December 2015, in the layout of pytorch-fid's
+//! FID's Inception-v3: Google's network of December 2015, in the layout of pytorch-fid's
 //! `pt_inception-2015-12-05-6726825d.pth` (a state dict with torchvision's names).
 //!
-//! It differs from torchvision's own in its weights, in average pools that leave the padding out, and in a maximum
-//! pool in the last block.
+//! It differs from torchvision's own network in its weights, in average pools that do not count the padding, and in a
+//! maximum pool in the last block.
 
 use burn::tensor::{
     Tensor,
@@ -17,36 +17,36 @@ use super::{
 };
 use crate::nets::{names::LoadError, resize::bilinear_from_corner};
 
-/// Of Inception's batch norm.
+/// The epsilon of Inception's batch norm.
 const EPSILON: f64 = 1e-3;
-/// Height and width that the network takes.
+/// The height and width of the network's input.
 const SIZE: usize = 299;
 
-/// One convolution: name, outputs, kernel `[height, width]`, stride. With stride 1 the map keeps its size.
+/// One convolution: name, outputs, kernel `[height, width]` and stride. With stride 1 the map keeps its size.
 type Step = (&'static str, usize, [usize; 2], usize);
 
 const ONE: [usize; 2] = [1, 1];
 const THREE: [usize; 2] = [3, 3];
 const FIVE: [usize; 2] = [5, 5];
-/// Wide and tall kernels of 7 and of 3.
+/// Kernels of one row or one column, with 7 or 3 weights.
 const WIDE7: [usize; 2] = [1, 7];
 const TALL7: [usize; 2] = [7, 1];
 const WIDE3: [usize; 2] = [1, 3];
 const TALL3: [usize; 2] = [3, 1];
 
-/// What a block's branch does first.
+/// The pool at the beginning of a block's branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pool {
     None,
-    /// 3x3, stride 1, without the padding.
+    /// A 3x3 average pool with stride 1 that does not count the padding.
     Average,
-    /// 3x3, stride 1.
+    /// A 3x3 maximum pool with stride 1.
     Maximum,
-    /// 3x3, stride 2.
+    /// A 3x3 maximum pool with stride 2.
     Halving,
 }
 
-/// A branch: a pool, convolutions in a row, and at the end others side by side.
+/// A branch of a block: a pool, convolutions one after another, and at the end convolutions side by side.
 struct BranchSpec {
     pool: Pool,
     row: Vec<Step>,
@@ -67,7 +67,7 @@ fn split(row: Vec<Step>, split: Vec<Step>) -> BranchSpec {
     BranchSpec { pool: Pool::None, row, split }
 }
 
-/// The 35x35 blocks.
+/// The blocks at 35x35.
 fn block_a(name: &'static str, inputs: usize, pooled: usize) -> BlockSpec {
     let branches = vec![
         branch(Pool::None, vec![("branch1x1", 64, ONE, 1)]),
@@ -81,7 +81,7 @@ fn block_a(name: &'static str, inputs: usize, pooled: usize) -> BlockSpec {
     BlockSpec { name, inputs, branches }
 }
 
-/// 35x35 to 17x17.
+/// The block from 35x35 to 17x17.
 fn block_b(name: &'static str, inputs: usize) -> BlockSpec {
     let branches = vec![
         branch(Pool::None, vec![("branch3x3", 384, THREE, 2)]),
@@ -94,7 +94,7 @@ fn block_b(name: &'static str, inputs: usize) -> BlockSpec {
     BlockSpec { name, inputs, branches }
 }
 
-/// The 17x17 blocks.
+/// The blocks at 17x17.
 fn block_c(name: &'static str, width: usize) -> BlockSpec {
     let branches = vec![
         branch(Pool::None, vec![("branch1x1", 192, ONE, 1)]),
@@ -117,7 +117,7 @@ fn block_c(name: &'static str, width: usize) -> BlockSpec {
     BlockSpec { name, inputs: 768, branches }
 }
 
-/// 17x17 to 8x8.
+/// The block from 17x17 to 8x8.
 fn block_d(name: &'static str) -> BlockSpec {
     let branches = vec![
         branch(Pool::None, vec![("branch3x3_1", 192, ONE, 1), ("branch3x3_2", 320, THREE, 2)]),
@@ -135,7 +135,7 @@ fn block_d(name: &'static str) -> BlockSpec {
     BlockSpec { name, inputs: 768, branches }
 }
 
-/// The 8x8 blocks.
+/// The blocks at 8x8.
 fn block_e(name: &'static str, inputs: usize, pool: Pool) -> BlockSpec {
     let branches = vec![
         branch(Pool::None, vec![("branch1x1", 320, ONE, 1)]),
@@ -168,7 +168,7 @@ fn blocks() -> Vec<BlockSpec> {
     ]
 }
 
-/// The convolutions in front of the blocks; 3x3 pools with stride 2 follow the third and the last.
+/// The convolutions before the blocks. A 3x3 pool with stride 2 follows the third and the last.
 fn stem() -> [ConvSpec; 5] {
     [
         ("Conv2d_1a_3x3", [32, 3, 3, 3], 2, 0),
@@ -199,7 +199,7 @@ impl BlockSpec {
         }
     }
 
-    /// The convolutions of a branch: in a row, and side by side.
+    /// The convolutions of a branch: those one after another, and those side by side.
     fn convs(&self, branch: &BranchSpec) -> (Vec<ConvSpec>, Vec<ConvSpec>) {
         let mut inputs = self.inputs;
         let mut row = Vec::new();
@@ -211,7 +211,7 @@ impl BlockSpec {
     }
 }
 
-/// pytorch-fid's file.
+/// The tensors of pytorch-fid's file.
 pub fn layout() -> Layout {
     let mut tensors = Shapes::new();
     stem().iter().for_each(|conv| conv.tensors(&mut tensors));
@@ -240,7 +240,7 @@ struct Branch<B: Backend> {
     split: Vec<Conv<B>>,
 }
 
-/// The network; 2048 features: the last map's mean.
+/// The network. Its 2048 features are the mean of the last feature map.
 #[derive(Debug, Clone)]
 pub struct Inception<B: Backend> {
     stem: Vec<Conv<B>>,
@@ -248,10 +248,10 @@ pub struct Inception<B: Backend> {
 }
 
 impl<B: Backend> Inception<B> {
-    /// From tensors `Conv2d_1a_3x3.conv.weight`, `Conv2d_1a_3x3.bn.weight` ...
+    /// Builds the network from tensors `Conv2d_1a_3x3.conv.weight`, `Conv2d_1a_3x3.bn.weight`, ...
     ///
     /// # Errors
-    /// The first tensor that is missing or of another size.
+    /// A tensor is missing or has another size; the error names the first.
     pub fn new(tensors: &Tensors, device: &B::Device) -> Result<Self, LoadError> {
         let convs = |specs: &[ConvSpec]| -> Result<Vec<_>, LoadError> {
             specs.iter().map(|spec| Conv::folded(spec, EPSILON, tensors, device)).collect()
@@ -266,14 +266,15 @@ impl<B: Backend> Inception<B> {
         Ok(Self { stem: convs(&stem())?, blocks: blocks().into_iter().map(block).collect::<Result<_, _>>()? })
     }
 
-    /// `[batch, 3, h, w]` in [-1, 1] to `[batch, 2048]`, as StyleGAN2-ADA's metrics feed it: bytes minus 128 over 128,
-    /// resized to 299x299 in TensorFlow 1's way (whose pixels are corners, not squares).
+    /// Maps images `[batch, 3, h, w]` in [-1, 1] to features `[batch, 2048]`. Images are prepared as in StyleGAN2-ADA's
+    /// metrics: bytes minus 128, divided by 128, resized to 299x299 as TensorFlow 1 does (output pixel `i` reads at `i
+    /// * size / 299`).
     pub fn features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         let bytes = images.add_scalar(1.0).mul_scalar(127.5);
         self.features_of_prepared(bilinear_from_corner(bytes.sub_scalar(128.0).div_scalar(128.0), SIZE, SIZE))
     }
 
-    /// The same for images that have the network's range and a size that it takes (75x75 or more).
+    /// The same mapping for images that have the network's range already, and a size that it accepts (75x75 or more).
     pub fn features_of_prepared(&self, mut x: Tensor<B, 4>) -> Tensor<B, 2> {
         for (i, conv) in self.stem.iter().enumerate() {
             x = conv.active(x);

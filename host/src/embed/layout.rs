@@ -1,35 +1,35 @@
-//! Which tensors a network's file must have, and under which names.
+//! The tensors that a network's file must have, and their names.
 
 use nickeldime_checkpoint::{
-    Choice,
+    TensorSelection,
     model::arch::{ArchError, Shapes},
 };
 use std::collections::BTreeMap;
 
-/// The tensors of one kind of network, as files of it name them.
+/// The tensors of one kind of network, as its files name them.
 pub struct Layout {
-    /// The network, for errors.
+    /// The name of the network, for errors.
     pub network: &'static str,
-    /// Which file that is, for errors.
+    /// A description of the file that is expected, for errors.
     pub file: &'static str,
-    /// A tensor that files of this kind have once: what stands in front of it stands in front of all.
+    /// A tensor that every such file has exactly once. The prefix found before it is assumed for all tensors.
     pub marker: &'static str,
-    /// What is read, and its shapes.
+    /// The tensors that are read, with their shapes.
     pub tensors: Shapes,
-    /// Tensors that tell this network from its likes: they must have these shapes, and are not read.
+    /// Tensors that distinguish this network from similar ones. They must have these shapes and are not read.
     pub witnesses: Shapes,
-    /// Tensors that only other networks have, and what a file with one is.
+    /// Tensors that only other networks have, each with the name of that network.
     pub foreign: &'static [(&'static str, &'static str)],
-    /// Below these names there are no other tensors than those above: a deeper network has more.
+    /// Names below which the file must have no further tensors; a deeper network would have more.
     pub closed: &'static [&'static str],
 }
 
 impl Layout {
-    /// The tensors to read out of a file that has `shapes`.
+    /// The names of the tensors to read from a file with these `shapes`.
     ///
     /// # Errors
-    /// A file of another network: the tensor that says so.
-    pub fn choose(&self, shapes: &Shapes) -> Result<Choice, ArchError> {
+    /// The file holds another network; the error names the tensor that shows it.
+    pub fn choose(&self, shapes: &Shapes) -> Result<TensorSelection, ArchError> {
         let prefix = self.prefix(shapes)?;
         let full = |own: &str| format!("{prefix}{own}");
         for (name, what) in self.foreign {
@@ -55,7 +55,7 @@ impl Layout {
         Ok(self.tensors.keys().map(|own| (own.clone(), full(own))).collect::<BTreeMap<_, _>>())
     }
 
-    /// What stands in front of every tensor's name (`""`, `visual.`, `teacher.backbone.`).
+    /// The prefix of every tensor's name (`""`, `visual.`, `teacher.backbone.`).
     fn prefix(&self, shapes: &Shapes) -> Result<String, ArchError> {
         if shapes.contains_key(self.marker) {
             return Ok(String::new());

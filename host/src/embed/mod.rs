@@ -1,4 +1,4 @@
-//! Frozen embedding networks: the kernels phi of DiME (`method.md` section 3), and the features of metrics.
+//! Frozen embedding networks phi: for DiME (`docs/method.md` section 3) and for the features of metrics.
 
 pub mod bottleneck;
 pub mod clip_rn50;
@@ -24,21 +24,21 @@ use crate::{
     nets::{names::LoadError, tap::Tap},
 };
 
-/// An embedder's weights as they were read from a user's file.
+/// The weights of an embedder, as read from a user's file.
 #[derive(Debug, Clone)]
 pub struct EmbedderWeights {
-    /// What the user named.
+    /// The embedder as the user named it.
     pub spec: EmbedSpec,
-    /// Of the file, as hexadecimal text.
+    /// The SHA-256 of the file, as hexadecimal text.
     pub sha256: String,
     tensors: Tensors,
 }
 
 impl EmbedderWeights {
-    /// Reads the weights that a user names.
+    /// Reads the weights of the embedder that a user names.
     ///
     /// # Errors
-    /// A file that is not there, damaged, or of another network: the file, the tensor and what is wrong with it.
+    /// The file is missing, damaged, or holds another network. The error names the file, the tensor and the problem.
     pub fn read(spec: &EmbedSpec) -> Result<Self, CheckpointError> {
         let path = &spec.path;
         let bytes = checkpoint::read_file(path)?;
@@ -60,15 +60,15 @@ impl EmbedderWeights {
         Ok(Self { spec: spec.clone(), sha256: sha256(&bytes), tensors })
     }
 
-    /// The kind and the beginning of the hash: the same wherever the file lies.
+    /// The kind and the beginning of the file's hash. The name does not depend on the file's path.
     pub fn name(&self) -> String {
         format!("{}-{}", self.spec.kind.name(), &self.sha256[..8])
     }
 
-    /// The network on a device.
+    /// Builds the network on a device.
     ///
     /// # Errors
-    /// The first tensor that is missing or of another size; none for weights that were read here.
+    /// A tensor is missing or has another size. Weights that [`EmbedderWeights::read`] returned give no error.
     pub fn build<B: Backend>(&self, device: &B::Device) -> Result<Embedder<B>, LoadError> {
         let tensors = &self.tensors;
         Ok(match self.spec.kind {
@@ -93,7 +93,7 @@ fn layout(kind: Kind) -> Layout {
 /// A frozen network from images to features.
 #[derive(Debug, Clone)]
 pub enum Embedder<B: Backend> {
-    /// A small in-domain convolutional network; not one of the paper's.
+    /// A small in-domain convolutional network, which is not one of the paper's.
     Small(Small<B>),
     /// DINO's or torchvision's ResNet-50.
     ResNet50(ResNet50<B>),
@@ -116,8 +116,8 @@ impl<B: Backend> Embedder<B> {
         }
     }
 
-    /// Four feature maps of `[batch, 3, h, w]` in [-1, 1], from fine to coarse: the convolutions' of the small network, the
-    /// layers' of a ResNet-50. Inception has none chosen: no map.
+    /// Four feature maps of images `[batch, 3, h, w]` in [-1, 1], from fine to coarse: the outputs of the small
+    /// network's convolutions or of a ResNet-50's layers. For Inception the list is empty.
     pub fn maps(&self, images: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
         let mut maps = CatchMaps(Vec::new());
         match self {
@@ -130,7 +130,7 @@ impl<B: Backend> Embedder<B> {
     }
 }
 
-/// Keeps the outputs of a ResNet's four layers.
+/// A tap that keeps the outputs of a ResNet's four layers.
 struct CatchMaps<B: Backend>(Vec<Tensor<B, 4>>);
 
 impl<B: Backend> Tap<B> for CatchMaps<B> {

@@ -1,4 +1,4 @@
-//! ResNet-50 (v1.5) without its classifier: DINO's, and torchvision's.
+//! ResNet-50 (v1.5) without its classifier, with the weights of DINO or torchvision.
 
 use burn::tensor::{Tensor, backend::Backend, module::max_pool2d};
 use nickeldime_checkpoint::model::{arch::Shapes, weights::Tensors};
@@ -13,7 +13,7 @@ use crate::nets::{
     tap::{NoTap, Tap},
 };
 
-/// The network; 2048 features: the last map's mean.
+/// The network. Its 2048 features are the mean of the last feature map.
 #[derive(Debug, Clone)]
 pub struct ResNet50<B: Backend> {
     stem: Conv<B>,
@@ -39,7 +39,7 @@ fn layout(file: &'static str) -> Layout {
     }
 }
 
-/// DINO's file: the backbone alone, or the teacher of a full checkpoint.
+/// The tensors of DINO's file: the backbone alone, or the teacher of a full checkpoint.
 pub fn dino() -> Layout {
     Layout {
         foreign: &[("fc.weight", "a ResNet-50 with a classifier, which DINO's has not: name it resnet50=FILE")],
@@ -47,16 +47,16 @@ pub fn dino() -> Layout {
     }
 }
 
-/// torchvision's file: a classifier, which is not used.
+/// The tensors of torchvision's file. It has a classifier, which is not used.
 pub fn torchvision() -> Layout {
     layout("torchvision's resnet50-*.pth")
 }
 
 impl<B: Backend> ResNet50<B> {
-    /// From tensors `conv1.weight`, `bn1.weight`, `layer1.0.conv1.weight` ...
+    /// Builds the network from tensors `conv1.weight`, `bn1.weight`, `layer1.0.conv1.weight`, ...
     ///
     /// # Errors
-    /// The first tensor that is missing or of another size.
+    /// A tensor is missing or has another size; the error names the first.
     pub fn new(tensors: &Tensors, device: &B::Device) -> Result<Self, LoadError> {
         Ok(Self {
             stem: Conv::folded(&stem(), EPSILON, tensors, device)?,
@@ -64,12 +64,13 @@ impl<B: Backend> ResNet50<B> {
         })
     }
 
-    /// `[batch, 3, h, w]` in [-1, 1], as it is (`method.md` section 3), to `[batch, 2048]`.
+    /// Maps images `[batch, 3, h, w]` in [-1, 1] to features `[batch, 2048]`. Images are neither resized nor normalised
+    /// (`docs/method.md` section 3).
     pub fn features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         self.features_tapped(images, &mut NoTap)
     }
 
-    /// The same; `tap` sees `stem` and the layers.
+    /// The same mapping; `tap` sees the outputs of `stem` and the layers.
     pub fn features_tapped(&self, images: Tensor<B, 4>, tap: &mut impl Tap<B>) -> Tensor<B, 2> {
         let x = max_pool2d(self.stem.active(images), [3, 3], [2, 2], [1, 1], [1, 1], false);
         tap.see("stem", &x);

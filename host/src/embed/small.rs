@@ -10,28 +10,29 @@ use crate::nets::{
     resize::bilinear,
 };
 
-/// Height and width that the network was made for.
+/// The height and width of the network's input.
 pub const SIZE: usize = 32;
-/// The grid on which its feature maps are averaged.
+/// The height and width of the grid on which feature maps are averaged.
 const GRID: usize = 2;
-/// Name, shape of the weight, stride and padding of the convolutions.
+/// The convolutions: name, shape of the weight, stride and padding.
 pub const CONVS: [(&str, [usize; 4], usize, usize); 4] = [
     ("conv1", [24, 1, 5, 5], 2, 2),
     ("conv2", [48, 24, 3, 3], 2, 1),
     ("conv3", [96, 48, 3, 3], 2, 1),
     ("conv4", [128, 96, 3, 3], 1, 1),
 ];
-/// Outputs and inputs of the fully connected layer.
+/// The numbers of outputs and inputs of the fully connected layer.
 pub const FC: [usize; 2] = [128, 128 * GRID * GRID];
 
-/// The network; 704 features: 2x2 averages of the second and third map, and the fully connected layer.
+/// The network. Its 704 features are 2x2 averages of the second and third feature map and the outputs of the fully
+/// connected layer.
 #[derive(Debug, Clone)]
 pub struct Small<B: Backend> {
     convs: Vec<(Tensor<B, 4>, Tensor<B, 4>)>,
     fc: (Tensor<B, 2>, Tensor<B, 2>),
 }
 
-/// This project's file.
+/// The tensors of a file that `nickeldime embedder train` writes.
 pub fn layout() -> Layout {
     let mut tensors = Shapes::new();
     for (name, shape, ..) in CONVS {
@@ -52,10 +53,11 @@ pub fn layout() -> Layout {
 }
 
 impl<B: Backend> Small<B> {
-    /// From tensors `conv1.weight` ... `fc.bias`; others (the classifier's head) are not used.
+    /// Builds the network from tensors `conv1.weight`, ..., `fc.bias`. Other tensors (the classifier's head) are not
+    /// used.
     ///
     /// # Errors
-    /// The first tensor that is missing or of another size.
+    /// A tensor is missing or has another size; the error names the first.
     pub fn new(tensors: &Tensors, device: &B::Device) -> Result<Self, LoadError> {
         let conv = |(name, shape, ..): &(&str, [usize; 4], usize, usize)| {
             let weight = tensor(tensors, &format!("{name}.weight"), *shape, device)?;
@@ -67,13 +69,14 @@ impl<B: Backend> Small<B> {
         Ok(Self::from_parts(convs, fc))
     }
 
-    /// From weights and biases, convolutions in the order of [`CONVS`] and the fully connected layer.
+    /// Builds the network from weights and biases: the convolutions in the order of [`CONVS`], then the fully connected
+    /// layer.
     pub fn from_parts(convs: Vec<(Tensor<B, 4>, Tensor<B, 1>)>, (weight, bias): (Tensor<B, 2>, Tensor<B, 1>)) -> Self {
         let convs = convs.into_iter().map(|(weight, bias)| (weight, channel_bias(bias))).collect();
         Self { convs, fc: (weight.transpose(), bias.unsqueeze()) }
     }
 
-    /// `[batch, 3, h, w]` in [-1, 1], resized to 32x32, to `[batch, 704]`.
+    /// Maps images `[batch, 3, h, w]` in [-1, 1] to features `[batch, 704]`. Images are resized to 32x32.
     pub fn features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         let maps = self.maps(images);
         let (weight, bias) = self.fc.clone();
@@ -81,7 +84,7 @@ impl<B: Backend> Small<B> {
         Tensor::cat(vec![pooled(maps[1].clone()), pooled(maps[2].clone()), last], 1)
     }
 
-    /// The outputs of the four convolutions for `[batch, 3, h, w]` in [-1, 1].
+    /// The outputs of the four convolutions for images `[batch, 3, h, w]` in [-1, 1].
     pub fn maps(&self, images: Tensor<B, 4>) -> Vec<Tensor<B, 4>> {
         let mut x = bilinear(images.mean_dim(1), SIZE, SIZE);
         let mut maps = Vec::new();

@@ -1,30 +1,30 @@
-//! How a user names an embedder: `dino=FILE`, `small=FILE:5`, `clip=FILE:15:10`.
+//! The notation in which a user names an embedder: `dino=FILE`, `small=FILE:5`, `clip=FILE:15:10`.
 
 use std::{path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Kinds of embedders.
+/// The kinds of embedders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// [`super::small::Small`].
+    /// The small in-domain network, [`super::small::Small`].
     Small,
-    /// [`super::resnet50::ResNet50`] by DINO.
+    /// DINO's [`super::resnet50::ResNet50`].
     Dino,
-    /// [`super::clip_rn50::ClipRn50`].
+    /// CLIP's image tower, [`super::clip_rn50::ClipRn50`].
     Clip,
-    /// [`super::resnet50::ResNet50`] by torchvision, or in its layout.
+    /// torchvision's [`super::resnet50::ResNet50`], or another in its layout.
     Resnet50,
-    /// [`super::inception::Inception`].
+    /// FID's network, [`super::inception::Inception`].
     Inception,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 5] = [Self::Dino, Self::Clip, Self::Small, Self::Resnet50, Self::Inception];
 
-    /// As a user writes it.
+    /// The kind's name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Small => "small",
@@ -35,12 +35,12 @@ impl Kind {
         }
     }
 
-    /// Whether the paper matches distributions in it.
+    /// True if the paper matches distributions in this embedding.
     pub fn is_of_the_paper(self) -> bool {
         matches!(self, Self::Dino | Self::Clip)
     }
 
-    /// Features of an image.
+    /// The number of features of an image.
     pub fn features(self) -> usize {
         match self {
             Self::Small => 704,
@@ -49,7 +49,7 @@ impl Kind {
         }
     }
 
-    /// The weight of its moments unless told otherwise: the paper's, and for ResNet-50 that of the paper's ResNet-50.
+    /// The default weight of the moments: the paper's weight, and for torchvision's ResNet-50 that of DINO's.
     fn default_weight(self) -> f32 {
         match self {
             Self::Dino | Self::Resnet50 => 20.0,
@@ -59,36 +59,36 @@ impl Kind {
     }
 }
 
-/// Weights of the two moments of one embedding in the generator's loss.
+/// The weights of the two moments of one embedding in the generator's loss.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MomentWeights {
-    /// Of the first moments.
+    /// The weight of the first moments.
     pub first: f32,
-    /// Of the second moments.
+    /// The weight of the second moments.
     pub second: f32,
 }
 
-/// An embedder's kind, file and weights.
+/// An embedder's kind, its file, and the weights of its moments.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmbedSpec {
-    /// What network the file holds.
+    /// The network that the file holds.
     pub kind: Kind,
-    /// Its weights.
+    /// The file of the network's weights.
     pub path: PathBuf,
-    /// The weight of its first moments in the generator's loss.
+    /// The weight of the first moments in the generator's loss.
     pub weight: f32,
-    /// The weight of its second moments; none: the same.
+    /// The weight of the second moments; `None` means the same weight as for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_weight: Option<f32>,
 }
 
 impl EmbedSpec {
-    /// A network's file, with the weights that its moments have unless told otherwise.
+    /// An embedder with the default weights of its moments.
     pub fn new(kind: Kind, path: PathBuf) -> Self {
         Self { kind, path, weight: kind.default_weight(), second_weight: None }
     }
 
-    /// The embedder that a run trains on its own images.
+    /// The embedder that a run trains on its own images and keeps in this file.
     pub fn own(path: PathBuf) -> Self {
         Self::new(Kind::Small, path)
     }
@@ -100,7 +100,7 @@ impl EmbedSpec {
 }
 
 impl std::fmt::Display for EmbedSpec {
-    /// For the first lines of a run.
+    /// A description for the first lines of a run.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = self.kind.name();
         let name = self.path.file_name().unwrap_or(self.path.as_os_str()).display();
@@ -111,7 +111,7 @@ impl std::fmt::Display for EmbedSpec {
     }
 }
 
-/// Whether these embeddings are the paper's, in a sentence.
+/// A sentence that says whether these embeddings are the paper's.
 pub fn compared_with_the_paper(specs: &[EmbedSpec]) -> &'static str {
     let has = |kind| specs.iter().any(|spec| spec.kind == kind);
     match (has(Kind::Dino) && has(Kind::Clip), specs.iter().all(|spec| spec.kind.is_of_the_paper())) {
@@ -125,7 +125,7 @@ pub fn compared_with_the_paper(specs: &[EmbedSpec]) -> &'static str {
 impl FromStr for EmbedSpec {
     type Err = String;
 
-    /// `KIND=FILE`, `KIND=FILE:WEIGHT` or `KIND=FILE:FIRST:SECOND`.
+    /// Parses `KIND=FILE`, `KIND=FILE:WEIGHT` or `KIND=FILE:FIRST:SECOND`.
     fn from_str(text: &str) -> Result<Self, String> {
         let (kind, file) =
             text.split_once('=').ok_or_else(|| format!("{text:?}: write KIND=FILE or KIND=FILE:WEIGHT"))?;

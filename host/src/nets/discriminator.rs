@@ -18,9 +18,9 @@ const BRANCH: f32 = std::f32::consts::FRAC_1_SQRT_2;
 /// A plain convolution with equalised learning rate, bias and leaky ReLU.
 #[derive(Module, Debug)]
 pub struct Conv<B: Backend> {
-    /// `[out, in, k, k]`.
+    /// The weight, `[out, in, k, k]`.
     pub weight: Param<Tensor<B, 4>>,
-    /// `[out]`.
+    /// The bias, `[out]`.
     pub bias: Param<Tensor<B, 1>>,
 }
 
@@ -49,25 +49,26 @@ impl<B: Backend> Conv<B> {
 /// A 1x1 convolution without bias.
 #[derive(Module, Debug)]
 pub struct Skip<B: Backend> {
-    /// `[out, in, 1, 1]`.
+    /// The weight, `[out, in, 1, 1]`.
     pub weight: Param<Tensor<B, 4>>,
 }
 
-/// One resolution of the discriminator; halves it.
+/// The block of one resolution, which halves it.
 #[derive(Module, Debug)]
 pub struct DiscriminatorBlock<B: Backend> {
     /// The 1x1 convolution from the image: in the block of the input resolution, and with skips in every block.
     pub fromrgb: Option<Conv<B>>,
-    /// 3x3, same channels.
+    /// The first 3x3 convolution, which keeps the number of channels.
     pub conv0: Conv<B>,
-    /// 3x3, halves the resolution.
+    /// The second 3x3 convolution, which halves the resolution.
     pub conv1: Conv<B>,
-    /// 1x1, halves the resolution; residual discriminators only.
+    /// The 1x1 convolution of the shortcut, which halves the resolution. Only residual discriminators have it.
     pub skip: Option<Skip<B>>,
 }
 
 impl<B: Backend> DiscriminatorBlock<B> {
-    /// `image` is at the block's resolution; `x` are the features of the block above, which the first block has not.
+    /// Runs the block. `image` has the block's resolution; `x` holds the features of the block before, which the first
+    /// block does not get.
     fn forward(
         &self,
         x: Option<Dual<B, 4>>,
@@ -96,7 +97,7 @@ impl<B: Backend> DiscriminatorBlock<B> {
     }
 }
 
-/// Half the resolution, low-pass filtered.
+/// Filters an image and halves its resolution.
 fn halved<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
     fir(x, 2, (1, 1), 1.0)
 }
@@ -122,16 +123,16 @@ fn seen<B: Backend>(
     }
 }
 
-/// The last block: minibatch standard deviation and the fully connected end.
+/// The last block: minibatch standard deviation, a convolution, and fully connected layers.
 #[derive(Module, Debug)]
 pub struct Epilogue<B: Backend> {
     /// The 1x1 convolution from the image, without a limit; discriminators with skips only.
     pub fromrgb: Option<Conv<B>>,
-    /// 3x3, one input channel more where there is a minibatch standard deviation.
+    /// The 3x3 convolution. It has one more input channel if there is a minibatch standard deviation.
     pub conv: Conv<B>,
-    /// From the flattened 4x4 map.
+    /// The fully connected layer that reads the flattened 4x4 map.
     pub fc: FullyConnected<B>,
-    /// To the logit.
+    /// The fully connected layer that gives the logit.
     pub out: FullyConnected<B>,
     /// The samples that share one standard deviation.
     #[module(skip)]
@@ -192,12 +193,12 @@ pub struct Discriminator<B: Backend> {
     pub blocks: Vec<DiscriminatorBlock<B>>,
     /// The block at 4x4.
     pub b4: Epilogue<B>,
-    /// `conv_clamp`.
+    /// The clamp of activations, `conv_clamp`.
     pub clamp: Option<f32>,
 }
 
 impl<B: Backend> Discriminator<B> {
-    /// A discriminator of zeros, to be filled by [`super::names::load`].
+    /// A discriminator whose parameters are 0, to be filled by [`super::names::load`].
     pub fn new(arch: &DiscriminatorArch, device: &B::Device) -> Self {
         let channels = &arch.channels;
         let residual = arch.architecture == CriticArchitecture::Resnet;
@@ -236,7 +237,7 @@ impl<B: Backend> Discriminator<B> {
         self.forward_tapped(image.into(), &mut NoTap).primal
     }
 
-    /// [`Discriminator::forward`] on dual numbers, with a look at the intermediates.
+    /// [`Discriminator::forward`] on dual numbers; `tap` sees the intermediate values.
     pub fn forward_tapped(&self, image: Dual<B, 4>, tap: &mut impl Tap<B>) -> Dual<B, 2> {
         let (x, image) = self.descend(image, 4, tap);
         self.b4.forward(x, &image, self.clamp, &mut Within::new("b4", tap))

@@ -1,4 +1,4 @@
-//! Dual numbers over tensors: a value and, where one is wanted, its directional derivative.
+//! Dual numbers over tensors: a value and, if it is wanted, its derivative along a direction.
 //!
 //! R1 and path length regularisation need the gradient of a gradient. Every layer of the networks carries
 //! `(primal, tangent)`, so that with `v` the detached first gradient, one ordinary backward pass through
@@ -23,17 +23,17 @@ impl<B: Backend, const D: usize> From<Tensor<B, D>> for Dual<B, D> {
 }
 
 impl<B: Backend, const D: usize> Dual<B, D> {
-    /// The point `primal`, seen along `tangent` (same shape).
+    /// The value `primal` with the derivative `tangent`, which has the same shape.
     pub fn along(primal: Tensor<B, D>, tangent: Tensor<B, D>) -> Self {
         Self { primal, tangent: Some(tangent) }
     }
 
-    /// A linear map: it acts on value and derivative alike.
+    /// Applies a linear map, which acts on value and derivative alike.
     pub fn linear<const E: usize>(self, map: impl Fn(Tensor<B, D>) -> Tensor<B, E>) -> Dual<B, E> {
         Dual { tangent: self.tangent.map(&map), primal: map(self.primal) }
     }
 
-    /// Adds a constant: the derivative does not see it.
+    /// Adds a constant, which does not change the derivative.
     pub fn shift(self, constant: Tensor<B, D>) -> Self {
         Self { primal: self.primal + constant, tangent: self.tangent }
     }
@@ -51,7 +51,7 @@ impl<B: Backend, const D: usize> Dual<B, D> {
         self.linear(|t| t.mul_scalar(factor))
     }
 
-    /// An element-wise function of the value, with its derivative.
+    /// Applies an element-wise function, given the function and its derivative.
     pub fn function(
         self,
         value: impl Fn(Tensor<B, D>) -> Tensor<B, D>,
@@ -60,7 +60,7 @@ impl<B: Backend, const D: usize> Dual<B, D> {
         Self { tangent: self.tangent.map(|t| t * derivative(self.primal.clone())), primal: value(self.primal) }
     }
 
-    /// A map that is linear in both arguments, by the product rule.
+    /// Applies a map that is linear in both arguments, by the product rule.
     pub fn bilinear(self, other: Self, map: impl Fn(Tensor<B, D>, Tensor<B, D>) -> Tensor<B, D>) -> Self {
         let left = self.tangent.map(|a| map(a, other.primal.clone()));
         let right = other.tangent.map(|b| map(self.primal.clone(), b));
@@ -81,7 +81,7 @@ impl<B: Backend, const D: usize> Dual<B, D> {
         Self { primal: self.primal + other.primal, tangent }
     }
 
-    /// Leaky ReLU with slope 0.2, times `gain`. Piecewise linear: the slope is a constant of the point.
+    /// Leaky ReLU with slope 0.2, times `gain`. It is piecewise linear, so the slope is treated as a constant.
     pub fn leaky_relu(self, gain: f32) -> Self {
         let negative = self.primal.clone().detach().lower_elem(0.0).float();
         let slope = negative.mul_scalar(-0.8 * gain).add_scalar(gain);

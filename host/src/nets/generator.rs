@@ -17,15 +17,15 @@ use super::{
 
 /// Learning-rate multiplier of the mapping network: its stored weights are 1 / 0.01 times as large.
 const MAPPING_LR_MULT: f32 = 0.01;
-/// Share of the running mean of w that one training update keeps.
+/// The share of the running mean of w that one training update keeps.
 const AVERAGE_DECAY: f32 = 0.995;
-/// Keeps the normalisations away from a division by 0.
+/// The small number that keeps normalisations from dividing by 0.
 const EPSILON: f32 = 1e-8;
 
-/// What is added to the feature maps.
+/// The noise that is added to the feature maps.
 #[derive(Debug, Clone)]
 pub enum Noise<B: Backend> {
-    /// Nothing.
+    /// No noise.
     None,
     /// The stored map of each layer, the same for all samples.
     Const,
@@ -33,22 +33,22 @@ pub enum Noise<B: Backend> {
     Maps(Vec<Tensor<B, 4>>),
 }
 
-/// z to w.
+/// The mapping network, from z to w.
 #[derive(Module, Debug)]
 pub struct Mapping<B: Backend> {
-    /// fc0, fc1, ...
+    /// The fully connected layers fc0, fc1, ...
     pub fc: Vec<FullyConnected<B>>,
-    /// Running mean of w, `[w_dim]`.
+    /// The running mean of w, `[w_dim]`.
     pub w_avg: Param<Tensor<B, 1>>,
 }
 
 impl<B: Backend> Mapping<B> {
-    /// Width of the latent z.
+    /// The width of the latent z.
     pub fn z_dim(&self) -> usize {
         self.fc.first().map_or(0, |layer| layer.weight.dims()[1])
     }
 
-    /// `z` `[batch, z_dim]` to `w` `[batch, w_dim]`.
+    /// Maps `z` `[batch, z_dim]` to `w` `[batch, w_dim]`.
     pub fn forward(&self, z: Tensor<B, 2>, tap: &mut impl Tap<B>) -> Tensor<B, 2> {
         let power = z.clone().powi_scalar(2).mean_dim(1).add_scalar(EPSILON);
         let mut x = z / power.sqrt();
@@ -90,15 +90,15 @@ impl<B: Backend> Mapping<B> {
 /// A modulated 3x3 convolution with noise, bias and leaky ReLU.
 #[derive(Module, Debug)]
 pub struct SynthesisLayer<B: Backend> {
-    /// w to one style a input channel.
+    /// The affine layer that turns w into one style for each input channel.
     pub affine: FullyConnected<B>,
-    /// `[out, in, 3, 3]`.
+    /// The weight, `[out, in, 3, 3]`.
     pub weight: Param<Tensor<B, 4>>,
-    /// `[out]`.
+    /// The bias, `[out]`.
     pub bias: Param<Tensor<B, 1>>,
-    /// `[1]`; a scalar in files.
+    /// The noise strength, `[1]`; a scalar in files.
     pub noise_strength: Param<Tensor<B, 1>>,
-    /// `[resolution, resolution]`.
+    /// The constant noise map, `[resolution, resolution]`.
     pub noise_const: Param<Tensor<B, 2>>,
 }
 
@@ -167,7 +167,7 @@ impl<B: Backend> SynthesisLayer<B> {
     }
 }
 
-/// What a layer is told by its place in the network.
+/// The arguments of a layer that depend on its place in the network.
 struct LayerSetting<'a, B: Backend> {
     index: usize,
     up: bool,
@@ -178,11 +178,11 @@ struct LayerSetting<'a, B: Backend> {
 /// A modulated 1x1 convolution to the image's channels (three colours, or grey), without demodulation.
 #[derive(Module, Debug)]
 pub struct ToRgb<B: Backend> {
-    /// w to one style a input channel.
+    /// The affine layer that turns w into one style for each input channel.
     pub affine: FullyConnected<B>,
-    /// `[img_channels, in, 1, 1]`.
+    /// The weight, `[img_channels, in, 1, 1]`.
     pub weight: Param<Tensor<B, 4>>,
-    /// `[img_channels]`.
+    /// The bias, `[img_channels]`.
     pub bias: Param<Tensor<B, 1>>,
 }
 
@@ -213,7 +213,7 @@ impl<B: Backend> ToRgb<B> {
     }
 }
 
-/// One resolution of the synthesis network.
+/// The synthesis block of one resolution.
 #[derive(Module, Debug)]
 pub struct SynthesisBlock<B: Backend> {
     /// The learned constant `[channels, 4, 4]`; b4 only.
@@ -222,19 +222,19 @@ pub struct SynthesisBlock<B: Backend> {
     pub conv0: Option<SynthesisLayer<B>>,
     /// The second convolution.
     pub conv1: SynthesisLayer<B>,
-    /// To the image of this resolution.
+    /// The layer that gives the block's share of the image.
     pub torgb: ToRgb<B>,
 }
 
-/// w to an image.
+/// The synthesis network, from w to an image.
 #[derive(Module, Debug)]
 pub struct Synthesis<B: Backend> {
-    /// b4, b8, ...
+    /// The blocks b4, b8, ...
     pub blocks: Vec<SynthesisBlock<B>>,
 }
 
 impl<B: Backend> Synthesis<B> {
-    /// `ws` `[batch, num_ws, w_dim]` to an image `[batch, img_channels, resolution, resolution]`, about [-1, 1].
+    /// Maps `ws` `[batch, num_ws, w_dim]` to images `[batch, img_channels, resolution, resolution]`, about in [-1, 1].
     pub fn forward(&self, ws: Dual<B, 3>, noise: &Noise<B>, clamp: Option<f32>, tap: &mut impl Tap<B>) -> Dual<B, 4> {
         let [n, _, w_dim] = ws.primal.dims();
         let entry = |i: usize| ws.clone().linear(|t| t.narrow(1, i, 1).reshape([n, w_dim]));
@@ -277,16 +277,16 @@ impl<B: Backend> Synthesis<B> {
 /// A StyleGAN2 generator.
 #[derive(Module, Debug)]
 pub struct Generator<B: Backend> {
-    /// z to w.
+    /// The mapping network, from z to w.
     pub mapping: Mapping<B>,
-    /// w to an image.
+    /// The synthesis network, from w to an image.
     pub synthesis: Synthesis<B>,
-    /// `conv_clamp`.
+    /// The clamp of activations, `conv_clamp`.
     pub clamp: Option<f32>,
 }
 
 impl<B: Backend> Generator<B> {
-    /// A generator of zeros, to be filled by [`super::names::load`].
+    /// A generator whose parameters are 0, to be filled by [`super::names::load`].
     pub fn new(arch: &GeneratorArch, device: &B::Device) -> Self {
         let fc = (0..arch.mapping_layers)
             .map(|i| {
@@ -319,28 +319,28 @@ impl<B: Backend> Generator<B> {
         self.synthesis.blocks.first().map_or(0, |block| block.torgb.bias.dims()[0])
     }
 
-    /// Entries of `ws`: one for each 3x3 convolution and one for the last toRGB.
+    /// The number of entries of `ws`: one for each 3x3 convolution and one for the last toRGB.
     pub fn num_ws(&self) -> usize {
         2 * self.synthesis.blocks.len()
     }
 
-    /// The same `w` `[batch, w_dim]` for every layer: `[batch, num_ws, w_dim]`.
+    /// Repeats `w` `[batch, w_dim]` for every layer, as `ws` `[batch, num_ws, w_dim]`.
     pub fn broadcast(&self, w: Tensor<B, 2>) -> Tensor<B, 3> {
         let [n, w_dim] = w.dims();
         w.reshape([n, 1, w_dim]).expand([n, self.num_ws(), w_dim])
     }
 
-    /// `ws` `[batch, num_ws, w_dim]` to an image, about [-1, 1].
+    /// Maps `ws` `[batch, num_ws, w_dim]` to images, about in [-1, 1].
     pub fn synthesise(&self, ws: Tensor<B, 3>, noise: &Noise<B>) -> Tensor<B, 4> {
         self.synthesise_tapped(ws.into(), noise, &mut NoTap).primal
     }
 
-    /// [`Generator::synthesise`] on dual numbers, with a look at the intermediates.
+    /// [`Generator::synthesise`] on dual numbers; `tap` sees the intermediate values.
     pub fn synthesise_tapped(&self, ws: Dual<B, 3>, noise: &Noise<B>, tap: &mut impl Tap<B>) -> Dual<B, 4> {
         self.synthesis.forward(ws, noise, self.clamp, tap)
     }
 
-    /// `z` `[batch, z_dim]` to `ws` `[batch, num_ws, w_dim]`, without truncation.
+    /// Maps `z` `[batch, z_dim]` to `ws` `[batch, num_ws, w_dim]`, without truncation.
     pub fn ws(&self, z: Tensor<B, 2>) -> Tensor<B, 3> {
         self.broadcast(self.mapping.forward(z, &mut NoTap))
     }
@@ -366,7 +366,7 @@ impl<B: Backend> Generator<B> {
         all
     }
 
-    /// Style mixing: `ws` of `z`, from entry `cut` on that of `z2`.
+    /// Style mixing: the `ws` of `z`, with the entries from `cut` on taken from the `ws` of `z2`.
     pub fn mixed_ws(&self, z: Tensor<B, 2>, z2: Tensor<B, 2>, cut: usize) -> Tensor<B, 3> {
         let num_ws = self.num_ws();
         let first = self.ws(z).narrow(1, 0, cut);

@@ -1,4 +1,4 @@
-//! Between burn modules and named tensors: StyleGAN2-ADA's parameter names, in one place.
+//! Converts between burn modules and named tensors. StyleGAN2-ADA's parameter names are known here alone.
 
 use burn::{
     module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param},
@@ -27,19 +27,20 @@ impl<B: Backend> Named for super::discriminator::Discriminator<B> {
     const FIRST_BLOCK: usize = 1;
 }
 
-/// A named tensor is missing or has another size. A checkpoint that was read by this crate is complete.
+/// A named tensor is missing or has another size. Checkpoints that were read by this project are complete and give no
+/// such error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("tensor {name}: expected {expected} numbers, found {found}")]
 pub struct LoadError {
     /// The tensor's name in the checkpoint.
     pub name: String,
-    /// Numbers that the module needs.
+    /// The number of elements that the module needs.
     pub expected: usize,
-    /// Numbers given; 0 when the tensor is missing.
+    /// The number of elements given; 0 if the tensor is missing.
     pub found: usize,
 }
 
-/// The place in a module, as burn reports it, and the checkpoint's name for it.
+/// Follows a parameter's place in a module, as burn reports it, and gives the checkpoint's name for it.
 #[derive(Default)]
 struct Path {
     parts: Vec<String>,
@@ -72,10 +73,10 @@ impl Path {
     }
 }
 
-/// Fills a module from named tensors (all of its own must be there).
+/// Fills a module from named tensors. All tensors of the module must be present.
 ///
 /// # Errors
-/// The first tensor that is missing or of another size.
+/// A tensor is missing or has another size; the error names the first.
 pub fn load<B: Backend, M: Module<B> + Named>(module: M, tensors: &Tensors) -> Result<M, LoadError> {
     struct Loader<'a> {
         path: Path,
@@ -117,7 +118,7 @@ pub fn load<B: Backend, M: Module<B> + Named>(module: M, tensors: &Tensors) -> R
     loader.error.map_or(Ok(module), Err)
 }
 
-/// Every tensor of a module under its checkpoint name.
+/// All tensors of a module under their checkpoint names.
 pub fn export<B: Backend, M: Module<B> + Named>(module: &M) -> Tensors {
     struct Values;
     impl<B: Backend> Pick<B> for Values {
@@ -128,7 +129,7 @@ pub fn export<B: Backend, M: Module<B> + Named>(module: &M) -> Tensors {
     collect(module, &Values)
 }
 
-/// Every gradient that a backward pass left for a module, under its parameter's name.
+/// All gradients that a backward pass left for a module, under the names of their parameters.
 pub fn gradients<B: AutodiffBackend, M: AutodiffModule<B> + Named>(module: &M, gradients: &GradientsParams) -> Tensors {
     struct Grads<'a>(&'a GradientsParams);
     impl<B: AutodiffBackend> Pick<B> for Grads<'_> {

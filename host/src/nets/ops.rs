@@ -18,7 +18,7 @@ use super::{
     kernel::{self, BiasAct, Convolution, Fir, Gate, ScaleChannels, Transposed, Window},
 };
 
-/// What follows a bias.
+/// The activation that follows a bias.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Activation {
     /// The identity, gain 1.
@@ -37,17 +37,18 @@ impl Activation {
     }
 }
 
-/// A parameter to be filled by [`super::names::load`].
+/// A parameter of zeros, to be filled by [`super::names::load`].
 pub fn parameter<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device) -> Param<Tensor<B, D>> {
     Param::from_tensor(Tensor::zeros(shape, device))
 }
 
-/// A buffer: part of the module and of its files, never trained.
+/// A buffer, which is part of the module and of its files but never trained.
 pub fn buffer<B: Backend, const D: usize>(shape: [usize; D], device: &B::Device) -> Param<Tensor<B, D>> {
     Param::from_tensor(Tensor::zeros(shape, device)).set_require_grad(false)
 }
 
-/// `1 / x`, by a division: what burn-ndarray has for a reciprocal is the processor's estimate, right to 12 bits.
+/// `1 / x`, computed by a division. The reciprocal of burn-ndarray is the processor's estimate, which is right to 12
+/// bits only.
 pub fn reciprocal<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
     x.ones_like() / x
 }
@@ -55,19 +56,19 @@ pub fn reciprocal<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
 /// A fully connected layer with equalised learning rate: `act(x W^T lr_mult / sqrt(in) + b lr_mult)`.
 #[derive(Module, Debug)]
 pub struct FullyConnected<B: Backend> {
-    /// `[out, in]`.
+    /// The weight, `[out, in]`.
     pub weight: Param<Tensor<B, 2>>,
-    /// `[out]`.
+    /// The bias, `[out]`.
     pub bias: Param<Tensor<B, 1>>,
 }
 
 impl<B: Backend> FullyConnected<B> {
-    /// A layer of zeros.
+    /// A layer whose parameters are 0.
     pub fn new(inputs: usize, outputs: usize, device: &B::Device) -> Self {
         Self { weight: parameter([outputs, inputs], device), bias: parameter([outputs], device) }
     }
 
-    /// `[batch, in]` to `[batch, out]`.
+    /// Applies the layer: `[batch, in]` to `[batch, out]`.
     pub fn forward(&self, x: Dual<B, 2>, activation: Activation, lr_mult: f32) -> Dual<B, 2> {
         let [_, inputs] = self.weight.dims();
         let gain = lr_mult / (inputs as f32).sqrt();
@@ -78,13 +79,13 @@ impl<B: Backend> FullyConnected<B> {
     }
 }
 
-/// A convolution bias `[channels]`, for a feature map.
+/// A convolution's bias `[channels]`, shaped for a feature map.
 pub fn channel_bias<B: Backend>(bias: Tensor<B, 1>) -> Tensor<B, 4> {
     let [channels] = bias.dims();
     bias.reshape([1, channels, 1, 1])
 }
 
-/// Correlation with `weight` `[out, in, k, k]`.
+/// The correlation of a feature map with `weight` `[out, in, k, k]`.
 pub fn correlate<B: Backend>(x: Tensor<B, 4>, weight: Tensor<B, 4>, stride: usize, padding: usize) -> Tensor<B, 4> {
     let [_, _, size, _] = weight.dims();
     kernel::apply(Convolution(Window { size, stride, padding }), [x, weight], |[x, weight]| {
@@ -118,7 +119,7 @@ pub fn fir<B: Backend>(x: Tensor<B, 4>, down: usize, (before, after): (usize, us
     })
 }
 
-/// Doubles an image: a zero after every sample, then the filter with gain 4.
+/// Doubles an image's resolution: puts a zero after every sample, then filters with gain 4.
 pub fn upsample<B: Backend>(image: Tensor<B, 4>) -> Tensor<B, 4> {
     let [n, c, h, w] = image.dims();
     kernel::apply(Fir { up: 2, down: 1, before: 2, after: 1, gain: 4.0, size: w }, [image], |[image]| {
@@ -166,7 +167,7 @@ pub fn bias_act<B: Backend>(
     Dual { primal: y, tangent }
 }
 
-/// Every channel of every sample times its number in `scales` `[batch, channels]`.
+/// Multiplies every channel of every sample by its number in `scales` `[batch, channels]`.
 pub fn scale_channels<B: Backend>(x: Dual<B, 4>, scales: Dual<B, 2>) -> Dual<B, 4> {
     let [n, c] = scales.primal.dims();
     let scales = scales.linear(|s| s.reshape([n, c, 1, 1]));

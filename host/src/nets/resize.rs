@@ -8,7 +8,7 @@ pub fn bilinear<B: Backend>(image: Tensor<B, 4>, height: usize, width: usize) ->
     resize(image, height, width, |i, ratio| ((i + 0.5) * ratio - 0.5).max(0.0))
 }
 
-/// The same in TensorFlow 1's way, where a pixel is the corner of its square: output `i` looks at `i from / to`.
+/// Resizes in TensorFlow 1's way, in which a pixel is the corner of its square: output `i` reads at `i from / to`.
 pub fn bilinear_from_corner<B: Backend>(image: Tensor<B, 4>, height: usize, width: usize) -> Tensor<B, 4> {
     resize(image, height, width, |i, ratio| i * ratio)
 }
@@ -30,7 +30,7 @@ fn resize<B: Backend>(
     image
 }
 
-/// `[1, 1, to, from]`: row `i` interpolates at `source(i, from / to)`, clamped at the far edge.
+/// The matrix `[1, 1, to, from]` of a resize. Row `i` interpolates at `source(i, from / to)`, clamped at the far edge.
 fn weights<B: Backend>(from: usize, to: usize, source: impl Fn(f64, f64) -> f64, device: &B::Device) -> Tensor<B, 4> {
     let mut matrix = vec![0f32; to * from];
     for i in 0..to {

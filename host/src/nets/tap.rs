@@ -1,14 +1,14 @@
-//! A look at the values inside a forward pass.
+//! Taps, which see the intermediate values of a forward pass.
 
 use burn::tensor::{Tensor, backend::Backend};
 
-/// Is shown every intermediate of a forward pass, under the golden vectors' names (`b8.conv0.out`, ...).
+/// A receiver of every intermediate value of a forward pass, under the golden vectors' names (`b8.conv0.out`, ...).
 pub trait Tap<B: Backend> {
-    /// One tensor; feature maps are `[batch, channels, height, width]`, styles `[batch, channels]`.
+    /// Receives one tensor. Feature maps are `[batch, channels, height, width]`, styles `[batch, channels]`.
     fn see<const D: usize>(&mut self, name: &str, tensor: &Tensor<B, D>);
 }
 
-/// Looks at nothing.
+/// A tap that ignores everything.
 #[derive(Debug, Clone, Copy)]
 pub struct NoTap;
 
@@ -23,7 +23,7 @@ pub struct Within<'a, T> {
 }
 
 impl<'a, T> Within<'a, T> {
-    /// Names become `prefix.name`.
+    /// A tap that passes every name on as `prefix.name`.
     pub fn new(prefix: impl Into<String>, tap: &'a mut T) -> Self {
         Self { prefix: prefix.into(), tap }
     }

@@ -12,7 +12,9 @@ mod tile;
 pub use correlate::correlate_pair;
 pub use spread::spread_pair;
 
+// What this module has no kernel of its own for.
 pub use crate::kernel::portable::*;
+pub use crate::kernel::scalar::{dot_i16, filter_along, filter_down};
 
 /// Rows are made two output channels at a time.
 pub const TWO_OUTPUTS: bool = true;

@@ -14,9 +14,8 @@ use nickeldime_core::generator::Sample;
 
 use self::screen::Screen;
 use self::walk::Walk;
-use super::pack::device_noise;
 use super::progress::{Bar, stop_on_ctrl_c};
-use crate::preview::NoiseMode;
+use crate::draw::{NoiseMode, device_noise};
 use crate::progress::Progress;
 use nickeldime_link::{Client, PortError};
 
@@ -29,16 +28,16 @@ pub struct LiveArgs {
     /// The board's port.
     #[arg(long)]
     pub port: String,
-    /// Where the walk begins.
+    /// The seed at which the walk begins.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Truncation: 1 is none, 0 the mean image.
+    /// The truncation: 1 leaves images as they are, 0 gives the mean image.
     #[arg(long, default_value_t = 0.7, allow_hyphen_values = true)]
     pub psi: f32,
-    /// Images from one seed to the next.
+    /// The number of images from one seed to the next.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub steps: u16,
-    /// End after so many images.
+    /// End after this number of images.
     #[arg(long, value_name = "N")]
     pub images: Option<u64>,
 }

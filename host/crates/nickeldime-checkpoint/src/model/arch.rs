@@ -1,16 +1,16 @@
-//! What a StyleGAN2 generator or discriminator looks like: sizes only, no numbers.
+//! The architectures of StyleGAN2 generators and discriminators: sizes, without weights.
 //!
-//! The list of a network's tensors is written once, here; reading a checkpoint of any format, writing one and
-//! counting what it costs go through it.
+//! The list of a network's tensors is written once, in this file. Reading and writing checkpoints of any format and
+//! counting costs all use it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The largest number of channels or features that a network of this project may have.
+/// The largest number of channels or features that a network may have.
 const LARGEST: usize = 1 << 20;
 
-/// Resolutions that a network of this project may have: powers of two in this range.
+/// The resolutions that a network may have: the powers of two in this range.
 pub const RESOLUTIONS: std::ops::RangeInclusive<usize> = 8..=1024;
 
 /// `img_channels` of a network of colour images.
@@ -40,7 +40,7 @@ pub struct GeneratorArch {
     /// Channels of the image: [`RGB`] or [`GREY`].
     #[serde(default = "rgb")]
     pub img_channels: usize,
-    /// Activations are limited to `[-c, c]` after every layer; `None`: no limit.
+    /// The limit c: activations are clamped to `[-c, c]` after every layer. `None` means no limit.
     pub conv_clamp: Option<f32>,
 }
 
@@ -52,22 +52,22 @@ pub struct DiscriminatorArch {
     /// Channels of the image: [`RGB`] or [`GREY`].
     #[serde(default = "rgb")]
     pub img_channels: usize,
-    /// How the blocks are joined.
+    /// The way in which the blocks are joined.
     #[serde(default)]
     pub architecture: CriticArchitecture,
     /// The samples that share one minibatch standard deviation.
     pub mbstd_group: DeviationGroup,
-    /// Activations are limited to `[-c, c]` after every layer; `None`: no limit.
+    /// The limit c: activations are clamped to `[-c, c]` after every layer. `None` means no limit.
     pub conv_clamp: Option<f32>,
 }
 
-/// How the blocks of a discriminator are joined: StyleGAN2-ADA's `architecture` of a discriminator.
+/// The way in which the blocks of a discriminator are joined: StyleGAN2-ADA's `architecture`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CriticArchitecture {
     /// Every block feeds the next one, and only the first sees the image.
     Orig,
-    /// Every block, that at 4x4 included, also sees the image at its own resolution through a fromRGB layer of its own.
+    /// Every block, including the one at 4x4, also sees the image at its own resolution through its own fromRGB layer.
     Skip,
     /// Every block adds a filtered 1x1 convolution of its input to its output.
     #[default]
@@ -178,13 +178,13 @@ impl TryFrom<WrittenGroup> for DeviationGroup {
     }
 }
 
-/// Tensors or sizes that are not a network of this project.
+/// The tensors or sizes do not describe a network that is supported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct ArchError {
-    /// The tensor's or the setting's name.
+    /// The name of the tensor or setting.
     pub place: String,
-    /// What is wrong with it, and what would be right.
+    /// A description of the problem and of what would be right.
     pub problem: String,
 }
 
@@ -194,7 +194,8 @@ impl ArchError {
     }
 }
 
-/// Channels for the resolutions from 4 to one of [`RESOLUTIONS`], and all sizes between 1 and [`LARGEST`].
+/// Checks that there are channels for the resolutions from 4 up to one of [`RESOLUTIONS`], and that all sizes are
+/// between 1 and [`LARGEST`].
 fn check_sizes(channels: &[usize], widths: &[(&str, usize)]) -> Result<(), ArchError> {
     let wrong = |place: &str, problem| Err(ArchError::new(place, problem));
     if !(2..=9).contains(&channels.len()) {
@@ -210,23 +211,23 @@ fn check_sizes(channels: &[usize], widths: &[(&str, usize)]) -> Result<(), ArchE
     }
 }
 
-/// Resolution of block `index`: 4, 8, 16, ...
+/// The resolution of block `index`: 4, 8, 16, ...
 pub fn block_resolution(index: usize) -> usize {
     4 << index
 }
 
 impl GeneratorArch {
-    /// Whether networks of these sizes can be.
+    /// Checks that networks of these sizes are supported.
     ///
     /// # Errors
-    /// The size that cannot.
+    /// A size is out of its range; the error names it.
     pub fn check(&self) -> Result<(), ArchError> {
         let widths = [("z_dim", self.z_dim), ("w_dim", self.w_dim), ("mapping layers", self.mapping_layers)];
         check_sizes(&self.channels, &widths)?;
         check_colours("img_channels", self.img_channels)
     }
 
-    /// Names that [`GeneratorArch::preset`] knows.
+    /// The names that [`GeneratorArch::preset`] knows.
     pub const PRESETS: [&str; 6] = ["paper256", "paper512", "paper1024", "stylegan2", "stylegan2-256", "digits32"];
 
     /// A well-known shape: StyleGAN2-ADA's training configurations `paper256` (half the channels above 32x32),
@@ -258,21 +259,21 @@ impl GeneratorArch {
         })
     }
 
-    /// Height and width of the image.
+    /// The height and width of the image.
     pub fn resolution(&self) -> usize {
         block_resolution(self.channels.len() - 1)
     }
 
-    /// Entries of `ws`: one for each 3x3 convolution and one for the last toRGB.
+    /// The number of entries of `ws`: one for each 3x3 convolution and one for the last toRGB.
     pub fn num_ws(&self) -> usize {
         2 * self.channels.len()
     }
 
     /// The student's shape at pruning ratio `ratio`: `C - floor(C * ratio)` channels at every resolution, the
-    /// product taken in double precision; mapping network and widths stay (method.md, sections 1 and 2).
+    /// product taken in double precision. Mapping network and latent widths stay (`docs/method.md`, sections 1 and 2).
     ///
     /// # Errors
-    /// A ratio outside `0.0..1.0`.
+    /// The ratio is outside `0.0..1.0`.
     pub fn pruned(&self, ratio: f64) -> Result<Self, ArchError> {
         if !(0.0..1.0).contains(&ratio) {
             let problem = format!("{ratio} is outside 0..1: the share of channels to remove");
@@ -319,7 +320,7 @@ impl GeneratorArch {
         list.affine(name, self.w_dim, cin);
     }
 
-    /// Where official files carry the FIR filter `outer([1, 3, 3, 1]) / 64` as a `[4, 4]` buffer.
+    /// The names under which official files carry the FIR filter `outer([1, 3, 3, 1]) / 64` as a `[4, 4]` buffer.
     pub fn filter_names(&self) -> Vec<String> {
         let blocks = (0..self.channels.len()).flat_map(|i| {
             let block = format!("synthesis.b{}", block_resolution(i));
@@ -361,10 +362,10 @@ impl GeneratorArch {
 }
 
 impl DiscriminatorArch {
-    /// Whether networks of these sizes can be.
+    /// Checks that networks of these sizes are supported.
     ///
     /// # Errors
-    /// The size that cannot.
+    /// A size is out of its range; the error names it.
     pub fn check(&self) -> Result<(), ArchError> {
         check_sizes(&self.channels, &[("minibatch-deviation group", self.mbstd_group.divisor())])?;
         check_colours("img_channels", self.img_channels)
@@ -382,12 +383,12 @@ impl DiscriminatorArch {
         }
     }
 
-    /// Whether the block at `resolution` sees the image through a fromRGB layer of its own.
+    /// True if the block at `resolution` has a fromRGB layer and sees the image.
     pub fn has_fromrgb(&self, resolution: usize) -> bool {
         resolution == self.resolution() || self.architecture == CriticArchitecture::Skip
     }
 
-    /// Height and width of the image.
+    /// The height and width of the image.
     pub fn resolution(&self) -> usize {
         block_resolution(self.channels.len() - 1)
     }
@@ -420,7 +421,7 @@ impl DiscriminatorArch {
         list.0
     }
 
-    /// Where official files carry the FIR filter `outer([1, 3, 3, 1]) / 64` as a `[4, 4]` buffer.
+    /// The names under which official files carry the FIR filter `outer([1, 3, 3, 1]) / 64` as a `[4, 4]` buffer.
     pub fn filter_names(&self) -> Vec<String> {
         let mut names = vec![format!("b4.conv{FILTER}")];
         for resolution in (0..self.channels.len()).map(block_resolution) {
@@ -503,7 +504,7 @@ fn dimension(shapes: &Shapes, name: &str, axis: usize) -> Result<usize, ArchErro
     }
 }
 
-/// Output channels of the blocks' leading tensors, from 4x4 up to the first resolution that is not there.
+/// The output channels of each block's first tensor, from 4x4 up to the last resolution that is present.
 fn blocks(shapes: &Shapes, name: impl Fn(usize) -> String) -> Result<Vec<usize>, ArchError> {
     let mut channels = vec![dimension(shapes, &name(4), 0)?];
     while shapes.contains_key(&name(block_resolution(channels.len()))) {
@@ -531,7 +532,7 @@ fn refuse_conditional(shapes: &Shapes, prefix: &str) -> Result<(), ArchError> {
     }
 }
 
-/// The image's channels, out of an axis of a tensor.
+/// The number of image channels, read from an axis of a tensor.
 fn colours(shapes: &Shapes, name: &str, axis: usize) -> Result<usize, ArchError> {
     let found = dimension(shapes, name, axis)?;
     check_colours(name, found)?;

@@ -1,4 +1,4 @@
-//! What a generator costs: multiply-accumulates and parameters, by layer and in total.
+//! The cost of a generator: multiply-accumulates (MACs) and parameters, by layer and in total.
 
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ pub enum LayerKind {
 pub struct LayerCost {
     /// The layer's name in the checkpoint: `mapping.fc0`, `b4.conv1`, `b4.torgb`, ...
     pub name: String,
-    /// What it is.
+    /// The kind of the layer.
     pub kind: LayerKind,
     /// Input channels or features.
     pub cin: usize,
@@ -38,14 +38,14 @@ pub struct LayerCost {
     pub params: u64,
 }
 
-/// Trained numbers. Buffers (`w_avg`, `noise_const`, filters) are not counted.
+/// The number of trained parameters. Buffers (`w_avg`, `noise_const`, filters) are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Params {
     /// The mapping network.
     pub mapping: u64,
     /// The synthesis network, style affines included.
     pub synthesis: u64,
-    /// Both.
+    /// Both networks together.
     pub total: u64,
 }
 
@@ -55,7 +55,8 @@ pub struct Params {
 pub struct Macs {
     /// Mapping, every convolution, toRGB, and their style affines.
     pub total: u64,
-    /// The convention that reproduces the paper's compression rates: the same without toRGB and its affines.
+    /// The paper's convention, which reproduces its compression rates: mapping, convolutions and their affines, without
+    /// toRGB and its affines.
     pub paper: u64,
 }
 
@@ -64,7 +65,7 @@ pub struct Macs {
 pub struct Cost {
     /// The mapping layers, then the synthesis layers from 4x4 up.
     pub layers: Vec<LayerCost>,
-    /// Trained numbers.
+    /// The number of trained parameters.
     pub params: Params,
     /// Multiply-accumulates for one image.
     pub macs: Macs,
@@ -91,8 +92,8 @@ impl Cost {
     }
 }
 
-/// The share of the dense generator's MACs that is gone, in percent, in the paper's convention: 90.73 for `paper256`
-/// at pruning ratio 0.7.
+/// The paper's compression rate: the share of the dense generator's MACs that was removed, in percent. It is 90.73 for
+/// `paper256` at pruning ratio 0.7.
 pub fn compression_rate(dense: &Macs, compressed: &Macs) -> f64 {
     100.0 * (1.0 - compressed.paper as f64 / dense.paper as f64)
 }
@@ -128,7 +129,8 @@ fn layers(arch: &GeneratorArch) -> Vec<LayerCost> {
     layers
 }
 
-/// `conv0` doubles the resolution and counts before, `conv1` keeps it.
+/// A modulated 3x3 convolution with its style affine. `conv0` doubles the resolution and is counted at its input's
+/// size.
 fn conv(arch: &GeneratorArch, block: usize, index: usize, cin: usize, cout: usize) -> LayerCost {
     let name = ["conv0", "conv1"][index];
     let mut layer = styled(arch, block, LayerKind::Conv, name, cin, cout);

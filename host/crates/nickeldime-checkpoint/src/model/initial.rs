@@ -1,4 +1,4 @@
-//! Networks before any training: StyleGAN2's initial values, from a seed.
+//! Networks before any training, with StyleGAN2's initial values drawn from a seed.
 
 use ndarray::ArrayD;
 
@@ -8,7 +8,8 @@ use crate::{
     random::Stream,
 };
 
-/// The mapping network's stored weights are this much larger: its learning rate is as much smaller.
+/// The factor by which the mapping network's stored weights are larger, because its learning rate is smaller by the
+/// same factor.
 const MAPPING_DEVIATION: f32 = 100.0;
 
 /// A generator of random weights: N(0, 1), style biases 1, other biases and the mean of w 0.

@@ -1,4 +1,5 @@
-//! A generator of any shape that takes after a trained one of another: for sizing and fidelity where nobody has trained yet.
+//! Random generators of any shape with the statistics of a trained generator, to measure sizes and fidelity before any
+//! training.
 
 use ndarray::{ArrayD, IxDyn};
 
@@ -9,13 +10,13 @@ use crate::{model::weights::GeneratorWeights, random::Stream};
 /// [-1, 1], as photographs do.
 const RGB: f32 = 2.0;
 
-/// Which index of a trained tensor's axis a new index takes.
+/// The way in which an index of a new tensor's axis chooses an index of the trained tensor's axis.
 enum Axis<'a> {
-    /// The one of its channel or feature.
+    /// The index that was drawn for this channel or feature.
     Of(&'a [usize]),
-    /// Any, anew for every number.
+    /// An index that is drawn anew for every number.
     Any,
-    /// The same.
+    /// The same index.
     Same,
 }
 
