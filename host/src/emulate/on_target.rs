@@ -42,13 +42,6 @@ const MEASURED: [Measured; 4] = [
         kernels: "mve",
         features: &["mve"],
     },
-    Measured {
-        board: "qemu-m55",
-        machine: Machine::AN547,
-        emulator: &["mps3-an547"],
-        kernels: "mve",
-        features: &["mve"],
-    },
     Measured { board: "qemu-m0", machine: Machine::AN386, emulator: &["mps2-an386"], kernels: "m0", features: &[] },
     Measured {
         board: "qemu-rv32",
