@@ -1,5 +1,5 @@
-//! About how many instructions an image takes: a linear model of what it is made of, by counts of either kind of kernels on
-//! the emulated Cortex-M4. It is within a tenth of them for digits32 and for paper256 at ratios 0.95 and 0.9.
+//! About how many instructions an image takes: a linear model of what it is made of, by counts on the emulated
+//! processors. It is within a tenth of them for digits32 and for paper256 at ratios 0.95 and 0.9.
 
 use nickeldime_boards::CoreKind;
 use nickeldime_checkpoint::model::arch::GeneratorArch;
@@ -59,11 +59,11 @@ impl CoreSpeed {
     /// The speed of a kind of core.
     pub const fn of(core: CoreKind) -> Self {
         let (per, cycles_per_instruction) = match core {
-            CoreKind::CortexM0 => (PLAIN, 1.4),
+            CoreKind::CortexM0 => (M0, 1.4),
             CoreKind::CortexM4 | CoreKind::CortexM33 => (DSP, 1.4),
             CoreKind::CortexM7 => (DSP, 0.8),
             CoreKind::CortexM55 => (MVE, 1.3),
-            CoreKind::Rv32 => (PLAIN, 1.2),
+            CoreKind::Rv32 => (RV32, 1.2),
         };
         Self { per, cycles_per_instruction }
     }
@@ -78,5 +78,7 @@ impl CoreSpeed {
 const DSP: [f64; 4] = [1.15, 1.5, 24.0, 4.0];
 /// Instructions of the kernels with Helium's vectors.
 const MVE: [f64; 4] = [0.36, 0.7, 9.0, 1.2];
-/// Instructions of the plain kernels, built for size.
-const PLAIN: [f64; 4] = [12.6, 5.4, 30.0, 8.0];
+/// Instructions of the kernels for Armv6-M, the rest built for size.
+const M0: [f64; 4] = [4.85, 10.0, 190.0, 26.0];
+/// Instructions of the kernels for RV32IM, the rest built for speed.
+const RV32: [f64; 4] = [2.7, 6.5, 66.0, 12.0];
