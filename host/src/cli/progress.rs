@@ -10,13 +10,13 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, P
 
 use crate::progress::Progress;
 
-/// Between two plain lines.
+/// The time between two plain progress lines.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Set by Ctrl-C; a second one ends the process at once.
+/// True after Ctrl-C. A second Ctrl-C ends the process at once.
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// From now on Ctrl-C asks long work to stop at its next safe point.
+/// Makes Ctrl-C ask long work to stop at its next safe point.
 pub fn stop_on_ctrl_c() {
     // Fails only when a handler is set already: then it is ours.
     let _ = ctrlc::set_handler(|| {
@@ -27,7 +27,7 @@ pub fn stop_on_ctrl_c() {
     });
 }
 
-/// Says a line on standard error; nobody listening is no reason to stop.
+/// Prints a line on standard error. Errors of printing are ignored.
 pub fn say(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -42,12 +42,12 @@ pub struct Bar {
     started: Instant,
     spoken: Instant,
     plain: bool,
-    /// Of several at the same time, and which.
+    /// The group of bars that are shown at the same time, and the number of this bar.
     among: Option<(MultiProgress, String)>,
 }
 
 impl Bar {
-    /// A bar on a terminal, plain lines elsewhere.
+    /// A progress bar on a terminal, and plain lines elsewhere.
     pub fn new() -> Self {
         Self {
             bar: None,
@@ -62,12 +62,12 @@ impl Bar {
         }
     }
 
-    /// One of several bars at the same time, of what is called `name`.
+    /// One of several bars that are shown at the same time, labelled `name`.
     pub fn among(bars: &MultiProgress, name: &str) -> Self {
         Self { among: Some((bars.clone(), name.into())), ..Self::new() }
     }
 
-    /// What it is called in a line of its own.
+    /// The label of the bar in plain lines.
     fn name(&self) -> String {
         self.among.as_ref().map_or_else(String::new, |(_, name)| format!("{name}: "))
     }

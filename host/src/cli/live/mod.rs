@@ -42,10 +42,10 @@ pub struct LiveArgs {
     pub images: Option<u64>,
 }
 
-/// Walks until a key ends it.
+/// Walks through latent space until a key ends it.
 ///
 /// # Errors
-/// Without a terminal, without a model, or when the line broke.
+/// There is no terminal, the board has no model, or the line broke.
 pub fn run(args: &LiveArgs, json: bool) -> anyhow::Result<()> {
     ensure!(args.psi.is_finite() && args.psi.abs() < 2.0, "--psi {}: must be above -2 and below 2", args.psi);
     if !stdout().is_terminal() || !stdin().is_terminal() {
@@ -102,7 +102,7 @@ pub fn run(args: &LiveArgs, json: bool) -> anyhow::Result<()> {
     super::print(json, &report, || format!("{images} images in {seconds:.1} s"))
 }
 
-/// Does what the keys say that were pressed, waiting for one at most so long; false for the end.
+/// Handles the keys that were pressed, waiting for a key at most for the given time. Returns false to end the walk.
 fn heed(walk: &mut Walk, wait: Duration) -> anyhow::Result<bool> {
     let mut wait = wait;
     while poll(wait)? {

@@ -9,19 +9,19 @@ use crossterm::terminal::{
 };
 use crossterm::{execute, queue};
 
-/// The terminal, while it shows images; as it was when this is dropped.
+/// A terminal that shows images. Dropping this restores the terminal.
 pub struct Screen {
     out: Stdout,
     resolution: usize,
     rgb: Vec<u8>,
-    /// Columns and lines.
+    /// The number of columns and lines.
     size: (u16, u16),
-    /// 24-bit colours; else the 216 of a colour cube.
+    /// True for 24-bit colours, false for the 216 colours of a colour cube.
     full: bool,
 }
 
 impl Screen {
-    /// Takes the terminal for images of this size.
+    /// Takes over the terminal for images of this size.
     pub fn open(resolution: usize) -> io::Result<Self> {
         let depth = std::env::var("COLORTERM").unwrap_or_default();
         let full = depth == "truecolor" || depth == "24bit" || cfg!(windows);
@@ -32,7 +32,7 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Writes the line below the image; a new image begins.
+    /// Writes the line below the image and begins a new image.
     pub fn say(&mut self, text: &str) -> io::Result<()> {
         let size = terminal::size()?;
         if size != self.size {
@@ -44,7 +44,7 @@ impl Screen {
         self.out.flush()
     }
 
-    /// Takes row `y` of the image and draws the lines that are whole with it.
+    /// Receives row `y` of the image and draws the lines that are complete with it.
     pub fn row(&mut self, y: usize, rgb: &[u8]) -> io::Result<()> {
         let stride = 3 * self.resolution;
         let Some(place) = self.rgb.get_mut(stride * y..stride * (y + 1)) else { return Ok(()) };
@@ -59,7 +59,7 @@ impl Screen {
         self.out.flush()
     }
 
-    /// Width and height of the image in half characters: a whole multiple where there is room.
+    /// The width and height of the image in half characters: a whole multiple of the image's size if there is room.
     fn side(&self) -> usize {
         let room = usize::from(self.size.0).min(2 * usize::from(self.size.1.saturating_sub(1))) / 2 * 2;
         if room >= self.resolution { room / self.resolution * self.resolution } else { room }
@@ -74,7 +74,7 @@ impl Screen {
         queue!(self.out, ResetColor)
     }
 
-    /// The mean of what lies under one pixel of the screen.
+    /// The mean of the image's pixels that lie under one pixel of the screen.
     fn pixel(&self, x: usize, y: usize, side: usize) -> Color {
         let range = |at: usize| at * self.resolution / side..((at + 1) * self.resolution).div_ceil(side);
         let (mut sum, mut count) = ([0usize; 3], 0);

@@ -4,15 +4,15 @@ use std::fmt;
 
 use nickeldime_core::generator::{Join, Latent};
 
-/// From one seed to the next in w, or two seeds mixed at a layer.
+/// A walk from one seed to the next in w, or through two seeds mixed at a layer.
 #[derive(Debug, Clone)]
 pub struct Walk {
     seed: u64,
     psi: f32,
-    /// Images between two seeds, and which of them this is.
+    /// The number of images between two seeds, and the number of this image.
     steps: u16,
     at: u16,
-    /// Mixed with the next seed from this layer on.
+    /// The layer from which the next seed is mixed in; `None` for interpolation.
     mixed: bool,
     cut: u8,
     layers: u8,
@@ -20,31 +20,31 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// A walk that begins at `seed`, of a model with images of this size.
+    /// A walk that begins at `seed`, for a model with images of this size.
     pub fn new(seed: u64, psi: f32, steps: u16, resolution: usize) -> Self {
         // b4 has one convolution, every further block two.
         let layers = (2 * resolution.ilog2()).saturating_sub(3) as u8;
         Self { seed, psi, steps, at: 0, mixed: false, cut: layers / 2, layers, standing: false }
     }
 
-    /// The latent of this place.
+    /// The latent at this place of the walk.
     pub fn latent(&self) -> Latent<'static> {
         let seeds = [self.seed, self.seed.wrapping_add(1)];
         let join = if self.mixed { Join::Cut(self.cut) } else { Join::Weight(q14(self.part())) };
         Latent::Pair { seeds, join }
     }
 
-    /// Truncation, Q14.
+    /// The truncation psi, in Q14.
     pub fn psi(&self) -> i16 {
         q14(self.psi)
     }
 
-    /// The seed that it comes from.
+    /// The seed that the walk comes from.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// Goes on; false when it stands still.
+    /// Takes a step; returns false if the walk stands still.
     pub fn step(&mut self) -> bool {
         if self.standing {
             return false;
@@ -56,28 +56,28 @@ impl Walk {
         true
     }
 
-    /// To another seed.
+    /// Jumps to another seed.
     pub fn go(&mut self, by: i64) {
         (self.seed, self.at) = (self.seed.wrapping_add_signed(by), 0);
     }
 
-    /// Another psi.
+    /// Changes psi.
     pub fn turn(&mut self, by: f32) {
         self.psi = ((self.psi + by) * 10.0).round() / 10.0;
         self.psi = self.psi.clamp(-1.9, 1.9);
     }
 
-    /// Mixes, or does no more.
+    /// Switches style mixing on or off.
     pub fn mix(&mut self) {
         self.mixed = !self.mixed;
     }
 
-    /// The layer where the two meet.
+    /// Moves the layer at which the two seeds meet.
     pub fn cut(&mut self, by: i8) {
         self.cut = self.cut.saturating_add_signed(by).min(self.layers);
     }
 
-    /// Stands still, or goes on.
+    /// Stops the walk, or continues it.
     pub fn stand(&mut self) {
         self.standing = !self.standing;
     }

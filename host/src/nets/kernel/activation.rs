@@ -1,4 +1,4 @@
-//! Bias, noise, leaky ReLU, gain and clamp in one pass.
+//! Bias, noise, leaky ReLU, gain and clamp, computed in one pass.
 
 use rayon::prelude::*;
 
@@ -8,9 +8,9 @@ use super::{GRAIN, Map, Operation};
 /// `N` 3 noise `[n or 1, 1, h, w]`.
 #[derive(Debug, Clone, Copy)]
 pub struct BiasAct<const N: usize> {
-    /// Of the positive side.
+    /// The slope for positive inputs.
     pub gain: f32,
-    /// The largest size of a result.
+    /// The largest absolute value of a result.
     pub limit: f32,
 }
 
@@ -113,7 +113,7 @@ vectorised! {
     }
 }
 
-/// Sums over samples and pixels, for each of `c` channels. In double precision: behind the minibatch deviation they
+/// Sums over samples and pixels for each of `c` channels, in double precision. Behind the minibatch deviation the sums
 /// are small differences of large numbers.
 fn sums(values: &[f32], c: usize, pixels: usize) -> Vec<f32> {
     let planes: Vec<f64> = values.par_chunks(pixels).with_min_len((GRAIN / pixels).max(1)).map(total).collect();
@@ -121,7 +121,7 @@ fn sums(values: &[f32], c: usize, pixels: usize) -> Vec<f32> {
 }
 
 vectorised! {
-    /// The sum in 16 interleaved parts.
+    /// Sums in 16 interleaved parts, which the compiler turns into vector instructions.
     fn total(values: &[f32]) -> f64 {
         let (blocks, rest) = values.as_chunks::<16>();
         let mut sums = [0.0f64; 16];
@@ -132,7 +132,7 @@ vectorised! {
     }
 }
 
-/// Sums over channels, into `count` numbers: over samples too where those are one map for all.
+/// Sums over channels into `count` numbers. If one noise map serves all samples, it also sums over samples.
 fn over_channels(values: &[f32], c: usize, pixels: usize, count: usize) -> Vec<f32> {
     let mut sums = vec![0.0; count];
     for (plane, values) in values.chunks_exact(pixels).enumerate() {

@@ -1,10 +1,10 @@
-//! Modulation: every channel of a sample times a number.
+//! Modulation: multiplies every channel of a sample by a number.
 
 use rayon::prelude::*;
 
 use super::{GRAIN, Map, Operation};
 
-/// x `[n, c, h, w]` times s `[n, c, 1, 1]`.
+/// The product of x `[n, c, h, w]` and s `[n, c, 1, 1]`.
 #[derive(Debug, Clone, Copy)]
 pub struct ScaleChannels;
 
@@ -46,7 +46,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// The scalar product in 16 interleaved parts.
+    /// The scalar product, summed in 16 interleaved parts, which the compiler turns into vector instructions.
     fn dot(a: &[f32], b: &[f32]) -> f32 {
         let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
         let mut sums = [0.0f32; 16];

@@ -18,19 +18,19 @@ use super::{
     product::{Matrix, multiply},
 };
 
-/// Numbers of a gathered matrix that stay in a core's cache.
+/// The number of elements of a gathered matrix that stay in a core's cache.
 const CACHED: usize = 1 << 17;
-/// Partial sums over samples, and so the most threads that a weight gradient uses.
+/// The number of partial sums over samples, which is also the largest number of threads of a weight gradient.
 const PARTS: usize = 8;
 
-/// How a square window moves over a map.
+/// The shape of a square window and its movement over a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// Height and width.
+    /// The window's height and width.
     pub size: usize,
-    /// Step.
+    /// The step between windows.
     pub stride: usize,
-    /// Zeros on every side.
+    /// The number of zeros on every side of the map.
     pub padding: usize,
 }
 
@@ -39,7 +39,7 @@ impl Window {
         (large + 2 * self.padding - self.size) / self.stride + 1
     }
 
-    /// A gathered window is the map itself.
+    /// True if a gathered window equals the map itself, so that nothing needs to be gathered.
     fn is_point(self) -> bool {
         self == Self { size: 1, stride: 1, padding: 0 }
     }
@@ -92,11 +92,11 @@ impl Operation<2> for Transposed {
 }
 
 thread_local! {
-    /// A thread's gathered windows.
+    /// A thread's scratch buffer for gathered windows.
     static WINDOWS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The first `count` numbers of a scratch buffer, whatever they are.
+/// The first `count` elements of a scratch buffer, with undefined contents.
 fn at_least(scratch: &mut Vec<f32>, count: usize) -> &mut [f32] {
     if scratch.len() < count {
         scratch.resize(count, 0.0);
@@ -190,7 +190,7 @@ fn weights(window: Window, x: &Map, y: &Map) -> Map {
     Map::new(sum, [outputs, inputs, window.size, window.size])
 }
 
-/// `[o, i, a, b]` to `[i, o, -a, -b]`.
+/// Swaps inputs and outputs and mirrors the taps: `[o, i, a, b]` to `[i, o, -a, -b]`.
 fn turned(w: &Map) -> Vec<f32> {
     let [outputs, inputs, height, width] = w.dims();
     let taps = height * width;
@@ -205,7 +205,7 @@ fn turned(w: &Map) -> Vec<f32> {
     turned
 }
 
-/// Rows of a map moved left by `offset - padding`, zeros where nothing comes in.
+/// Shifts a row of a map left by `offset - padding` and fills up with zeros.
 fn shifted(from: &[f32], to: &mut [f32], width: usize, offset: usize, padding: usize) {
     let (left, right) = (offset.saturating_sub(padding), padding.saturating_sub(offset));
     let kept = to.len().saturating_sub(left + right);
@@ -217,7 +217,7 @@ fn shifted(from: &[f32], to: &mut [f32], width: usize, offset: usize, padding: u
 }
 
 vectorised! {
-    /// Every `stride`-th number.
+    /// Copies every `stride`-th number.
     fn spaced(from: &[f32], stride: usize, to: &mut [f32]) {
         match stride {
             1 => to.copy_from_slice(&from[..to.len()]),
@@ -233,7 +233,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// Adds to every `stride`-th number.
+    /// Adds numbers to every `stride`-th number.
     fn add_spaced(from: &[f32], stride: usize, to: &mut [f32]) {
         match stride {
             2 => {
@@ -246,12 +246,12 @@ vectorised! {
     }
 }
 
-/// Between a map and the windows on it.
+/// Conversion between a map and the windows on it.
 struct Gather {
     window: Window,
-    /// Height and width of the map.
+    /// The height and width of the map.
     map: [usize; 2],
-    /// Windows in a row.
+    /// The number of windows in a row.
     columns: usize,
 }
 

@@ -6,29 +6,29 @@ use rayon::prelude::*;
 
 use super::{GRAIN, Map, Operation};
 
-/// The filter on one axis.
+/// The filter's weights on one axis.
 const TAPS: [f32; 4] = [0.125, 0.375, 0.375, 0.125];
 
-/// For every plane: `up - 1` zeros after each sample, zeros around (`before` and `after`, on both axes), the filter times
-/// `gain`, every `down`-th sample.
+/// Resamples every plane: puts `up - 1` zeros after each sample, pads with `before` and `after` zeros on both axes,
+/// applies the filter times `gain`, and keeps every `down`-th sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fir {
-    /// 1 or 2.
+    /// The factor, 1 or 2.
     pub up: usize,
-    /// 1 or 2.
+    /// The factor, 1 or 2.
     pub down: usize,
-    /// Zeros at the top and left.
+    /// The number of zeros at the top and left.
     pub before: usize,
-    /// Zeros at the bottom and right.
+    /// The number of zeros at the bottom and right.
     pub after: usize,
-    /// Of both axes together.
+    /// The gain of both axes together.
     pub gain: f32,
-    /// Height and width of the maps.
+    /// The height and width of the input maps.
     pub size: usize,
 }
 
 impl Fir {
-    /// Height and width of the results.
+    /// The height and width of the results.
     fn result(&self) -> usize {
         (self.size * self.up + self.before + self.after - TAPS.len()) / self.down + 1
     }
@@ -76,12 +76,12 @@ impl Operation<1> for Fir {
 }
 
 thread_local! {
-    /// A row with its zeros.
+    /// A row with its padding.
     static LINE: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
 vectorised! {
-    /// Columns first, as the rows are read, then each row.
+    /// Filters columns first, while rows are read, and then each row.
     fn plane(fir: &Fir, x: &[f32], y: &mut [f32], line: &mut [f32]) {
         let Fir { up, down, before, gain, size, .. } = *fir;
         for (row, out) in y.chunks_exact_mut(fir.result()).enumerate() {

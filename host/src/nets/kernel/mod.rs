@@ -1,4 +1,5 @@
-//! The networks' hot operations on the CPU backend: our own loops in place of burn-flex's, with their gradients.
+//! The most expensive operations of the networks on the CPU backend, with their gradients: loops that replace
+//! burn-flex's.
 //!
 //! Each is an [`Operation`] on slices. [`apply`] runs it where tensors are on [`Cpu`], with or without gradients; everywhere
 //! else (a GPU, nested autodiff) it runs the composition of burn's operations that it is given, which is also what
@@ -30,20 +31,20 @@ use burn_flex::{FlexTensor, Layout};
 
 use crate::backend::{Cpu, CpuTraining};
 
-/// Numbers below which an operation is not worth a second thread.
+/// The number of elements below which a second thread does not pay.
 const GRAIN: usize = 1 << 14;
 
 /// An operation from `N` maps to one, all of rank 4 and contiguous.
 pub trait Operation<const N: usize>: std::fmt::Debug + Clone + Send + Sync + 'static {
-    /// The result. What [`Operation::backward`] will need goes into `kept`.
+    /// Computes the result, and keeps in `kept` what [`Operation::backward`] needs.
     fn forward(&self, inputs: [Map; N], kept: &mut Vec<Map>) -> Map;
 
-    /// From the loss's gradient with respect to the result to those with respect to the inputs; only the `wanted` are
-    /// looked at.
+    /// Computes the loss's gradients with respect to the inputs from the gradient with respect to the result. Only the
+    /// `wanted` gradients are used.
     fn backward(&self, kept: &[Map], gradient: Map, wanted: [bool; N]) -> [Option<Map>; N];
 }
 
-/// Numbers of shape `[n, c, h, w]`, shared until written to.
+/// A map of shape `[n, c, h, w]`, whose elements are shared until they are written to.
 #[derive(Debug, Clone)]
 pub struct Map(FlexTensor);
 
@@ -65,13 +66,13 @@ impl Map {
         self.0.storage()
     }
 
-    /// A copy only where somebody else holds the same numbers.
+    /// The elements for writing; they are copied only if they are shared.
     fn values_mut(&mut self) -> &mut [f32] {
         self.0.storage_mut()
     }
 }
 
-/// Runs `operation` on the CPU backend, and `otherwise` on others.
+/// Runs `operation` on the CPU backend, and `otherwise` on other backends.
 pub fn apply<B: Backend, O: Operation<N>, const N: usize>(
     operation: O,
     inputs: [Tensor<B, 4>; N],
@@ -101,7 +102,7 @@ pub fn apply<B: Backend, O: Operation<N>, const N: usize>(
     otherwise(inputs)
 }
 
-/// An operation in autodiff's graph.
+/// An operation as a node of autodiff's graph.
 #[derive(Debug)]
 struct Step<O>(O);
 
@@ -124,7 +125,7 @@ fn is<T: 'static, U: 'static>() -> bool {
     std::any::TypeId::of::<T>() == std::any::TypeId::of::<U>()
 }
 
-/// A value of type `T` as what it is known to be.
+/// Casts a value of type `T` to the type that it is known to have.
 fn same<T: 'static, U: 'static>(value: T) -> U {
     let mut slot = Some(value);
     let slot: &mut dyn Any = &mut slot;

@@ -1,6 +1,6 @@
-//! The matrix product, on slices.
+//! The matrix product on slices.
 
-/// A matrix inside a slice.
+/// A matrix that lies in a slice.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a> {
     data: &'a [f32],
@@ -11,13 +11,13 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// `rows` rows, `stride` numbers apart, each of `columns` numbers in a row.
+    /// A matrix of `rows` rows, which begin `stride` elements apart and have `columns` consecutive elements.
     pub fn new(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
         assert!(rows > 0 && columns > 0 && stride >= columns && (rows - 1) * stride + columns <= data.len());
         Self { data, rows, columns, row_stride: stride, column_stride: 1 }
     }
 
-    /// Rows for columns.
+    /// The transposed matrix.
     pub fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -29,7 +29,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// `out = a b`, or `out += a b`; the rows of `out` are `stride` numbers apart.
+/// Computes `out = a b` or `out += a b`. The rows of `out` begin `stride` elements apart.
 pub fn multiply(out: &mut [f32], stride: usize, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
     assert!(a.columns == b.rows && stride >= b.columns && (a.rows - 1) * stride + b.columns <= out.len());
     // SAFETY: `Matrix::new` and the line above keep every index of the three matrices inside their slices, and the

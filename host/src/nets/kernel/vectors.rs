@@ -1,7 +1,7 @@
-//! Loops compiled for the vectors of more than one generation of CPUs.
+//! Loops that are compiled for the vector instructions of several generations of CPUs.
 
-/// Defines a function whose body is compiled for AVX-512, AVX2 and the least that there is; the widest that the machine has
-/// runs. Its operations and their order are the same in all, and so are its results.
+/// Defines a function whose body is compiled for AVX-512, for AVX2 and for the baseline. The widest version that the
+/// machine supports runs. All versions do the same operations in the same order and give the same results.
 macro_rules! vectorised {
     ($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
         $(#[$meta])*
