@@ -54,11 +54,6 @@ mod canvas {
         pub fn new(target: D) -> Self {
             Self { target }
         }
-
-        /// The display.
-        pub fn into_target(self) -> D {
-            self.target
-        }
     }
 
     impl<D: DrawTarget> Screen for Canvas<D>

@@ -31,7 +31,7 @@ fn sum(text: &[u8]) -> u32 {
 
 struct Note(UnsafeCell<MaybeUninit<Kept>>);
 
-// SAFETY: `take` reads it at the start and `keep` writes it at the end, each while nothing else runs.
+// SAFETY: `load` reads it at the start and `store` writes it at the end, each while nothing else runs.
 unsafe impl Sync for Note {}
 
 /// In RAM that the runtime leaves as it is.
@@ -43,7 +43,7 @@ static NOTE: Note = Note(UnsafeCell::new(MaybeUninit::uninit()));
 ///
 /// # Safety
 /// Nothing else runs any more.
-pub unsafe fn keep() {
+pub unsafe fn store() {
     let mut kept = Kept { mark: MARK, len: 0, text: [0; MOST], sum: 0 };
     let mut add = |byte: u8| {
         if let Some(place) = kept.text.get_mut(kept.len as usize) {
@@ -105,7 +105,7 @@ unsafe fn callers() -> [u32; CALLERS] {
 ///
 /// # Safety
 /// Called once, before anything else runs.
-pub unsafe fn take() -> Option<&'static str> {
+pub unsafe fn load() -> Option<&'static str> {
     let note = NOTE.0.get();
     // SAFETY: the caller's promise. Every pattern of bits is a `Kept`; the linker has put it into RAM that there is.
     unsafe {

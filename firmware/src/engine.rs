@@ -11,18 +11,18 @@ use crate::Board;
 use crate::screen::Screen;
 
 /// [`Integers`] with the board's lamp lit meanwhile, its watchdog fed at every row, and every row on its screen.
-pub struct Lamp<B: Board> {
+pub struct BoardEngine<B: Board> {
     screen: RefCell<B::Screen>,
 }
 
-impl<B: Board> Lamp<B> {
+impl<B: Board> BoardEngine<B> {
     /// The engine of a board with this screen.
     pub fn new(screen: B::Screen) -> Self {
         Self { screen: RefCell::new(screen) }
     }
 }
 
-impl<B: Board> Engine for Lamp<B> {
+impl<B: Board> Engine for BoardEngine<B> {
     fn open(&self, pack: &[u8]) -> Result<Facts, PackError> {
         Integers.open(pack)
     }
@@ -38,7 +38,7 @@ impl<B: Board> Engine for Lamp<B> {
         let mut screen = self.screen.borrow_mut();
         B::lamp(true);
         let result = Integers.generate(pack, sample, workspace, &mut |y, rgb| {
-            B::feed();
+            B::feed_watchdog();
             screen.row(y, rgb);
             row(y, rgb)
         });

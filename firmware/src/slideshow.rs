@@ -13,14 +13,14 @@ const PSI: i16 = 11_469;
 
 /// Which image comes next, and when.
 #[derive(Debug, Default)]
-pub struct Standalone {
+pub struct Slideshow {
     seed: u64,
     due: u64,
 }
 
-impl Standalone {
+impl Slideshow {
     /// Draws the next image when it is time. It shows where the engine shows its rows, and breaks off when a host speaks.
-    pub fn look<S, F, C, E>(&mut self, device: &mut Device<'_, S, F, C, E>)
+    pub fn tick<S, F, C, E>(&mut self, device: &mut Device<'_, S, F, C, E>)
     where
         S: Read + ReadReady + Write,
         F: MappedFlash,
@@ -37,7 +37,7 @@ impl Standalone {
     }
 
     /// A host has asked for something.
-    pub fn not_now<S, F, C, E>(&mut self, device: &mut Device<'_, S, F, C, E>)
+    pub fn postpone<S, F, C, E>(&mut self, device: &mut Device<'_, S, F, C, E>)
     where
         S: Read + ReadReady + Write,
         F: MappedFlash,
