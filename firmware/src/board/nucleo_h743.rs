@@ -6,7 +6,7 @@ use core::convert::Infallible;
 
 use cortex_m::peripheral::{NVIC, SCB};
 use embedded_io::{ErrorType, Read, ReadReady, Write};
-use embedded_storage::nor_flash::NorFlashErrorKind;
+use embedded_storage::nor_flash::{NorFlash, NorFlashErrorKind};
 use hal::flash::{FlashExt, LockedFlashBank};
 use hal::gpio::Speed;
 use hal::independent_watchdog::IndependentWatchdog;
