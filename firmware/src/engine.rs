@@ -1,4 +1,4 @@
-//! The engine of a board: what shows, and what must not be forgotten, while an image is made.
+//! Wraps the generator: lights the lamp, restarts the watchdog's count and updates the display during an image.
 
 use core::cell::RefCell;
 use core::ops::ControlFlow;
@@ -10,13 +10,13 @@ use nickeldime_core::pack::PackError;
 use crate::Board;
 use crate::screen::Screen;
 
-/// [`Integers`] with the board's lamp lit meanwhile, its watchdog fed at every row, and every row on its screen.
+/// [`Integers`] that lights the board's lamp during an image, and at every row feeds the watchdog and shows the row.
 pub struct BoardEngine<B: Board> {
     screen: RefCell<B::Screen>,
 }
 
 impl<B: Board> BoardEngine<B> {
-    /// The engine of a board with this screen.
+    /// Creates the engine of a board with this screen.
     pub fn new(screen: B::Screen) -> Self {
         Self { screen: RefCell::new(screen) }
     }

@@ -1,15 +1,15 @@
-//! Where images show as they are made, beside the line.
+//! Displays that show images while they are drawn.
 
-/// Something that shows rows.
+/// A display that shows rows of pixels.
 pub trait Screen {
-    /// Whether there is anything to see.
+    /// False for the absence of a display.
     const PRESENT: bool;
 
-    /// Shows row `y` of an image: `rgb` has three bytes for each of its pixels, and the image as many rows as those.
+    /// Shows row `y` of an image. `rgb` has three bytes for each pixel; the image is as high as it is wide.
     fn row(&mut self, y: usize, rgb: &[u8]);
 }
 
-/// No display.
+/// The screen of a board without a display.
 pub struct NoScreen;
 
 impl Screen for NoScreen {
@@ -18,7 +18,7 @@ impl Screen for NoScreen {
     fn row(&mut self, _: usize, _: &[u8]) {}
 }
 
-/// A display that may not have started.
+/// A display that may have failed to start.
 impl<S: Screen> Screen for Option<S> {
     const PRESENT: bool = S::PRESENT;
 
@@ -43,8 +43,8 @@ mod canvas {
 
     use super::Screen;
 
-    /// Images in the middle of a display: as many times their size as it has room for, or every second, third, ... pixel
-    /// of those that are larger.
+    /// Draws images in the middle of a display. Small images are enlarged by a whole factor; of large ones every second,
+    /// third, ... pixel is drawn.
     pub struct Canvas<D> {
         target: D,
     }

@@ -33,7 +33,7 @@ boards! {
     "stm32f405" => stm32f405::Stm32f405, cortex_m_rt;
 }
 
-/// What a board hands to the device.
+/// The parts of a board that the device uses.
 pub struct Parts<B: Board> {
     /// The line to the host.
     pub serial: B::Serial,
