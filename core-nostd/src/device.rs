@@ -1,72 +1,59 @@
-//! The device: requests in, replies out. One state machine, the same in the firmware, in the in-process board and in
-//! the tests; a board gives it a serial port, a flash, a clock and some buffers, and calls [`Device::poll`] for ever.
+//! The device: requests in, replies out. One state machine serves the firmware, the in-process board and the tests; a board
+//! gives it a serial port, a flash, a clock and some buffers, and calls [`Device::poll`] for ever.
 //!
 //! ```text
 //!             +-- Hello, Status, Cancel ----- anywhere
-//!   Idle -----+-- UploadBegin -> Uploading -- UploadRun, UploadChunk ... UploadCommit --> Idle, new model
+//!   Idle -----+-- UploadBegin -> Uploading -- UploadRange, UploadChunk ... UploadCommit --> Idle, new model
 //!             |                  (the old model still samples)
 //!             +-- Erase --------------------------------------------------------------> Idle, no model
-//!             +-- Sample ------> Sampling --- last row, Cancel or Hello -----> Idle
+//!             +-- Sample, Pieces -> Sampling --- last row, Cancel or Hello --> Idle
 //! ```
 //!
-//! Nothing that arrives makes it panic. What it cannot do it says in an [`Answer::Error`], and the loaded model stays; an
-//! upload whose bytes are no pack for this board, or which the flash failed, is forgotten.
+//! Nothing that arrives makes it panic. It refuses what it cannot do with an [`Answer::Error`], and the loaded model stays. It
+//! forgets an upload whose bytes are no pack for this board, or after which the flash failed.
+//!
+//! A pack is verified once: at the start, or when it is committed. An image reads the header again and checks its structure
+//! ([`Pack::reopen`](crate::pack::Pack::reopen)), so that flash which has changed since gives an error or a wrong image and
+//! never a panic; the next start verifies the whole pack.
 
 use core::ops::ControlFlow;
 
-use embedded_io::{Read, ReadReady, Write};
-use sha2::{Digest, Sha256};
-
-use crate::link::message::{Answer, Ask, DeviceError, Hello, LatentSource, Model, Phase, Sha256Hash, Status};
+use crate::link::message::{Answer, Ask, DeviceError, Hello, KEY_ID_LEN, Model, Phase, Sha256Hash, Status};
 use crate::link::{Line, PROTOCOL_VERSION};
 use crate::pack::{FORMAT_VERSION, NoiseKind};
-use crate::sample::{GenerateError, Join, Latent, Noise, Sample};
+use crate::sample::{GenerateError, Latent, Noise, Sample};
 use crate::storage::{MappedFlash, Storage, StorageError};
+use embedded_io::{Read, ReadReady, Write};
 
+mod clock;
 mod engine;
+mod sampling;
 
+pub use clock::{Clock, NoClock};
 pub use engine::{Engine, Facts, Integers};
+use sampling::{
+    PendingSample, Pieces, ROW_ENVELOPE, Sampler, StoredLatent, Wanted, byte_len, store_latent, take_latent,
+};
 
-/// What an upload chunk costs beside its data, at most: direction, id, variant, tag, offset and length.
+/// Bytes of an upload chunk beside its data, at most: direction, id, variant, tag, offset and length.
 const CHUNK_ENVELOPE: usize = 1 + 5 + 1 + 3 + 5 + 5;
-/// Sums in one answer to a survey: what the shortest send buffer has room for.
+/// Checksums in one answer to a survey: as many as the shortest send buffer has room for.
 const SUMS: usize = 48;
-/// What a sample costs beside its latent, at most: direction, id, variant, kind and length of the latent, psi, noise. (Two
-/// seeds are 24 bytes: less than the least that a receive buffer has room for.)
-const SAMPLE_ENVELOPE: usize = 1 + 5 + 1 + 1 + 5 + 3 + 11;
-/// What a row costs beside its pixels, at most: direction, id, variant, y, x and length.
-const ROW_ENVELOPE: usize = 1 + 5 + 1 + 3 + 3 + 3;
+/// Bytes of a sample beside its latent, at most: direction, id, variant, kind and length of the latent, psi, noise, piece.
+/// (Two seeds are 24 bytes: less than the least that a receive buffer has room for.)
+const SAMPLE_ENVELOPE: usize = 1 + 5 + 1 + 1 + 5 + 3 + 11 + 3;
 
-/// A clock that counts up. It is read at every row at least, which lets a board extend a counter that wraps.
-pub trait Clock {
-    /// Ticks per second; 0 for no clock.
-    const HZ: u32;
-
-    /// The time now.
-    fn now(&mut self) -> u64;
-}
-
-/// No clock: every image takes no time.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoClock;
-
-impl Clock for NoClock {
-    const HZ: u32 = 0;
-
-    fn now(&mut self) -> u64 {
-        0
-    }
-}
-
-/// Who the device says it is.
+/// The identity of a device, for its hello.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity {
     /// The board's name, as in `--board`.
     pub board: &'static str,
     /// The firmware's version.
     pub firmware: &'static str,
-    /// Why it started anew without having been asked to, at most 64 bytes; nothing after an ordinary start.
+    /// The reason for the last restart that nobody asked for, at most 64 bytes; nothing after an ordinary start.
     pub restart: Option<&'static str>,
+    /// Ids of the keys that a pack must be signed with one of; empty for a device that loads any pack.
+    pub trusted: &'static [[u8; KEY_ID_LEN]],
 }
 
 /// The RAM that a board gives to its device.
@@ -78,7 +65,7 @@ pub struct Buffers<'b> {
     pub send: &'b mut [u8],
     /// A latent from the host.
     pub latents: &'b mut [i32],
-    /// What the generator works in.
+    /// The workspace of the generator.
     pub workspace: &'b mut [i32],
     /// How many bytes the serial port keeps while the device does something else (a flash sector takes its time): a ring
     /// that an interrupt or DMA fills, or a line whose sender waits, as USB's does. So much may a host have on its way.
@@ -86,7 +73,7 @@ pub struct Buffers<'b> {
     pub window: usize,
 }
 
-/// Whether a poll found something to do; a board that may sleep sleeps when it did not.
+/// The result of a poll; a board that may sleep does so after an idle one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
     /// A request was answered.
@@ -106,30 +93,16 @@ pub struct Device<'b, S, F, C = NoClock, E = Integers> {
     workspace: &'b mut [i32],
     window: usize,
     model: Option<Facts>,
+    pending: Option<PendingSample>,
+    wanted: Wanted,
 }
 
-/// What to do about a request, once it needs no more of the receive buffer.
-enum Step {
+/// What follows from a request that needs no more of the receive buffer.
+enum Action {
     Say(Answer<'static>),
     SayHello,
     Survey { from: u32 },
-    Sample(Plan),
-}
-
-/// A sample whose latent, if the host sent one, lies in the latent buffer.
-#[derive(Clone, Copy)]
-struct Plan {
-    latent: LatentPlan,
-    psi: i16,
-    noise: Noise,
-}
-
-#[derive(Clone, Copy)]
-enum LatentPlan {
-    Seed(u64),
-    Z(usize),
-    W(usize),
-    Pair([u64; 2], Join),
+    Sample(PendingSample, Pieces),
 }
 
 impl<'b, S, F, C, E> Device<'b, S, F, C, E>
@@ -143,7 +116,7 @@ where
     pub fn new(identity: Identity, serial: S, flash: F, clock: C, engine: E, buffers: Buffers<'b>) -> Self {
         let storage = Storage::mount(flash);
         let model = storage
-            .active()
+            .active_hashed()
             .and_then(|pack| engine.open(pack).ok())
             .filter(|facts| facts.workspace_len <= buffers.workspace.len());
         Self {
@@ -156,30 +129,32 @@ where
             workspace: buffers.workspace,
             window: buffers.window,
             model,
+            pending: None,
+            wanted: Wanted::new(),
         }
     }
 
-    /// Answers what has arrived. Returns when nothing whole is left; a whole one missing, it may have prepared the flash for
-    /// what comes next.
+    /// Answers the requests that have arrived and returns when no whole one is left. With none to answer, it may erase flash
+    /// ahead of an upload.
     pub fn poll(&mut self) -> Activity {
         let mut activity = Activity::Idle;
         while self.line.receive() {
             activity = Activity::Busy;
-            let (id, step) = match self.line.request() {
+            let (id, action) = match self.line.request() {
                 Ok(request) => (request.id, None),
-                Err(Some(id)) => (id, Some(Step::Say(Answer::Error(DeviceError::UnknownRequest)))),
+                Err(Some(id)) => (id, Some(Action::Say(Answer::Error(DeviceError::UnknownRequest)))),
                 Err(None) => {
                     self.line.reject();
                     continue;
                 }
             };
-            match step.unwrap_or_else(|| self.step()) {
-                Step::Say(answer) => {
+            match action.unwrap_or_else(|| self.handle()) {
+                Action::Say(answer) => {
                     self.line.send(id, answer);
                 }
-                Step::SayHello => self.say_hello(id),
-                Step::Survey { from } => self.survey(id, from),
-                Step::Sample(plan) => self.sample(id, plan),
+                Action::SayHello => self.say_hello(id),
+                Action::Survey { from } => self.survey(id, from),
+                Action::Sample(sample, pieces) => self.sample(id, sample, pieces),
             }
         }
         // While the next chunk arrives, which must not be lost over it.
@@ -199,11 +174,11 @@ where
         &mut self.clock
     }
 
-    /// Makes an image that no host asked for and sends it nowhere: the engine shows it, where it shows anything. Breaks off
-    /// when something arrives. psi is Q14, the noise the model's own.
+    /// Makes an image that no host asked for and sends it nowhere, for engines that show images. Stops when bytes arrive. psi
+    /// is Q14; the noise is of the model's default kind.
     ///
     /// # Errors
-    /// Why there is no image, or not all of it; [`GenerateError::Stopped`] too when there is no model.
+    /// Every [`GenerateError`]; [`GenerateError::Stopped`] also when no model is loaded.
     pub fn draw(&mut self, seed: u64, psi: i16) -> Result<(), GenerateError> {
         let (Some(facts), Some(pack)) = (&self.model, self.storage.active()) else {
             return Err(GenerateError::Stopped);
@@ -236,8 +211,8 @@ where
         self.model.as_ref().and(self.storage.active_sha256())
     }
 
-    /// What [`new`](Self::new) took, but for the identity and the engine; the flash as it is now. Together they are what a
-    /// reset starts from.
+    /// The parts that [`new`](Self::new) took, but for the identity and the engine, with the flash as it is now: a reset
+    /// starts from them.
     pub fn into_parts(self) -> (S, F, C, Buffers<'b>) {
         let (serial, receive, send) = self.line.into_parts();
         let (latents, workspace, window) = (self.latents, self.workspace, self.window);
@@ -245,13 +220,14 @@ where
     }
 
     /// Reads the request at hand and does all of it that needs the receive buffer.
-    fn step(&mut self) -> Step {
+    fn handle(&mut self) -> Action {
         let Ok(request) = self.line.request() else {
-            return Step::Say(Answer::Error(DeviceError::UnknownRequest));
+            return Action::Say(Answer::Error(DeviceError::UnknownRequest));
         };
+        let id = request.id;
         let chunk = chunk_len::<F>(self.line.receive_room());
         let result = match request.ask {
-            Ask::Hello { .. } => return Step::SayHello,
+            Ask::Hello { .. } => return Action::SayHello,
             Ask::Status => Ok(Answer::Status(Status {
                 phase: match self.storage.progress() {
                     Some((received, len)) => Phase::Uploading { received, len },
@@ -272,13 +248,13 @@ where
                 }),
                 Err(error) => Err(refusal(error, len, &self.storage)),
             },
-            Ask::UploadSurvey { upload, .. } | Ask::UploadRun { upload, .. } | Ask::UploadChunk { upload, .. }
+            Ask::UploadSurvey { upload, .. } | Ask::UploadRange { upload, .. } | Ask::UploadChunk { upload, .. }
                 if !self.storage.expects(upload) =>
             {
                 Err(DeviceError::NoUpload)
             }
-            Ask::UploadSurvey { from, .. } => return Step::Survey { from },
-            Ask::UploadRun { after, offset, end, .. } => match self.storage.run(after, offset, end) {
+            Ask::UploadSurvey { from, .. } => return Action::Survey { from },
+            Ask::UploadRange { after, offset, end, .. } => match self.storage.announce(after, offset, end) {
                 Ok(offset) => Ok(Answer::Ack { offset }),
                 Err(error) => Err(refusal(error, 0, &self.storage)),
             },
@@ -293,12 +269,28 @@ where
             }
             Ask::Cancel => Ok(Answer::Cancelled { rows: 0 }),
             Ask::Erase => self.erase().map(|()| Answer::Erased),
-            Ask::Sample { latent, psi, noise } => match take_latent(self.model.as_ref(), &latent, self.latents) {
-                Ok(latent) => return Step::Sample(Plan { latent, psi, noise }),
-                Err(error) => Err(error),
-            },
+            Ask::Sample { latent, psi, noise, piece } => {
+                // The latent takes the place of the one before.
+                self.pending = None;
+                let latent = take_latent(self.model.as_ref(), &latent, self.latents);
+                match latent.and_then(|latent| self.new_sample(id, latent, psi, noise, piece)) {
+                    Ok((sample, pieces)) => return Action::Sample(sample, pieces),
+                    Err(error) => Err(error),
+                }
+            }
+            Ask::Pieces { sample, model, piece, first, wanted } => {
+                let kept = self.wanted.keep(wanted);
+                match self.old_sample(sample, &model, piece, first, kept) {
+                    Ok((sample, pieces)) => return Action::Sample(sample, pieces),
+                    Err(error) => Err(error),
+                }
+            }
+            Ask::StoreLatent { first, numbers } => {
+                self.pending = None;
+                store_latent(first, numbers, self.latents).map(|end| Answer::Stored { end })
+            }
         };
-        Step::Say(result.unwrap_or_else(Answer::Error))
+        Action::Say(result.unwrap_or_else(Answer::Error))
     }
 
     /// Whether the pack with this hash is loaded and runs.
@@ -326,7 +318,7 @@ where
         match facts {
             Ok(facts) => {
                 self.storage.commit().map_err(|error| refusal(error, 0, &self.storage))?;
-                self.model = Some(facts);
+                (self.model, self.pending) = (Some(facts), None);
                 Ok(())
             }
             Err(error) => {
@@ -340,7 +332,7 @@ where
     fn erase(&mut self) -> Result<(), DeviceError> {
         let result = self.storage.erase();
         if self.storage.active().is_none() {
-            self.model = None;
+            (self.model, self.pending) = (None, None);
         }
         result.map_err(|error| refusal(error, 0, &self.storage))
     }
@@ -368,6 +360,7 @@ where
                 sha256,
                 len: pack.len() as u32,
                 resolution: facts.resolution,
+                channels: facts.channels,
                 z_dim: facts.z_dim,
                 w_dim: facts.w_dim,
                 noise: facts.noise,
@@ -385,132 +378,82 @@ where
             chunk: chunk_len::<F>(self.line.receive_room()),
             window: self.window(),
             latents: latents(self.latents.len(), self.line.receive_room()),
+            stored_latents: u16::try_from(self.latents.len()).unwrap_or(u16::MAX),
+            piece: u16::try_from(self.piece_len()).unwrap_or(u16::MAX),
             tick_hz: C::HZ,
             restart: self.identity.restart,
+            trusted: self.identity.trusted.as_flattened(),
             model,
         };
         self.line.send(id, Answer::Hello(hello));
     }
 
-    fn sample(&mut self, id: u32, plan: Plan) {
-        let Some(pack) = self.storage.active() else {
+    /// Most bytes of pixels in one reply.
+    fn piece_len(&self) -> usize {
+        self.line.send_room().saturating_sub(ROW_ENVELOPE)
+    }
+
+    /// Most pixels in one reply.
+    fn most_pixels(&self) -> usize {
+        let channels = self.model.as_ref().map_or(3, |facts| usize::from(facts.channels)).max(1);
+        (self.piece_len() / channels).max(1)
+    }
+
+    /// Remembers a sample, and divides its rows into pieces of at most `piece` pixels.
+    fn new_sample(
+        &mut self,
+        id: u32,
+        latent: StoredLatent,
+        psi: i16,
+        noise: Noise,
+        piece: u16,
+    ) -> Result<(PendingSample, Pieces), DeviceError> {
+        let model = self.loaded().ok_or(DeviceError::NoModel)?;
+        let sample = PendingSample { id, latent, psi, noise, model };
+        self.pending = Some(sample);
+        let most = self.most_pixels();
+        let pixels = if piece == 0 { most } else { most.min(piece.into()) };
+        Ok((sample, Pieces { pixels, first: None }))
+    }
+
+    /// The remembered sample, for pieces of it; `kept` says that there was room for their bits.
+    fn old_sample(
+        &self,
+        id: u32,
+        model: &Sha256Hash,
+        piece: u16,
+        first: u32,
+        kept: bool,
+    ) -> Result<(PendingSample, Pieces), DeviceError> {
+        let loaded = self.loaded().ok_or(DeviceError::NoModel)?;
+        if loaded != *model {
+            return Err(DeviceError::ModelChanged);
+        }
+        let pending = self.pending.filter(|pending| pending.id == id && pending.model == loaded);
+        let pending = pending.ok_or(DeviceError::NoSample)?;
+        let most = self.most_pixels();
+        let pixels = usize::from(piece);
+        if !kept || !(1..=most).contains(&pixels) {
+            return Err(DeviceError::WrongPiece { most: u16::try_from(most).unwrap_or(u16::MAX) });
+        }
+        Ok((pending, Pieces { pixels, first: Some(usize::try_from(first).unwrap_or(usize::MAX)) }))
+    }
+
+    fn sample(&mut self, id: u32, sample: PendingSample, pieces: Pieces) {
+        let (Some(pack), Some(facts)) = (self.storage.active(), &self.model) else {
             self.line.send(id, Answer::Error(DeviceError::NoModel));
             return;
         };
-        let numbers: &[i32] = self.latents;
-        let latent = match plan.latent {
-            LatentPlan::Seed(seed) => Latent::Seed(seed),
-            LatentPlan::Z(len) => Latent::Z(&bytemuck::cast_slice(numbers)[..len]),
-            LatentPlan::W(len) => Latent::W(&numbers[..len]),
-            LatentPlan::Pair(seeds, join) => Latent::Pair { seeds, join },
+        let sampler = Sampler {
+            line: &mut self.line,
+            clock: &mut self.clock,
+            engine: &self.engine,
+            latents: self.latents,
+            workspace: self.workspace,
+            wanted: &self.wanted,
         };
-        let sample = Sample { latent, psi: plan.psi, noise: plan.noise };
-        let loaded = self.storage.active_sha256();
-        let (line, clock) = (&mut self.line, &mut self.clock);
-        let piece = (line.send_room().saturating_sub(ROW_ENVELOPE) / 3).max(1);
-        let started = clock.now();
-        let mut hash = Sha256::new();
-        let mut rows = 0u16;
-        let mut stopped = None;
-        let result = self.engine.generate(pack, &sample, self.workspace, &mut |y, rgb| {
-            clock.now();
-            stopped = interruption(line, id, loaded);
-            if stopped.is_some() {
-                return ControlFlow::Break(());
-            }
-            hash.update(rgb);
-            for (i, rgb) in rgb.chunks(3 * piece).enumerate() {
-                if !line.send(id, Answer::Row { y: y as u16, x: (i * piece) as u16, rgb }) {
-                    return ControlFlow::Break(());
-                }
-            }
-            rows = rows.saturating_add(1);
-            ControlFlow::Continue(())
-        });
-        let ticks = self.clock.now().saturating_sub(started);
-        let answer = match result {
-            Ok(()) => Answer::Done { rows, sha256: hash.finalize().into(), ticks },
-            Err(GenerateError::Stopped) => Answer::Error(DeviceError::Stopped { rows }),
-            Err(error) => Answer::Error(DeviceError::NotGenerated(error)),
-        };
-        self.line.send(id, answer);
-        match stopped {
-            None => {}
-            Some(Interruption::Cancel(cancel)) => {
-                self.line.send(cancel, Answer::Cancelled { rows });
-            }
-            Some(Interruption::Hello(hello)) => self.say_hello(hello),
-        }
-    }
-}
-
-/// What stops a sample.
-enum Interruption {
-    Cancel(u32),
-    Hello(u32),
-}
-
-/// Looks at what arrived while the sample `running` is made: answers what can wait for nothing, refuses the rest.
-fn interruption<S: Read + ReadReady + Write>(
-    line: &mut Line<'_, S>,
-    running: u32,
-    model: Option<Sha256Hash>,
-) -> Option<Interruption> {
-    while line.receive() {
-        let (id, answer) = match line.request() {
-            Ok(request) => match request.ask {
-                Ask::Cancel => return Some(Interruption::Cancel(request.id)),
-                // Another host, or the same one started again: nobody waits for these rows any more.
-                Ask::Hello { .. } => return Some(Interruption::Hello(request.id)),
-                // The request that is being answered, heard twice.
-                Ask::Sample { .. } if request.id == running => continue,
-                Ask::Status => {
-                    let status = Status { phase: Phase::Sampling, dropped: line.dropped(), model };
-                    (request.id, Answer::Status(status))
-                }
-                _ => (request.id, Answer::Error(DeviceError::Busy)),
-            },
-            Err(Some(id)) => (id, Answer::Error(DeviceError::UnknownRequest)),
-            Err(None) => {
-                line.reject();
-                continue;
-            }
-        };
-        line.send(id, answer);
-    }
-    None
-}
-
-/// Brings a latent from the host into the latent buffer.
-fn take_latent(model: Option<&Facts>, latent: &LatentSource<'_>, room: &mut [i32]) -> Result<LatentPlan, DeviceError> {
-    let model = model.ok_or(DeviceError::NoModel)?;
-    let wrong = |given: &[u8], wanted: usize| DeviceError::WrongLatent {
-        given: byte_len_of(given),
-        wanted: u32::try_from(wanted).unwrap_or(u32::MAX),
-    };
-    match *latent {
-        LatentSource::Seed(seed) => Ok(LatentPlan::Seed(seed)),
-        LatentSource::Pair { seeds, join } => Ok(LatentPlan::Pair(seeds, join)),
-        LatentSource::Z(bytes) => {
-            let len = usize::from(model.z_dim);
-            let room: &mut [i16] = bytemuck::cast_slice_mut(room);
-            if bytes.len() != 2 * len || room.len() < len {
-                return Err(wrong(bytes, 2 * len));
-            }
-            for (place, number) in room.iter_mut().zip(bytes.as_chunks().0) {
-                *place = i16::from_le_bytes(*number);
-            }
-            Ok(LatentPlan::Z(len))
-        }
-        LatentSource::W(bytes) => {
-            let len = usize::from(model.w_dim);
-            if bytes.len() != 4 * len || room.len() < len {
-                return Err(wrong(bytes, 4 * len));
-            }
-            for (place, number) in room.iter_mut().zip(bytes.as_chunks().0) {
-                *place = i32::from_le_bytes(*number);
-            }
-            Ok(LatentPlan::W(len))
+        if let Some(hello) = sampler.sample(id, sample, pieces, pack, facts) {
+            self.say_hello(hello);
         }
     }
 }
@@ -535,19 +478,10 @@ fn chunk_len<F: MappedFlash>(receive_room: usize) -> u32 {
     u32::try_from(room / unit * unit).unwrap_or(u32::MAX)
 }
 
-/// The most numbers in a latent: there is a place for it, and the request with it can arrive.
+/// The most numbers of a latent in one request: the buffer has room for them, and the request can arrive.
 fn latents(places: usize, receive_room: usize) -> u16 {
     let arriving = receive_room.saturating_sub(SAMPLE_ENVELOPE) / 4;
     u16::try_from(places.min(arriving)).unwrap_or(u16::MAX)
-}
-
-/// Bytes in so many `i32`s.
-fn byte_len(words: usize) -> u32 {
-    u32::try_from(words.saturating_mul(4)).unwrap_or(u32::MAX)
-}
-
-fn byte_len_of(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use crate::synthesis::workspace::{Vectors, Workspace};
 pub use crate::pack::Ram;
 pub use crate::sample::{GenerateError, Join, Latent, Noise, Sample};
 
-/// Makes one image: calls `row(y, rgb)` with the `3 * width` bytes of every row, from the top (y = 0), and stops early when
-/// it breaks.
+/// Makes one image: calls `row(y, pixels)` with the `channels * width` bytes of every row, from the top (y = 0), and stops
+/// early when it breaks.
 ///
 /// The result depends on the pack and the sample alone, never on the machine or on what `workspace` held before.
 /// `workspace` has at least [`Pack::workspace_len`] elements.
@@ -48,23 +48,33 @@ fn check_length(latent: &Latent<'_>, pack: &Pack<'_>) -> Result<(), GenerateErro
         Latent::Seed(_) | Latent::Pair { .. } => true,
         Latent::Z(z) => z.len() == pack.z_dim(),
         Latent::W(w) => w.len() == pack.w_dim(),
+        Latent::Layers(ws) => ws.len() == pack.num_ws() * pack.w_dim(),
     };
     if fits { Ok(()) } else { Err(GenerateError::LatentLength) }
 }
 
-/// The ws of a sample. With style mixing the second w takes the first one's place at the cut.
+/// The ws of a sample, one layer's at a time.
 struct SampleWs<'a, 'w> {
     pack: &'a Pack<'a>,
     psi: i16,
     vectors: Vectors<'w>,
     exponent: i32,
-    /// The cut and the second seed, until the cut is passed.
-    then: Option<(usize, u64)>,
+    later: Later<'a>,
+}
+
+/// What takes the place of w at later layers.
+enum Later<'a> {
+    /// Nothing: all layers have the same w.
+    Same,
+    /// Style mixing: a second seed's w, from this layer on.
+    Seed(usize, u64),
+    /// The ws of the layers from this one on.
+    Given(usize, &'a [i32]),
 }
 
 impl<'a, 'w> SampleWs<'a, 'w> {
-    fn new(pack: &'a Pack<'a>, sample: &Sample<'_>, vectors: Vectors<'w>) -> Self {
-        let mut ws = Self { pack, psi: sample.psi, vectors, exponent: 0, then: None };
+    fn new(pack: &'a Pack<'a>, sample: &Sample<'a>, vectors: Vectors<'w>) -> Self {
+        let mut ws = Self { pack, psi: sample.psi, vectors, exponent: 0, later: Later::Same };
         let w_dim = pack.w_dim();
         match sample.latent {
             Latent::Seed(seed) => ws.map_seed(seed),
@@ -73,9 +83,13 @@ impl<'a, 'w> SampleWs<'a, 'w> {
                 ws.map();
             }
             Latent::W(w) => ws.vectors.values[..w_dim].copy_from_slice(w),
+            Latent::Layers(all) => {
+                ws.vectors.values[..w_dim].copy_from_slice(&all[..w_dim]);
+                ws.later = Later::Given(1, &all[w_dim..]);
+            }
             Latent::Pair { seeds: [first, second], join: Join::Cut(cut) } => {
                 ws.map_seed(first);
-                ws.then = Some((cut.into(), second));
+                ws.later = Later::Seed(cut.into(), second);
             }
             Latent::Pair { seeds: [first, second], join: Join::Weight(weight) } => {
                 ws.map_seed(first);
@@ -115,12 +129,20 @@ impl<'a, 'w> SampleWs<'a, 'w> {
 
 impl Ws for SampleWs<'_, '_> {
     fn at(&mut self, index: usize) -> (BlockFloat<'_>, &mut [i32]) {
-        if let Some((cut, second)) = self.then
-            && index >= cut
-        {
-            self.then = None;
-            self.map_seed(second);
-            self.normalise();
+        match self.later {
+            Later::Seed(cut, second) if index >= cut => {
+                self.later = Later::Same;
+                self.map_seed(second);
+                self.normalise();
+            }
+            Later::Given(next, ws) if index >= next => {
+                // Layers come one after the other, some of them twice.
+                let (w, later) = ws.split_at(self.pack.w_dim().min(ws.len()));
+                self.later = Later::Given(next + 1, later);
+                self.vectors.values[..w.len()].copy_from_slice(w);
+                self.normalise();
+            }
+            _ => {}
         }
         let Vectors { values, w, .. } = &mut self.vectors;
         (BlockFloat { mantissas: w, exponent: self.exponent }, values)

@@ -17,9 +17,13 @@
 //! request of a host.
 #![no_std]
 
+#[cfg(feature = "std")]
+extern crate std;
+
 mod dense;
 pub mod device;
 pub mod generator;
+pub mod hash;
 pub mod hex;
 pub mod kernel;
 pub mod latent;

@@ -14,6 +14,9 @@ pub enum Latent<'a> {
     /// w itself, in Q16 (`value / 65536`), `w_dim` values; every layer gets the same w. Truncation is part of the mapping
     /// network, so psi has no effect.
     W(&'a [i32]),
+    /// W+: a w for every layer, in Q16, `[num_ws][w_dim]`
+    /// ([`Pack::num_ws`](crate::pack::Pack::num_ws)). psi has no effect.
+    Layers(&'a [i32]),
     /// Two seeds, each mapped and truncated on its own, and then joined.
     Pair {
         /// The first and the second seed.
@@ -75,6 +78,8 @@ pub enum GenerateError {
     NoConstNoise,
     /// The row callback stopped the image.
     Stopped,
+    /// The stored pack is not the one that was verified: the flash has changed.
+    PackChanged,
 }
 
 impl fmt::Display for GenerateError {
@@ -84,6 +89,9 @@ impl fmt::Display for GenerateError {
             Self::WorkspaceTooSmall => "the workspace is too small for the model",
             Self::NoConstNoise => "the pack has no constant noise",
             Self::Stopped => "stopped by the receiver of the rows",
+            Self::PackChanged => {
+                "the stored pack has changed since it was verified; restart the board, or send the pack again"
+            }
         })
     }
 }

@@ -11,14 +11,13 @@
 //!
 //! Where a new pack goes follows from the loaded one and its length alone. So after a reset it goes there again, and
 //! what is there already counts: a host compares the sums of the storage with those of its pack ([`Storage::survey`])
-//! and sends the rest, in runs ([`Storage::run`]). Nothing is kept of an upload but the bytes themselves.
-
-use embedded_storage::nor_flash::NorFlash;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+//! and sends the rest, in ranges ([`Storage::announce`]). Nothing is kept of an upload but the bytes themselves.
 
 use crate::link::frame::CRC;
 use crate::link::{Sha256Hash, checksum, upload_tag};
+use crate::pack::Hashed;
+use embedded_storage::nor_flash::NorFlash;
+use serde::{Deserialize, Serialize};
 
 mod failing;
 mod ram;
@@ -45,9 +44,9 @@ pub enum StorageError {
         /// Where they continue.
         expected: u32,
     },
-    /// Not a whole number of words, and not the end; or past the end; or, of a run, no whole sectors.
+    /// Not a whole number of words, and not the end; or past the end; or a range that is not whole sectors.
     WrongLength,
-    /// A run begins inside a sector that has something in the rest of it.
+    /// A range begins inside a sector that has something in the rest of it.
     NotErased,
     /// Bytes are missing at the end.
     Incomplete {
@@ -94,20 +93,30 @@ struct Staged {
     sha256: Sha256Hash,
     /// What is below this is stored, or need not be.
     next: u32,
-    /// Where the announced run ends.
-    run_end: u32,
+    /// Where the announced range ends.
+    range_end: u32,
     /// From `next` to here everything is erased. A multiple of a sector.
     erased: u32,
     /// Erasing ahead has not failed.
     ahead: bool,
-    /// It has been read back, and has its hash.
-    verified: bool,
+    /// Known once it has been read back and has the announced hash: whether its own hash agrees too.
+    intact: Option<bool>,
+}
+
+/// The loaded pack.
+#[derive(Clone, Copy, Debug)]
+struct Active {
+    /// The record's sector.
+    sector: u32,
+    record: Record,
+    /// The pack's own hash agrees.
+    intact: bool,
 }
 
 /// The loaded pack, and at most one on its way in.
 pub struct Storage<F> {
     flash: F,
-    active: Option<(u32, Record)>,
+    active: Option<Active>,
     staged: Option<Staged>,
 }
 
@@ -140,10 +149,10 @@ impl<F: MappedFlash> Storage<F> {
     fn find(&mut self) {
         let mut found = [0, 1].map(|sector| self.read_record(sector).map(|record| (sector, record)));
         found.sort_unstable_by_key(|entry| core::cmp::Reverse(entry.map(|(_, record)| record.sequence)));
-        self.active = found
-            .into_iter()
-            .flatten()
-            .find(|(_, record)| self.slice(record.offset, record.len).is_some_and(|b| hash(b) == record.sha256));
+        self.active = found.into_iter().flatten().find_map(|(sector, record)| {
+            let hashed = Hashed::new(self.slice(record.offset, record.len)?);
+            (hashed.sha256() == record.sha256).then(|| Active { sector, record, intact: hashed.is_intact() })
+        });
     }
 
     /// Bytes for packs in all.
@@ -159,12 +168,18 @@ impl<F: MappedFlash> Storage<F> {
 
     /// The loaded pack.
     pub fn active(&self) -> Option<&[u8]> {
-        self.active.and_then(|(_, record)| self.slice(record.offset, record.len))
+        self.active.and_then(|Active { record, .. }| self.slice(record.offset, record.len))
+    }
+
+    /// The loaded pack with the hashes that it had when it was found or committed.
+    pub fn active_hashed(&self) -> Option<Hashed<'_>> {
+        let Active { record, intact, .. } = self.active?;
+        Some(Hashed::known(self.slice(record.offset, record.len)?, record.sha256, intact))
     }
 
     /// Hash of the loaded pack.
     pub fn active_sha256(&self) -> Option<Sha256Hash> {
-        self.active.map(|(_, record)| record.sha256)
+        self.active.map(|active| active.record.sha256)
     }
 
     /// Bytes that are there and bytes announced of the pack on its way in.
@@ -192,8 +207,7 @@ impl<F: MappedFlash> Storage<F> {
         } else {
             return Err(StorageError::TooLarge);
         };
-        self.staged =
-            Some(Staged { offset, len, sha256, next: 0, run_end: 0, erased: 0, ahead: true, verified: false });
+        self.staged = Some(Staged { offset, len, sha256, next: 0, range_end: 0, erased: 0, ahead: true, intact: None });
         Ok(0)
     }
 
@@ -214,13 +228,13 @@ impl<F: MappedFlash> Storage<F> {
         Ok(count)
     }
 
-    /// Announces that the bytes `offset..end` come next, after those below `after`; what is between the two stays as it is.
-    /// Returns where bytes continue. A run that was announced already is let pass.
+    /// Announces that the bytes `offset..end` come next, after those below `after`; the bytes between the two stay as they
+    /// are. Returns where bytes continue. Announcing the same range twice is harmless.
     ///
     /// # Errors
     /// [`StorageError::NotStaged`], [`StorageError::WrongOffset`], [`StorageError::WrongLength`];
-    /// [`StorageError::NotErased`] for a run that begins inside a sector which is in use from there on.
-    pub fn run(&mut self, after: u32, offset: u32, end: u32) -> Result<u32, StorageError> {
+    /// [`StorageError::NotErased`] for a range that begins inside a sector which is in use from there on.
+    pub fn announce(&mut self, after: u32, offset: u32, end: u32) -> Result<u32, StorageError> {
         let mut staged = self.staged.ok_or(StorageError::NotStaged)?;
         if after < staged.next {
             return Ok(staged.next);
@@ -240,16 +254,16 @@ impl<F: MappedFlash> Storage<F> {
                 return Err(StorageError::NotErased);
             }
         }
-        (staged.next, staged.run_end, staged.verified) = (offset, end, false);
+        (staged.next, staged.range_end, staged.intact) = (offset, end, None);
         self.staged = Some(staged);
         Ok(offset)
     }
 
-    /// Stores the next bytes of a run, erasing sectors as it comes to them; a sector that has these bytes already is left
+    /// Stores the next bytes of a range, erasing sectors as it comes to them; a sector that has these bytes already is left
     /// as it is. Bytes that are stored already are let pass. Returns where they continue.
     ///
     /// # Errors
-    /// [`StorageError::NotStaged`], [`StorageError::WrongOffset`] (outside a run too), [`StorageError::WrongLength`]; after
+    /// [`StorageError::NotStaged`], [`StorageError::WrongOffset`] (outside a range too), [`StorageError::WrongLength`]; after
     /// [`StorageError::Flash`] nothing is staged any more.
     pub fn write(&mut self, offset: u32, data: &[u8]) -> Result<u32, StorageError> {
         let mut staged = self.staged.ok_or(StorageError::NotStaged)?;
@@ -258,7 +272,7 @@ impl<F: MappedFlash> Storage<F> {
         if end <= staged.next {
             return Ok(staged.next);
         }
-        if offset != staged.next || end > staged.run_end {
+        if offset != staged.next || end > staged.range_end {
             return Err(StorageError::WrongOffset { expected: staged.next });
         }
         if end != staged.len && !len.is_multiple_of(Self::WORD) {
@@ -288,12 +302,12 @@ impl<F: MappedFlash> Storage<F> {
         Ok(end)
     }
 
-    /// Erases a block of the announced run before its bytes come; false when there is nothing to erase, or it failed and
+    /// Erases a block of the announced range before its bytes come; false when there is nothing to erase, or it failed and
     /// [`write`](Self::write) will say so.
     pub fn erase_ahead(&mut self) -> bool {
         let Some(mut staged) = self.staged.filter(|staged| staged.ahead) else { return false };
-        // One block ahead of the one that is being filled, and no further: what is erased in vain is a model's no more.
-        if staged.erased >= staged.run_end || staged.erased >= staged.next.saturating_add(BLOCK) {
+        // One block ahead of the one that is being filled, and no further: every sector erased in vain destroys data that an interrupted upload could have reused.
+        if staged.erased >= staged.range_end || staged.erased >= staged.next.saturating_add(BLOCK) {
             return false;
         }
         staged.ahead = self.erase_from(&mut staged, BLOCK).is_ok();
@@ -301,10 +315,10 @@ impl<F: MappedFlash> Storage<F> {
         staged.ahead
     }
 
-    /// Erases on from where it is not erased yet, to the next multiple of `block` or the end of the run.
+    /// Erases on from where it is not erased yet, to the next multiple of `block` or the end of the range.
     fn erase_from(&mut self, staged: &mut Staged, block: u32) -> Result<(), F::Error> {
         let from = staged.offset + staged.erased.max(staged.next);
-        let last = (staged.offset + staged.run_end).next_multiple_of(Self::SECTOR);
+        let last = (staged.offset + staged.range_end).next_multiple_of(Self::SECTOR);
         let to = (from + 1).next_multiple_of(block.max(Self::SECTOR)).min(last);
         // Not a multiple of a block where blocks are no multiples of sectors.
         let to = to.next_multiple_of(Self::SECTOR).min(last);
@@ -317,19 +331,25 @@ impl<F: MappedFlash> Storage<F> {
     ///
     /// # Errors
     /// [`StorageError::NotStaged`], [`StorageError::Incomplete`], [`StorageError::HashMismatch`].
-    pub fn staged(&mut self) -> Result<&[u8], StorageError> {
+    pub fn staged(&mut self) -> Result<Hashed<'_>, StorageError> {
         let staged = self.staged.ok_or(StorageError::NotStaged)?;
         if staged.next != staged.len {
             return Err(StorageError::Incomplete { received: staged.next, len: staged.len });
         }
         let bytes = self.slice(staged.offset, staged.len).ok_or(StorageError::Flash)?;
-        let verified = staged.verified || hash(bytes) == staged.sha256;
-        self.staged = Some(Staged { verified, ..staged });
-        if verified {
-            self.slice(staged.offset, staged.len).ok_or(StorageError::Flash)
-        } else {
-            Err(StorageError::HashMismatch)
-        }
+        let intact = match staged.intact {
+            Some(intact) => intact,
+            None => {
+                let hashed = Hashed::new(bytes);
+                if hashed.sha256() != staged.sha256 {
+                    return Err(StorageError::HashMismatch);
+                }
+                hashed.is_intact()
+            }
+        };
+        self.staged = Some(Staged { intact: Some(intact), ..staged });
+        let bytes = self.slice(staged.offset, staged.len).ok_or(StorageError::Flash)?;
+        Ok(Hashed::known(bytes, staged.sha256, intact))
     }
 
     /// Whether the pack on its way in is the one with this [`upload_tag`].
@@ -347,17 +367,18 @@ impl<F: MappedFlash> Storage<F> {
     /// # Errors
     /// Those of [`staged`](Self::staged), and [`StorageError::Flash`]; the loaded pack stays.
     pub fn commit(&mut self) -> Result<(), StorageError> {
-        self.staged()?;
+        let intact = self.staged()?.is_intact();
         let Some(staged) = self.staged else { return Err(StorageError::NotStaged) };
         // Above every record that there is, a pack of which is damaged included: none of them ever wins again. Over the
         // loaded pack's own record never; without one, not over the newest, which may yet be somebody's.
         let newest = [0, 1].into_iter().filter_map(|sector| Some((sector, self.read_record(sector)?)));
         let newest = newest.max_by_key(|(_, record)| record.sequence);
         let sequence = newest.map_or(1, |(_, record)| record.sequence + 1);
-        let sector = self.active.or(newest).map_or(0, |(sector, _)| 1 - sector);
+        let sector =
+            self.active.map(|active| active.sector).or(newest.map(|(sector, _)| sector)).map_or(0, |sector| 1 - sector);
         let record = Record { magic: MAGIC, sequence, offset: staged.offset, len: staged.len, sha256: staged.sha256 };
         self.write_record(sector, &record)?;
-        self.active = Some((sector, record));
+        self.active = Some(Active { sector, record, intact });
         self.staged = None;
         Ok(())
     }
@@ -368,7 +389,7 @@ impl<F: MappedFlash> Storage<F> {
     /// [`StorageError::Flash`]; what is loaded then is what is still whole.
     pub fn erase(&mut self) -> Result<(), StorageError> {
         self.staged = None;
-        let loaded = self.active.map_or(0, |(sector, _)| sector);
+        let loaded = self.active.map_or(0, |active| active.sector);
         // The older record first: power lost between the two leaves the loaded pack or none, never the one before it.
         let records = [1 - loaded, loaded].into_iter();
         let result = records.chain(RECORDS..self.end() / Self::SECTOR).try_for_each(|sector| {
@@ -413,7 +434,7 @@ impl<F: MappedFlash> Storage<F> {
         let (start, end) = ((RECORDS * Self::SECTOR).min(self.end()), self.end());
         match self.active {
             None => ((start, end), (end, end)),
-            Some((_, record)) => {
+            Some(Active { record, .. }) => {
                 let above = record.offset + record.len.next_multiple_of(Self::SECTOR);
                 ((start, record.offset), (above, end))
             }
@@ -466,10 +487,6 @@ impl<F: MappedFlash> Storage<F> {
 
 fn is_erased(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == 0xFF)
-}
-
-fn hash(bytes: &[u8]) -> Sha256Hash {
-    Sha256::digest(bytes).into()
 }
 
 #[cfg(test)]

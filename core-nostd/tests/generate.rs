@@ -143,3 +143,44 @@ fn images_are_the_same_on_every_machine() {
     let hash: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
     assert_eq!(hash, "5c984ef76c2863131d78b736cfa979378fd26936e6532d33826e885dfa54ecf5");
 }
+
+#[test]
+fn a_grey_image_is_one_byte_a_pixel_and_what_an_equal_colour_would_be() {
+    let (header, arrays) = random_header(&Shape { colours: 1, ..tiny() }, 21);
+    let grey = nickeldime_testkit::packs::assemble(&header, &arrays);
+    let grey = Pack::open(grey.bytes()).unwrap();
+    let resolution = grey.resolution();
+    assert_eq!(draw(&grey, &PLAIN).unwrap().len(), resolution * resolution);
+
+    // The same numbers three times: a colour image of equal channels.
+    let (mut header, mut arrays) = (header.clone(), arrays.clone());
+    header.channels = 3;
+    let bytes = arrays.arrays_mut().to_vec();
+    for block in &mut header.blocks {
+        let rgb = &mut block.torgb.rgb;
+        let inputs = usize::from(rgb.inputs) * rgb.width.bytes();
+        rgb.outputs = 3;
+        for (offset, len) in [(&mut rgb.weights, inputs), (&mut rgb.scales, 4), (&mut rgb.biases, 4)] {
+            let at = *offset as usize;
+            *offset = arrays.push(bytes[at..at + len].repeat(3));
+        }
+    }
+    let colour = nickeldime_testkit::packs::assemble(&header, &arrays);
+    let colour = draw(&Pack::open(colour.bytes()).unwrap(), &PLAIN).unwrap();
+    let expected: Vec<u8> = draw(&grey, &PLAIN).unwrap().into_iter().flat_map(|v| [v; 3]).collect();
+    assert!(colour == expected);
+}
+
+#[test]
+fn equal_ws_for_all_layers_are_one_w_and_other_ones_are_not() {
+    let bytes = random_pack(&tiny(), 22);
+    let pack = Pack::open(bytes.bytes()).unwrap();
+    let w: Vec<i32> = (0..pack.w_dim() as i32).map(|i| 30000 - 70000 * i).collect();
+    let with = |latent: Latent<'_>| draw(&pack, &Sample { latent, ..PLAIN });
+    let mut layers = w.repeat(pack.num_ws());
+    assert!(with(Latent::Layers(&layers)).unwrap() == with(Latent::W(&w)).unwrap());
+    let last = layers.len() - 1;
+    layers[last] ^= 0x1_0000;
+    assert!(with(Latent::Layers(&layers)).unwrap() != with(Latent::W(&w)).unwrap());
+    assert_eq!(with(Latent::Layers(&layers[1..])), Err(GenerateError::LatentLength));
+}

@@ -2,11 +2,13 @@
 //!
 //! These tests mean most in a debug build, where an arithmetic overflow traps.
 
+use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::pack::layout::{Header, WeightWidth};
 use nickeldime_core::pack::verify::{accumulator_fits, max_modulated};
-use nickeldime_core::pack::{Pack, PackError};
+use nickeldime_core::pack::write::with_signatures;
+use nickeldime_core::pack::{Pack, PackBuilder, PackError};
 use nickeldime_testkit::packs::{
-    Aligned, BASE, Random, Shape, assemble, change, exercise, fill, random_header, random_pack, rehash, rounds, tiny,
+    Aligned, Random, Shape, assemble, change, draw, exercise, fill, random_header, random_pack, rehash, rounds, tiny,
 };
 
 #[test]
@@ -54,7 +56,7 @@ fn errors_say_what_is_wrong() {
 }
 
 /// Opens a changed header; its error, if any.
-fn open_changed(change: impl FnOnce(&mut Header<'static>, &mut Vec<u8>)) -> Option<PackError> {
+fn open_changed(change: impl FnOnce(&mut Header<'static>, &mut PackBuilder)) -> Option<PackError> {
     let (mut header, mut arrays) = random_header(&tiny(), 4);
     change(&mut header, &mut arrays);
     Pack::open(assemble(&header, &arrays).bytes()).err()
@@ -72,10 +74,11 @@ fn structural_lies_are_refused_with_a_right_hash() {
     assert_eq!(open_changed(|h, _| h.blocks[0].conv1.outputs = 3), Some(Architecture));
     assert_eq!(open_changed(|h, _| h.blocks[1].torgb.rgb.outputs = 4), Some(Architecture));
     assert_eq!(open_changed(|h, _| h.const_noise = false), Some(Architecture));
-    assert_eq!(open_changed(|h, _| h.constant = 64), Some(Layout));
+    // The offset is moved to where the arrays begin: this one into the prefix.
+    assert_eq!(open_changed(|h, _| h.constant = 0u32.wrapping_sub(256)), Some(Layout));
     assert_eq!(open_changed(|h, _| h.constant += 4), Some(Layout));
-    assert_eq!(open_changed(|h, _| h.w_average = !15), Some(Layout));
-    assert_eq!(open_changed(|h, _| h.blocks[1].conv1.weights = 0), Some(Layout));
+    assert_eq!(open_changed(|h, _| h.w_average = !15 - 4096), Some(Layout));
+    assert_eq!(open_changed(|h, _| h.blocks[1].conv1.weights = 0u32.wrapping_sub(16)), Some(Layout));
     assert_eq!(open_changed(|h, _| h.mapping[0].fraction = 15), Some(Scale));
     assert_eq!(open_changed(|h, _| h.image_fraction = 9), Some(Scale));
     assert_eq!(open_changed(|h, _| h.blocks[0].conv1.limit = -5), Some(Scale));
@@ -83,22 +86,22 @@ fn structural_lies_are_refused_with_a_right_hash() {
     assert_eq!(open_changed(|h, _| h.blocks[0].conv1.modulation_shift = 14), Some(Scale));
     assert_eq!(open_changed(|h, _| h.blocks[0].conv1.noise.shift = 63), Some(Scale));
     assert_eq!(open_changed(|h, _| h.blocks[0].torgb.limit = i32::MAX), Some(Scale));
-    let bias = |h: &mut Header<'_>, a: &mut Vec<u8>| {
-        let at = h.blocks[0].conv1.biases as usize - BASE;
-        a[at..at + 4].copy_from_slice(&i32::MIN.to_le_bytes());
+    let bias = |h: &mut Header<'_>, a: &mut PackBuilder| {
+        let at = h.blocks[0].conv1.biases as usize;
+        a.arrays_mut()[at..at + 4].copy_from_slice(&i32::MIN.to_le_bytes());
     };
     assert_eq!(open_changed(bias), Some(Scale));
-    let scale = |h: &mut Header<'_>, a: &mut Vec<u8>| {
-        let at = h.mapping[0].scales as usize - BASE;
-        a[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    let scale = |h: &mut Header<'_>, a: &mut PackBuilder| {
+        let at = h.mapping[0].scales as usize;
+        a.arrays_mut()[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
     };
     assert_eq!(open_changed(scale), Some(Scale));
 
     // 9 * 64 taps of 127 times the largest modulated activation are above 2^31.
     let shape = Shape { channels: vec![64, 4], ..tiny() };
     let (mut header, mut arrays) = random_header(&shape, 5);
-    let at = header.blocks[0].conv1.weights as usize - BASE;
-    arrays[at..at + 2 * 9 * 64].fill(127);
+    let at = header.blocks[0].conv1.weights as usize;
+    arrays.arrays_mut()[at..at + 2 * 9 * 64].fill(127);
     header.blocks[0].conv1.modulation_shift = 15;
     assert_eq!(Pack::open(assemble(&header, &arrays).bytes()).err(), Some(Overflow));
     header.blocks[0].conv1.modulation_shift = 17;
@@ -131,7 +134,7 @@ fn hostile_packs_with_a_right_hash_never_panic_or_overflow() {
             change(&mut header, &mut random);
         }
         if round % 3 == 0 {
-            fill(&mut arrays, &mut random);
+            fill(arrays.arrays_mut(), &mut random);
         }
         let pack = assemble(&header, &arrays);
         if let Ok(pack) = Pack::open(pack.bytes()) {
@@ -168,4 +171,86 @@ fn random_header_bytes_with_a_right_hash_never_panic_or_overflow() {
     }
     println!("{opened} of {count} opened");
     assert!(cfg!(miri) || 100 * opened > count, "{opened}");
+}
+
+#[test]
+fn a_signed_pack_is_the_same_model_and_no_byte_of_its_trailer_may_be_missing() {
+    let pack = random_pack(&tiny(), 9);
+    let signed = Aligned::new(&with_signatures(pack.bytes(), 2).unwrap());
+    let opened = Pack::open(signed.bytes()).unwrap();
+    assert_eq!(opened.signatures(), [[0; 96]; 2]);
+    assert_eq!(opened.header(), Pack::open(pack.bytes()).unwrap().header());
+    assert_ne!(opened.sha256(), Pack::open(pack.bytes()).unwrap().sha256(), "the length is hashed");
+    let len = signed.bytes().len();
+    assert_eq!(len, pack.bytes().len() + 192);
+    for len in len - 192..len {
+        assert_eq!(Pack::open(&signed.bytes()[..len]).unwrap_err(), PackError::Truncated);
+    }
+    // A shorter length in the prefix does not take signatures away: it is hashed.
+    let mut shorter = Aligned::new(&signed.bytes()[..len - 96]);
+    shorter.bytes_mut()[12..16].copy_from_slice(&(len as u32 - 96).to_le_bytes());
+    assert_eq!(Pack::open(shorter.bytes()).unwrap_err(), PackError::HashMismatch);
+    assert_eq!(with_signatures(pack.bytes(), 5), Err(PackError::Layout));
+}
+
+#[test]
+fn four_bit_weights_are_refused_by_name() {
+    let pack = random_pack(&tiny(), 9);
+    let encode = |value: &Header<'_>| postcard::to_slice(value, &mut [0; 4096]).unwrap().to_vec();
+    let header = &pack.bytes()[64..];
+    let encoded = encode(Pack::open(pack.bytes()).unwrap().header());
+    assert!(header.starts_with(&encoded));
+    let dense =
+        postcard::to_slice(&Pack::open(pack.bytes()).unwrap().header().mapping[0], &mut [0; 64]).unwrap().to_vec();
+    let at = 64 + encoded.windows(dense.len()).position(|part| part == dense).unwrap();
+    for (width, error) in [(2, PackError::FourBitWeights), (3, PackError::Header)] {
+        let mut changed = pack.clone();
+        // Behind inputs and outputs, a byte each here.
+        changed.bytes_mut()[at + 2] = width;
+        rehash(&mut changed);
+        assert_eq!(Pack::open(changed.bytes()).unwrap_err(), error);
+        assert_eq!(Pack::reopen(changed.bytes()).unwrap_err(), error);
+    }
+}
+
+/// A pack that was verified and has changed since: reopening reads its structure alone. Where the arithmetic is checked for
+/// overflow it may trap, which is why the numbers stay here.
+#[test]
+fn a_reopened_pack_whose_structure_has_changed_is_refused() {
+    let pack = random_pack(&tiny(), 10);
+    assert_eq!(Pack::reopen(pack.bytes()).unwrap().header(), Pack::open(pack.bytes()).unwrap().header());
+    let mut damaged = pack.clone();
+    let len = damaged.bytes().len();
+    damaged.bytes_mut()[len - 40] ^= 1;
+    assert_eq!(Pack::open(damaged.bytes()).unwrap_err(), PackError::HashMismatch);
+    assert!(Pack::reopen(damaged.bytes()).is_ok(), "numbers are not read");
+    let mut random = Random::new(11);
+    let header_len = u32::from_le_bytes(pack.bytes()[16..20].try_into().unwrap());
+    for _ in 0..rounds(4000) {
+        let mut pack = pack.clone();
+        let at = if random.below(8) == 0 { 8 + random.below(24) } else { 64 + random.below(header_len) };
+        pack.bytes_mut()[at as usize] = random.word() as u8;
+        if let Ok(pack) = Pack::reopen(pack.bytes())
+            && pack.workspace_len() < 1 << 20
+        {
+            let sample = Sample { latent: Latent::Seed(1), psi: 16384, noise: Noise::None };
+            draw(&pack, &sample).unwrap();
+        }
+    }
+}
+
+#[test]
+#[cfg(not(debug_assertions))]
+fn a_reopened_pack_whose_numbers_have_changed_never_panics() {
+    let mut random = Random::new(12);
+    let pack = random_pack(&tiny(), 10);
+    for _ in 0..rounds(2000) {
+        let mut pack = pack.clone();
+        let len = pack.bytes().len();
+        let start = 1024 + random.below(len as u32 - 1024) as usize;
+        pack.bytes_mut()[start..(start + 60).min(len)].fill([0x80, 0xFF, 0x7F][random.below(3) as usize]);
+        if let Ok(pack) = Pack::reopen(pack.bytes()) {
+            exercise(&pack, &mut random);
+        }
+    }
 }

@@ -5,7 +5,7 @@ use core::ops::ControlFlow;
 
 use nickeldime_core::device::{Engine, Facts, Integers};
 use nickeldime_core::generator::{GenerateError, Sample};
-use nickeldime_core::pack::PackError;
+use nickeldime_core::pack::{Hashed, Pack, PackError};
 
 use crate::Board;
 use crate::screen::Screen;
@@ -23,7 +23,7 @@ impl<B: Board> BoardEngine<B> {
 }
 
 impl<B: Board> Engine for BoardEngine<B> {
-    fn open(&self, pack: &[u8]) -> Result<Facts, PackError> {
+    fn open(&self, pack: Hashed<'_>) -> Result<Facts, PackError> {
         Integers.open(pack)
     }
 
@@ -36,11 +36,12 @@ impl<B: Board> Engine for BoardEngine<B> {
     ) -> Result<(), GenerateError> {
         // Nobody else draws: the engine makes one image at a time.
         let mut screen = self.screen.borrow_mut();
+        let channels = if B::Screen::PRESENT { Pack::reopen(pack).map_or(3, |pack| pack.channels()) } else { 3 };
         B::lamp(true);
-        let result = Integers.generate(pack, sample, workspace, &mut |y, rgb| {
+        let result = Integers.generate(pack, sample, workspace, &mut |y, pixels| {
             B::feed_watchdog();
-            screen.row(y, rgb);
-            row(y, rgb)
+            screen.row(y, pixels, channels);
+            row(y, pixels)
         });
         B::lamp(false);
         result

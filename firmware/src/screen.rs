@@ -5,8 +5,9 @@ pub trait Screen {
     /// False for the absence of a display.
     const PRESENT: bool;
 
-    /// Shows row `y` of an image. `rgb` has three bytes for each pixel; the image is as high as it is wide.
-    fn row(&mut self, y: usize, rgb: &[u8]);
+    /// Shows row `y` of an image: `pixels` has `channels` bytes (3 for RGB, 1 for grey) for each pixel, and the image has as
+    /// many rows as a row has pixels.
+    fn row(&mut self, y: usize, pixels: &[u8], channels: usize);
 }
 
 /// The screen of a board without a display.
@@ -15,16 +16,16 @@ pub struct NoScreen;
 impl Screen for NoScreen {
     const PRESENT: bool = false;
 
-    fn row(&mut self, _: usize, _: &[u8]) {}
+    fn row(&mut self, _: usize, _: &[u8], _: usize) {}
 }
 
 /// A display that may have failed to start.
 impl<S: Screen> Screen for Option<S> {
     const PRESENT: bool = S::PRESENT;
 
-    fn row(&mut self, y: usize, rgb: &[u8]) {
+    fn row(&mut self, y: usize, pixels: &[u8], channels: usize) {
         if let Some(screen) = self {
-            screen.row(y, rgb);
+            screen.row(y, pixels, channels);
         }
     }
 }
@@ -62,9 +63,9 @@ mod canvas {
     {
         const PRESENT: bool = true;
 
-        fn row(&mut self, y: usize, rgb: &[u8]) {
+        fn row(&mut self, y: usize, pixels: &[u8], channels: usize) {
             let area = self.target.bounding_box();
-            let (size, room) = (rgb.len() / 3, area.size.width.min(area.size.height) as usize);
+            let (size, room) = (pixels.len() / channels.max(1), area.size.width.min(area.size.height) as usize);
             if size == 0 || room == 0 {
                 return;
             }
@@ -77,8 +78,12 @@ mod canvas {
             let top = area.top_left.y + (area.size.height as usize - side) as i32 / 2;
             let corner = Point::new(left, top + (y / step * factor) as i32);
             let row = Rectangle::new(corner, Size::new(side as u32, factor as u32));
-            let pixels = rgb.as_chunks().0.iter().step_by(step);
-            let colours = pixels.flat_map(|&[r, g, b]| repeat_n(D::Color::from(Rgb888::new(r, g, b)), factor));
+            let pixels = pixels.chunks_exact(channels.max(1)).step_by(step).map(|pixel| match *pixel {
+                [r, g, b] => Rgb888::new(r, g, b),
+                [grey, ..] => Rgb888::new(grey, grey, grey),
+                [] => Rgb888::new(0, 0, 0),
+            });
+            let colours = pixels.flat_map(|colour| repeat_n(D::Color::from(colour), factor));
             // A display that fails shows nothing; the image goes on.
             let _ = self.target.fill_contiguous(&row, repeat_n(colours, factor).flatten());
         }

@@ -145,7 +145,7 @@ fn without_a_host_the_board_shows_one_image_after_another() {
     let [mut latents, mut workspace] = [vec![0; 64], vec![0; 1 << 16]];
     let buffers =
         Buffers { receive: &mut receive, send: &mut send, latents: &mut latents, workspace: &mut workspace, window: 0 };
-    let identity = Identity { board: "bench", firmware: "0", restart: None };
+    let identity = Identity { board: "bench", firmware: "0", restart: None, trusted: &[] };
     let engine = BoardEngine::<Bench>::new(Canvas::new(recorder));
     let line = Line(Rc::clone(&waiting));
     let mut device = Device::new(identity, line, storage.release(), Hands(Rc::clone(&time)), engine, buffers);
@@ -189,7 +189,7 @@ fn images_larger_than_the_display_lose_pixels_and_nothing_else() {
     let mut canvas = Canvas::new(recorder);
     for y in 0..32usize {
         let row: Vec<u8> = (0..32).flat_map(|x| [8 * x as u8, 8 * y as u8, 255]).collect();
-        canvas.row(y, &row);
+        canvas.row(y, &row, 3);
     }
     // Every fourth pixel: 8x8.
     assert_eq!(pixels.borrow().len(), 64);

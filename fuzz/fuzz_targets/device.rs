@@ -108,7 +108,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut memory = (vec![0; 150], vec![0; 256], vec![0; 4], vec![0; 0]);
     let (receive, send, latents, workspace) = (&mut *memory.0, &mut *memory.1, &mut *memory.2, &mut *memory.3);
     let buffers = Buffers { receive, send, latents, workspace, window: 4 * usize::from(input.byte()) };
-    let identity = Identity { board: "fuzz", firmware: "0" };
+    let identity = Identity { board: "fuzz", firmware: "0", restart: None };
     let flash = Flash::new(RamFlash::erased(vec![0; 20 * SECTOR]));
     let mut device = Device::new(identity, line.clone(), flash, NoClock, Simple, buffers);
     let mut frame = vec![0; 1024];
@@ -121,8 +121,8 @@ fuzz_target!(|bytes: &[u8]| {
         id += 1;
         let ask = match choice & 15 {
             0 => Ask::UploadBegin { len: pack.len() as u32, sha256 },
-            1 => Ask::UploadRun { upload, after: input.place(), offset: input.place(), end: pack.len() as u32 },
-            2 => Ask::UploadRun { upload, after: input.place(), offset: input.place(), end: input.place() },
+            1 => Ask::UploadRange { upload, after: input.place(), offset: input.place(), end: pack.len() as u32 },
+            2 => Ask::UploadRange { upload, after: input.place(), offset: input.place(), end: input.place() },
             3 | 4 => {
                 let offset = input.place();
                 let from = pack.len().min(offset as usize);

@@ -8,9 +8,8 @@ use burn::{
 };
 use ndarray::{Array2, ArrayD, ArrayView3, Axis, Ix2, IxDyn, Slice};
 use nickeldime::{
-    latent_file,
+    draw::{Latents, NoiseMode, Preview, latent_file},
     picture::Picture,
-    preview::{Latents, NoiseMode, Preview},
 };
 use nickeldime_checkpoint::{
     self as checkpoint, Checkpoint, DiscriminatorWeights, GeneratorWeights, Remark, Tensors,

@@ -1,9 +1,7 @@
 //! The integer engine draws what the float generator draws.
 
-use nickeldime::preview::{NoiseMode, Preview};
-use nickeldime::quantise::{
-    Calibration, Fidelity, PackFile, PackOptions, PackWriteError, psnr, render, spend, write_pack,
-};
+use nickeldime::draw::{NoiseMode, Preview, render};
+use nickeldime::quantise::{Calibration, Fidelity, PackFile, PackOptions, PackWriteError, psnr, spend, write_pack};
 use nickeldime_checkpoint::model::weights::GeneratorWeights;
 use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::latent::{self, gaussian};

@@ -8,7 +8,8 @@ use burn::{
 };
 use nickeldime::embed::{EmbedderWeights, clip_rn50, inception, resnet50};
 use nickeldime_checkpoint::{
-    self as checkpoint, CheckpointError, Choice, Metadata, Tensors, model::arch::Shapes, read_tensors, write_tensors,
+    self as checkpoint, CheckpointError, Metadata, TensorSelection, Tensors, model::arch::Shapes, read_tensors,
+    write_tensors,
 };
 use nickeldime_testkit::{
     fixture, hashed,
@@ -16,7 +17,7 @@ use nickeldime_testkit::{
     torch_writer::{Storages, legacy, module, reference, shapes_alone, state_dict, view, zip, zip_of},
 };
 
-fn all(shapes: &Shapes) -> Choice {
+fn all(shapes: &Shapes) -> TensorSelection {
     shapes.keys().map(|name| (name.clone(), name.clone())).collect()
 }
 

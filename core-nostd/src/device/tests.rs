@@ -9,10 +9,11 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
-use crate::link::message::{Packet, Reply, Request};
-use crate::link::{FrameReader, encode, upload_tag};
-use crate::pack::{NoiseKind, PackError};
-use crate::sample::Noise;
+use crate::hash::sha256 as sha;
+use crate::link::message::{LatentSource, Packet, Reply, Request};
+use crate::link::{FrameReader, checksum, encode, upload_tag};
+use crate::pack::{Hashed, NoiseKind, PackError};
+use crate::sample::{Join, Noise};
 use crate::storage::RamFlash;
 
 const SECTOR: usize = 64;
@@ -79,13 +80,15 @@ const ROW: usize = 3 * 96;
 struct Simple;
 
 impl Engine for Simple {
-    fn open(&self, pack: &[u8]) -> Result<Facts, PackError> {
-        match pack {
+    fn open(&self, pack: Hashed<'_>) -> Result<Facts, PackError> {
+        match pack.bytes() {
             [b'P', low, high, ..] => Ok(Facts {
                 name: heapless::String::try_from("simple").expect("short"),
                 resolution: 96,
+                channels: 3,
                 z_dim: 5,
                 w_dim: 4,
+                num_ws: 3,
                 noise: NoiseKind::None,
                 workspace_len: usize::from(u16::from_le_bytes([*low, *high])),
             }),
@@ -117,6 +120,7 @@ fn row_of(pack: &[u8], sample: &Sample<'_>, y: usize) -> [u8; ROW] {
         Latent::Seed(seed) => seed as i64,
         Latent::Z(z) => z.iter().zip(1..).map(|(v, i)| i64::from(*v) * i).sum(),
         Latent::W(w) => w.iter().zip(1..).map(|(v, i)| i64::from(*v) * i).sum(),
+        Latent::Layers(ws) => ws.iter().zip(7..).map(|(v, i)| i64::from(*v) * i).sum(),
         Latent::Pair { seeds: [first, second], join } => {
             let join = match join {
                 Join::Cut(cut) => i64::from(cut),
@@ -132,7 +136,7 @@ fn row_of(pack: &[u8], sample: &Sample<'_>, y: usize) -> [u8; ROW] {
     row
 }
 
-const IDENTITY: Identity = Identity { board: "test", firmware: "0", restart: None };
+const IDENTITY: Identity = Identity { board: "test", firmware: "0", restart: None, trusted: &[] };
 
 struct Bench {
     wires: Loop,
@@ -155,7 +159,7 @@ impl Bench {
         let buffers = Buffers {
             receive: vec![0; 256].leak(),
             send: vec![0; 256].leak(),
-            latents: vec![0; 4].leak(),
+            latents: vec![0; 12].leak(),
             workspace: vec![0; 100].leak(),
             window: 1024,
         };
@@ -210,7 +214,8 @@ impl Bench {
                     Answer::Hello(hello) => {
                         Told::Hello { model: hello.model.map(|model| model.sha256), chunk: hello.chunk }
                     }
-                    Answer::Row { y, x, rgb } => Told::Row(y, x, rgb.to_vec()),
+                    Answer::Row { y, x, pixels } => Told::Row(y, x, pixels.to_vec()),
+                    Answer::Stored { end } => Told::Plain(Answer::Stored { end }),
                     Answer::Status(status) => Told::Plain(Answer::Status(status)),
                     Answer::Survey { from, sums } => Told::Survey(from, sums.to_vec()),
                     Answer::Erased => Told::Plain(Answer::Erased),
@@ -270,7 +275,7 @@ impl Bench {
     fn upload_part(&mut self, sha256: Sha256Hash, bytes: &[u8], from: usize) {
         let upload = upload_tag(&sha256);
         let (at, end) = (from as u32, bytes.len() as u32);
-        let run = Ask::UploadRun { upload, after: at, offset: at, end };
+        let run = Ask::UploadRange { upload, after: at, offset: at, end };
         assert_eq!(self.one(run), Told::Plain(Answer::Ack { offset: at }));
         for (i, data) in bytes[from..].chunks(128).enumerate() {
             let offset = (from + 128 * i) as u32;
@@ -315,11 +320,7 @@ fn assert_image(told: &[Told], pack: &[u8], latent: Latent<'_>) {
 }
 
 fn sample(latent: LatentSource<'_>) -> Ask<'_> {
-    Ask::Sample { latent, psi: 1 << 14, noise: Noise::None }
-}
-
-fn sha(bytes: &[u8]) -> Sha256Hash {
-    Sha256::digest(bytes).into()
+    Ask::Sample { latent, psi: 1 << 14, noise: Noise::None, piece: 0 }
 }
 
 fn pack(workspace: u16, seed: u8, len: usize) -> Vec<u8> {
@@ -451,7 +452,7 @@ fn a_survey_tells_what_a_reset_has_left() {
         assert_eq!(*sum == crate::link::checksum(unit), index < 5, "unit {index}");
     }
     // The rest, and not what is there.
-    let run = Ask::UploadRun { upload, after: 0, offset: 384, end: 700 };
+    let run = Ask::UploadRange { upload, after: 0, offset: 384, end: 700 };
     assert_eq!(bench.one(run), Told::Plain(Answer::Ack { offset: 384 }));
     bench.upload_rest(&new, 384);
     bench.commit(&new);
@@ -466,7 +467,7 @@ fn messages_of_another_upload_come_late_are_none_of_this_one() {
     bench.upload_part(sha(&other), &other[..128], 0);
     bench.begin(&new);
     let upload = upload_tag(&sha(&other));
-    let late = Ask::UploadRun { upload, after: 0, offset: 0, end: 300 };
+    let late = Ask::UploadRange { upload, after: 0, offset: 0, end: 300 };
     assert_eq!(bench.refused(late), DeviceError::NoUpload);
     bench.upload_part(sha(&new), &new[..128], 0);
     let late = Ask::UploadChunk { upload, offset: 128, data: &other[128..256] };
@@ -501,7 +502,7 @@ fn requests_out_of_order_are_refused_and_change_nothing() {
     assert_eq!(bench.one(Ask::UploadAbort), Told::Plain(Answer::Aborted));
     bench.begin(&new);
     let run = |bench: &mut Bench| {
-        let run = bench.one(Ask::UploadRun { upload, after: 0, offset: 0, end: 300 });
+        let run = bench.one(Ask::UploadRange { upload, after: 0, offset: 0, end: 300 });
         assert_eq!(run, Told::Plain(Answer::Ack { offset: 0 }));
     };
     run(&mut bench);
@@ -532,23 +533,23 @@ fn requests_out_of_order_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn a_cancel_in_mid_image_is_answered_within_a_row() {
+fn a_cancel_in_mid_image_is_answered_before_the_next_piece() {
     let bytes = pack(0, 1, 99);
     for replies in (0..16).step_by(if cfg!(miri) { 7 } else { 1 }) {
         let mut bench = Bench::with_model(&bytes);
         bench.wires.0.borrow_mut().meanwhile = Some((replies, Bench::frame(900, Ask::Cancel)));
         let told = bench.deliver(&Bench::frame(800, sample(LatentSource::Seed(1))));
         let rows = told.iter().filter(|(id, told)| *id == 800 && matches!(told, Told::Row(..))).count();
-        // Two pieces a row; the cancel arrives with piece `replies`, and is seen before the next row.
-        let whole = replies / 2 + 1;
+        // Two pieces a row; the cancel arrives with piece `replies`, and is seen before the next one.
+        let whole = replies.div_ceil(2);
         let tail = &told[rows..];
-        if whole < 8 {
-            assert_eq!(rows, 2 * whole);
+        assert_eq!(rows, replies + 1);
+        if rows < 16 {
             let stopped = Answer::Error(DeviceError::Stopped { rows: whole as u16 });
             let cancelled = Answer::Cancelled { rows: whole as u16 };
             assert_eq!(tail, [(800, Told::Plain(stopped)), (900, Told::Plain(cancelled))]);
         } else {
-            // In the last row there is nothing left to stop.
+            // After the last piece there is nothing left to stop.
             assert!(matches!(tail[0], (800, Told::Plain(Answer::Done { rows: 8, .. }))));
             assert_eq!(tail[1], (900, Told::Plain(Answer::Cancelled { rows: 0 })));
         }
@@ -580,7 +581,7 @@ fn while_an_image_is_made_the_rest_waits_and_a_hello_stops_it() {
 #[test]
 fn what_the_generator_refuses_is_passed_on() {
     let mut bench = Bench::with_model(&pack(0, 1, 99));
-    let refused = bench.refused(Ask::Sample { latent: LatentSource::Seed(1), psi: 0, noise: Noise::Const });
+    let refused = bench.refused(Ask::Sample { latent: LatentSource::Seed(1), psi: 0, noise: Noise::Const, piece: 0 });
     assert_eq!(refused, DeviceError::NotGenerated(GenerateError::NoConstNoise));
 }
 
@@ -633,8 +634,8 @@ fn any_order_of_any_requests_leaves_a_working_device() {
         let ask = match random(11) {
             0 => Ask::UploadBegin { len: bytes.len() as u32, sha256: sha(bytes) },
             1..5 => Ask::UploadChunk { upload, offset: at, data },
-            9 => Ask::UploadRun { upload, after: 64 * random(3), offset: at, end: bytes.len() as u32 },
-            10 => Ask::UploadRun { upload, after: at, offset: at, end },
+            9 => Ask::UploadRange { upload, after: 64 * random(3), offset: at, end: bytes.len() as u32 },
+            10 => Ask::UploadRange { upload, after: at, offset: at, end },
             5 => Ask::UploadCommit { sha256: sha(bytes) },
             6 if random(10) == 0 => Ask::UploadAbort,
             6 => Ask::Cancel,
@@ -760,7 +761,7 @@ fn every_sequence_of_six_messages_is_answered_as_it_is_meant() {
     let frames = WORDS.map(|word| {
         let ask = match word {
             Word::Begin(which) => Ask::UploadBegin { len: packs[which].len() as u32, sha256: sha(&packs[which]) },
-            Word::Run => Ask::UploadRun { upload, after: 0, offset: 0, end: LEN },
+            Word::Run => Ask::UploadRange { upload, after: 0, offset: 0, end: LEN },
             Word::Chunk(0) => Ask::UploadChunk { upload, offset: 0, data: &packs[1][..64] },
             Word::Chunk(offset) => Ask::UploadChunk { upload, offset, data: &packs[1][64..] },
             Word::Commit => Ask::UploadCommit { sha256 },
@@ -798,4 +799,105 @@ fn every_sequence_of_six_messages_is_answered_as_it_is_meant() {
         }
     }
     assert!(cfg!(miri) || ended.iter().all(|&count| count >= 34), "{ended:?}");
+}
+
+/// Pixels of the image by piece of 32 pixels: three to a row.
+fn pieces_of(pack: &[u8], latent: Latent<'_>) -> Vec<Vec<u8>> {
+    let wanted = Sample { latent, psi: 0, noise: Noise::None };
+    (0..8).flat_map(|y| row_of(pack, &wanted, y).chunks(96).map(<[u8]>::to_vec).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn lost_pieces_are_made_again_and_nothing_else_is_sent() {
+    let bytes = pack(0, 1, 500);
+    let mut bench = Bench::with_model(&bytes);
+    let latent = LatentSource::Seed(7);
+    let id = bench.next_id;
+    let told = bench.ask(Ask::Sample { latent, psi: 0, noise: Noise::None, piece: 32 });
+    assert_eq!(told.len(), 8 * 3 + 1, "three pieces a row, and the end");
+    let (model, all) = (sha(&bytes), pieces_of(&bytes, Latent::Seed(7)));
+    let image: Vec<u8> = all.concat();
+    // Pieces 10, 13 and 20: bits 2, 5 and 12 from piece 8 on.
+    let pieces = Ask::Pieces { sample: id, model, piece: 32, first: 8, wanted: &[0b10_0100, 0b1_0000] };
+    let told = bench.ask(pieces);
+    let found: Vec<_> = told[..told.len() - 1]
+        .iter()
+        .map(|told| {
+            let Told::Row(y, x, pixels) = told else { panic!("{told:?} among rows") };
+            let number = usize::from(*y) * 3 + usize::from(*x) / 32;
+            assert_eq!(pixels, &all[number]);
+            number
+        })
+        .collect();
+    assert_eq!(found, [10, 13, 20]);
+    assert_eq!(told.last(), Some(&Told::Plain(Answer::Done { rows: 8, sha256: sha(&image), ticks: 0 })));
+    // None at all: the end got lost.
+    let none = Ask::Pieces { sample: id, model, piece: 32, first: 0, wanted: &[] };
+    assert_eq!(bench.one(none), Told::Plain(Answer::Done { rows: 8, sha256: sha(&image), ticks: 0 }));
+    // Other pieces than the first time's: one of a whole row, at the image's end.
+    let last = Ask::Pieces { sample: id, model, piece: 48, first: 15, wanted: &[1] };
+    let told = bench.ask(last);
+    assert_eq!(told[0], Told::Row(7, 48, image[ROW * 7 + 144..].to_vec()));
+    assert_eq!(told.len(), 2);
+}
+
+#[test]
+fn pieces_of_another_sample_or_another_model_are_refused() {
+    let (old, new) = (pack(0, 1, 500), pack(0, 2, 500));
+    let mut bench = Bench::with_model(&old);
+    let pieces = |sample, pack: &[u8], piece| Ask::Pieces { sample, model: sha(pack), piece, first: 0, wanted: &[1] };
+    assert_eq!(bench.refused(pieces(1, &old, 32)), DeviceError::NoSample, "none yet");
+    let id = bench.next_id;
+    bench.ask(sample(LatentSource::Seed(7)));
+    assert_eq!(bench.ask(pieces(id, &old, 32)).len(), 2);
+    assert_eq!(bench.refused(pieces(id + 1, &old, 32)), DeviceError::NoSample);
+    assert_eq!(bench.refused(pieces(id, &old, 0)), DeviceError::WrongPiece { most: 77 });
+    assert_eq!(bench.refused(pieces(id, &old, 78)), DeviceError::WrongPiece { most: 77 });
+    let long = Ask::Pieces { sample: id, model: sha(&old), piece: 1, first: 0, wanted: &[0; 200] };
+    assert_eq!(bench.ask(long).len(), 1);
+    // Numbers for another latent take the place of those of the sample.
+    bench.ask(Ask::StoreLatent { first: 0, numbers: &[0; 4] });
+    assert_eq!(bench.refused(pieces(id, &old, 32)), DeviceError::NoSample);
+    let id = bench.next_id;
+    bench.ask(sample(LatentSource::Seed(7)));
+    bench.upload(&new);
+    assert_eq!(bench.refused(pieces(id, &old, 32)), DeviceError::ModelChanged);
+    assert_eq!(bench.refused(pieces(id, &new, 32)), DeviceError::NoSample);
+    let mut bench = bench.reset();
+    assert_eq!(bench.refused(pieces(id, &new, 32)), DeviceError::NoSample, "after a restart");
+}
+
+#[test]
+fn an_image_is_cancelled_within_a_row() {
+    let bytes = pack(0, 1, 500);
+    let mut bench = Bench::with_model(&bytes);
+    let cancel = Bench::frame(900, Ask::Cancel);
+    bench.wires.0.borrow_mut().meanwhile = Some((4, cancel));
+    let ask = Ask::Sample { latent: LatentSource::Seed(7), psi: 0, noise: Noise::None, piece: 8 };
+    let told = bench.deliver(&Bench::frame(899, ask));
+    let rows = told.iter().filter(|(_, told)| matches!(told, Told::Row(0, ..))).count();
+    assert_eq!(rows, 5, "pieces of the first row, of which there are twelve");
+    assert_eq!(told[5], (899, Told::Plain(Answer::Error(DeviceError::Stopped { rows: 0 }))));
+    assert_eq!(told[6], (900, Told::Plain(Answer::Cancelled { rows: 0 })));
+}
+
+#[test]
+fn a_latent_for_every_layer_arrives_in_pieces() {
+    let bytes = pack(0, 1, 77);
+    let mut bench = Bench::with_model(&bytes);
+    let ws: Vec<i32> = (0..12).map(|i| i * i - 40).collect();
+    let numbers: Vec<u8> = ws.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let layers = || sample(LatentSource::Layers { checksum: checksum(&numbers) });
+    assert_eq!(bench.refused(layers()), DeviceError::LatentDamaged, "nothing is stored");
+    // In any order, and twice.
+    for (first, end) in [(8, 12), (0, 5), (5, 8), (5, 8)] {
+        let told = bench.one(Ask::StoreLatent { first, numbers: &numbers[4 * usize::from(first)..4 * end] });
+        assert_eq!(told, Told::Plain(Answer::Stored { end: end as u16 }));
+    }
+    let told = bench.ask(layers());
+    assert_image(&told, &bytes, Latent::Layers(&ws));
+    let wrong = DeviceError::WrongLatent { given: 52, wanted: 48 };
+    assert_eq!(bench.refused(Ask::StoreLatent { first: 12, numbers: &[0; 4] }), wrong);
+    let wrong = DeviceError::WrongLatent { given: 3, wanted: 48 };
+    assert_eq!(bench.refused(Ask::StoreLatent { first: 0, numbers: &[0; 3] }), wrong);
 }

@@ -2,7 +2,7 @@
 //!
 //! [`portable`] is plain Rust, runs everywhere and defines every kernel's result; on an Arm core with the DSP extension
 //! (Cortex-M4, M7, M33) `dsp` takes its place at compile time, on Armv6-M (Cortex-M0, M0+) `m0` and on RV32IM `rv32`; they give
-//! the same integers. The feature `portable-kernels` keeps the plain ones everywhere. [`rows`] makes whole rows of them.
+//! the same integers, and so does `simd` on computers. The feature `portable-kernels` keeps the plain ones everywhere. [`rows`] makes whole rows of them.
 //!
 //! Feature rows are `[channel][x]`. *Modulated* rows, the convolutions' inputs, are `[pair of channels][width + 2][2]`: two
 //! channels fill one word, so neighbouring pixels are neighbouring words, with a pixel of zeros before the first and after
@@ -25,12 +25,15 @@ pub mod rv32;
 #[cfg(any(m0_kernels, rv32_kernels))]
 mod scalar;
 pub mod selected;
+#[cfg(simd_kernels)]
+pub mod simd;
 mod threefry;
 #[cfg(any(m0_kernels, rv32_kernels))]
 mod tiles;
 
 pub use finish::{Activation, RequantPlan};
 pub use layout::{energy, middle_len, padded, plane_len};
+pub use portable::grey_to_bytes;
 pub use quantile::{quantile, table as quantile_table};
 pub use rows::{Work, conv3x3_row, fir_row, modulate_row, modulated_index, modulated_len, transposed3x3_row};
 pub use selected::{

@@ -236,6 +236,14 @@ fn double(mut columns: impl Iterator<Item = i32>, out: &mut [i16]) {
     *last = pixels(before, here, 0);
 }
 
+/// The bytes of a row of a grey image: `floor(127.5 x + 128)` limited to 0 ..= 255, where `fraction` bits of a value are
+/// fractional.
+pub fn grey_to_bytes(grey: &[i16], fraction: u8, bytes: &mut [u8]) {
+    for (byte, &v) in bytes.iter_mut().zip(grey) {
+        *byte = ((i32::from(v) + (128 << fraction)) >> fraction).clamp(0, 255) as u8;
+    }
+}
+
 /// The bytes of image entries: from `[3][width]` to `[width][3]`, `floor(127.5 x + 128)` limited to 0 ..= 255.
 #[inline(never)]
 pub fn to_bytes(rgb: &[i16], fraction: u8, bytes: &mut [u8]) {

@@ -6,7 +6,9 @@ pub use super::dsp::*;
 pub use super::m0::*;
 #[cfg(mve_kernels)]
 pub use super::mve::*;
-#[cfg(not(any(dsp_kernels, m0_kernels, mve_kernels, rv32_kernels)))]
+#[cfg(not(any(dsp_kernels, m0_kernels, mve_kernels, rv32_kernels, simd_kernels)))]
 pub use super::portable::*;
 #[cfg(rv32_kernels)]
 pub use super::rv32::*;
+#[cfg(simd_kernels)]
+pub use super::simd::*;

@@ -1,4 +1,5 @@
-//! The messages. Variants are numbered by their place in the enum: new ones go to the end.
+//! The messages. The link encodes a variant of an enum by its position, here and in every type that a message carries: new
+//! variants go to the end.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,71 +45,99 @@ pub struct Reply<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Ask<'a> {
-    /// Who are you? Stops a running sample. Answered by [`Answer::Hello`] whatever the version.
+    /// Asks for the device's identity. Stops a running sample. Answered by [`Answer::Hello`] whatever the version.
     Hello {
         /// [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION) of the host.
         protocol: u16,
     },
-    /// How are you? Answered by [`Answer::Status`].
+    /// Asks for the device's state. Answered by [`Answer::Status`].
     Status,
-    /// A pack of `len` bytes is to come, in place of another one that was on its way. Answered by [`Answer::Ready`], or by [`Answer::Committed`] when it is loaded.
+    /// Begins the upload of a pack and forgets another upload. Answered by [`Answer::Ready`], or by [`Answer::Committed`]
+    /// when the pack is loaded already.
     UploadBegin {
         /// Bytes in the pack.
         len: u32,
         /// SHA-256 of those bytes.
         sha256: Sha256Hash,
     },
-    /// Bytes `offset..offset + data.len()` of the pack, inside the run that was announced last. Answered by [`Answer::Ack`].
+    /// Bytes `offset..offset + data.len()` of the pack, inside the range that was announced last. Answered by
+    /// [`Answer::Ack`].
     UploadChunk {
-        /// The [`upload_tag`] of the pack: a chunk of another upload, come late, is none of this one.
+        /// The [`upload_tag`] of the pack, which tells a late chunk of another upload from one of this.
         upload: u16,
         /// Place of the first byte; the device takes chunks in order.
         offset: u32,
         /// At most the chunk size of [`Answer::Ready`]; a multiple of its granule but for the last.
         data: &'a [u8],
     },
-    /// Check the pack and use it from now on. Answered by [`Answer::Committed`].
+    /// Verifies the uploaded pack and loads it. Answered by [`Answer::Committed`].
     UploadCommit {
-        /// The hash given at the begin: a repeated commit is recognised by it.
+        /// The hash given at the begin, by which the device recognises a repeated commit.
         sha256: Sha256Hash,
     },
-    /// Forget the upload. Answered by [`Answer::Aborted`].
+    /// Forgets the upload. Answered by [`Answer::Aborted`].
     UploadAbort,
-    /// Make one image. Answered by [`Answer::Row`]s and one [`Answer::Done`].
+    /// Makes one image. Answered by [`Answer::Row`]s and one [`Answer::Done`]. The device remembers the sample until the
+    /// next one, for [`Ask::Pieces`].
     Sample {
-        /// Where the image comes from.
+        /// The latent.
         #[serde(borrow)]
         latent: LatentSource<'a>,
-        /// Truncation psi, Q14 (16384 is 1.0: no truncation).
+        /// Truncation psi in Q14 (16384 is 1.0: no truncation).
         psi: i16,
-        /// What feeds the noise inputs.
+        /// The noise of the synthesis layers.
         noise: Noise,
+        /// Most pixels in one [`Answer::Row`]; 0 for as many as a reply holds. Short pieces suit a line that loses bytes.
+        piece: u16,
     },
-    /// Stop the running sample. Answered by [`Answer::Cancelled`], also when none is running.
+    /// Stops the running sample. Answered by [`Answer::Cancelled`], also when none is running.
     Cancel,
-    /// What lies where the pack that has begun will go? Answered by [`Answer::Survey`].
+    /// Asks for checksums of the storage where the upload will go. Answered by [`Answer::Survey`].
     UploadSurvey {
         /// The [`upload_tag`] of the pack.
         upload: u16,
-        /// The first byte of the pack that is asked about, a multiple of the unit.
+        /// The first byte of the pack that the answer is about, a multiple of the unit.
         from: u32,
     },
-    /// The bytes `offset..end` come next; those between `after` and `offset` are there already. Answered by [`Answer::Ack`].
-    UploadRun {
+    /// Announces that the bytes `offset..end` come next; those between `after` and `offset` are stored already. Answered by
+    /// [`Answer::Ack`].
+    UploadRange {
         /// The [`upload_tag`] of the pack.
         upload: u16,
-        /// Where the chunks before ended: the device takes runs in their order among the chunks.
+        /// Where the chunks before ended: the device takes ranges in their order among the chunks.
         after: u32,
-        /// The first byte of the run.
+        /// The first byte of the range.
         offset: u32,
-        /// The end of the run: a multiple of a sector, or of the pack.
+        /// The end of the range: a multiple of a sector, or the end of the pack.
         end: u32,
     },
-    /// Erase the storage, the loaded model too. Answered by [`Answer::Erased`].
+    /// Erases the storage, the loaded model too. Answered by [`Answer::Erased`].
     Erase,
+    /// Makes the image of the last [`Ask::Sample`] again and sends only the pieces asked for, then [`Answer::Done`]. A row
+    /// of `width` pixels has `width.div_ceil(piece)` pieces; pieces are numbered from 0, row by row from the top.
+    Pieces {
+        /// The id of the request for the sample.
+        sample: u32,
+        /// SHA-256 of the pack that the sample was made with.
+        model: Sha256Hash,
+        /// Pixels in a piece but for the last of a row, at least 1 and at most [`Hello::piece`] bytes.
+        piece: u16,
+        /// The number of the piece that the first bit stands for.
+        first: u32,
+        /// A bit for each piece, from the lowest bit of the first byte on: 1 for a piece to send. Pieces beyond the bits are
+        /// not sent. At most [`MAX_WANTED`] bytes.
+        wanted: &'a [u8],
+    },
+    /// Stores numbers for [`LatentSource::Layers`], which is longer than a request. Answered by [`Answer::Stored`].
+    StoreLatent {
+        /// The place of the first number.
+        first: u16,
+        /// Numbers, i32 Q16 little-endian.
+        numbers: &'a [u8],
+    },
 }
 
-/// What the messages of an upload carry to be told from those of another one: the first two bytes of the pack's hash,
+/// The tag by which the messages of one upload are told from those of another: the first two bytes of the pack's hash,
 /// little-endian.
 pub const fn upload_tag(sha256: &Sha256Hash) -> u16 {
     u16::from_le_bytes([sha256[0], sha256[1]])
@@ -124,12 +153,17 @@ pub enum LatentSource<'a> {
     Z(&'a [u8]),
     /// w, `w_dim` numbers, i32 Q16 (the mapping network is left out).
     W(&'a [u8]),
-    /// Two of the device's own latents.
+    /// Two seeds for the device's own generator.
     Pair {
-        /// Of the first and the second.
+        /// The first and the second seed.
         seeds: [u64; 2],
-        /// What is made of the two.
+        /// How the two ws are joined.
         join: Join,
+    },
+    /// W+: a w for every layer, `[num_ws][w_dim]`, from the numbers of [`Ask::StoreLatent`].
+    Layers {
+        /// The CRC-32 ([`checksum`](super::checksum)) of the numbers' bytes, which shows that all of them are stored.
+        checksum: u32,
     },
 }
 
@@ -137,27 +171,27 @@ pub enum LatentSource<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Answer<'a> {
-    /// To [`Ask::Hello`].
+    /// The answer to [`Ask::Hello`].
     #[serde(borrow)]
     Hello(Hello<'a>),
-    /// To [`Ask::Status`].
+    /// The answer to [`Ask::Status`].
     Status(Status),
-    /// To [`Ask::UploadBegin`]: send from `offset` on.
+    /// The answer to [`Ask::UploadBegin`]: the host sends from `offset` on.
     Ready {
-        /// The first byte that is missing: not 0 when an interrupted upload of the same pack goes on.
+        /// The first byte that is missing; above 0 when an interrupted upload of the same pack goes on.
         offset: u32,
         /// The longest chunk.
         chunk: u32,
         /// Chunk lengths are multiples of this, but for the last.
         granule: u32,
-        /// Bytes of frames that may be on their way unanswered. One frame may always.
+        /// Flow-control window: bytes of unacknowledged frames that may be in flight. One frame always may.
         window: u32,
-        /// Bytes that a survey has one sum for.
+        /// Bytes that one checksum of a survey covers.
         unit: u32,
-        /// Bytes that are erased at once: runs begin and end at multiples of it.
+        /// Bytes that are erased at once. Ranges begin and end at multiples of it.
         sector: u32,
     },
-    /// To [`Ask::UploadChunk`] and [`Ask::UploadRun`]: everything below `offset` is there.
+    /// The answer to [`Ask::UploadChunk`] and [`Ask::UploadRange`]: all bytes below `offset` are stored.
     Ack {
         /// The next byte that is missing.
         offset: u32,
@@ -167,43 +201,48 @@ pub enum Answer<'a> {
         /// Hash of the pack.
         sha256: Sha256Hash,
     },
-    /// To [`Ask::UploadAbort`].
+    /// The answer to [`Ask::UploadAbort`].
     Aborted,
-    /// A piece of an image row, from pixel `x` on. Rows come from the top; wide rows come in pieces.
+    /// A piece of an image row. Rows come from the top, their pieces from the left.
     Row {
-        /// Row.
+        /// The row.
         y: u16,
-        /// First pixel of the piece.
+        /// The first pixel of the piece.
         x: u16,
-        /// Pixels, three bytes each.
-        rgb: &'a [u8],
+        /// Pixels, [`Model::channels`] bytes each.
+        pixels: &'a [u8],
     },
     /// The image is complete.
     Done {
-        /// Rows sent.
+        /// Rows made.
         rows: u16,
-        /// SHA-256 of all RGB bytes in row order.
+        /// SHA-256 of all pixels in row order, those that were not sent included.
         sha256: Sha256Hash,
         /// Time from the request to the last row on the device's clock ([`Hello::tick_hz`]), waiting for the line included.
         ticks: u64,
     },
-    /// To [`Ask::Cancel`].
+    /// The answer to [`Ask::Cancel`].
     Cancelled {
-        /// Rows that were sent before; 0 when nothing was running.
+        /// Rows made before; 0 when nothing was running.
         rows: u16,
     },
     /// The request was refused or failed; the loaded model is untouched. After [`DeviceError::HashMismatch`],
     /// [`DeviceError::BadPack`], [`DeviceError::WorkspaceTooSmall`] and [`DeviceError::Storage`] an upload is forgotten.
     Error(DeviceError),
-    /// To [`Ask::UploadSurvey`].
+    /// The answer to [`Ask::UploadSurvey`].
     Survey {
-        /// As it was asked.
+        /// The first byte that the checksums are about, as in the question.
         from: u32,
         /// CRC-32 of one unit after the other, four bytes little-endian each: as many as one reply holds.
         sums: &'a [u8],
     },
-    /// To [`Ask::Erase`]: the storage is empty.
+    /// The answer to [`Ask::Erase`]: the storage is empty.
     Erased,
+    /// The answer to [`Ask::StoreLatent`]: the numbers are stored.
+    Stored {
+        /// The place behind the last of them.
+        end: u16,
+    },
 }
 
 /// Who a device is and what it has room for.
@@ -225,14 +264,21 @@ pub struct Hello<'a> {
     pub workspace: u32,
     /// The longest chunk of an upload.
     pub chunk: u32,
-    /// Bytes of frames that may be on their way unanswered.
+    /// Flow-control window: bytes of unacknowledged frames that may be in flight.
     pub window: u32,
-    /// The most numbers in a latent.
+    /// The most numbers of a latent in a [`Ask::Sample`] or [`Ask::StoreLatent`].
     pub latents: u16,
+    /// The most numbers of a latent that [`Ask::StoreLatent`] has room for.
+    pub stored_latents: u16,
+    /// The most bytes of pixels in one [`Answer::Row`].
+    pub piece: u16,
     /// Ticks per second of the clock in [`Answer::Done`]; 0: no clock.
     pub tick_hz: u32,
-    /// What made it start anew without having been asked to: a panic and addresses of it, or its watchdog.
+    /// The reason for the last restart that nobody asked for: a panic, with addresses, or the watchdog.
     pub restart: Option<&'a str>,
+    /// Ids, [`KEY_ID_LEN`] bytes each, of the keys that a pack must be signed with one of; empty for a device that loads any
+    /// pack.
+    pub trusted: &'a [u8],
     /// The loaded model.
     #[serde(borrow)]
     pub model: Option<Model<'a>>,
@@ -249,6 +295,8 @@ pub struct Model<'a> {
     pub len: u32,
     /// Width and height of its images.
     pub resolution: u16,
+    /// Bytes of a pixel: 3 for RGB, 1 for grey.
+    pub channels: u8,
     /// Numbers in z.
     pub z_dim: u16,
     /// Numbers in w.
@@ -257,10 +305,16 @@ pub struct Model<'a> {
     pub noise: NoiseKind,
 }
 
-/// How a device is.
+/// Most bytes of bits in [`Ask::Pieces`].
+pub const MAX_WANTED: usize = 256;
+
+/// Bytes of a key's id: the first bytes of the SHA-256 of the public key.
+pub const KEY_ID_LEN: usize = 8;
+
+/// The state of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// What it is doing.
+    /// The work at hand.
     pub phase: Phase,
     /// Frames dropped since it started: damaged, too long, or not understood.
     pub dropped: u32,
@@ -268,34 +322,34 @@ pub struct Status {
     pub model: Option<Sha256Hash>,
 }
 
-/// What a device is doing.
+/// The work that a device is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Nothing.
+    /// No work.
     Idle,
-    /// Waiting for the rest of a pack.
+    /// An upload that is not committed yet.
     Uploading {
-        /// Bytes that are there.
+        /// Bytes that are stored.
         received: u32,
         /// Bytes in the pack.
         len: u32,
     },
-    /// Making an image.
+    /// An image.
     Sampling,
 }
 
-/// Why a request was refused.
+/// The reasons for which a device refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum DeviceError {
-    /// The frame was whole but its message is not known here: the host is newer than the firmware.
+    /// The frame was whole but this firmware does not know its message: the host is newer than the firmware.
     UnknownRequest,
     /// A sample is running.
     Busy,
     /// The sample was stopped by a cancel or a hello.
     Stopped {
-        /// Rows that were sent before.
+        /// Rows made before.
         rows: u16,
     },
     /// The pack does not fit beside the loaded one.
@@ -307,50 +361,61 @@ pub enum DeviceError {
         /// Bytes for packs in all.
         storage: u32,
     },
-    /// No upload has begun, or it was forgotten: by a reset, an abort, or the error that ended it.
+    /// No upload is in progress: none has begun, or a reset, an abort or an error has ended it.
     NoUpload,
-    /// The chunk or run is not the next one: one before it is missing.
+    /// The chunk or range is not the next one: one before it is missing.
     WrongOffset {
         /// Where the next one starts.
         expected: u32,
     },
-    /// The chunk's length is not a multiple of the storage's granule, or reaches past the end; a run's ends are no
+    /// The chunk's length is not a multiple of the storage's granule, or reaches past the end; or the ends of a range are no
     /// multiples of its sectors.
     WrongLength {
         /// The granule.
         granule: u32,
     },
-    /// Commit came before the last chunk.
+    /// The commit came before the last chunk.
     Incomplete {
         /// Bytes stored.
         received: u32,
         /// Bytes in the pack.
         len: u32,
     },
-    /// What was stored does not have the hash that was announced.
+    /// The stored bytes do not have the hash that was announced.
     HashMismatch,
-    /// The bytes are as announced but no pack that this firmware can run.
+    /// The stored bytes are as announced, but this firmware cannot run them.
     BadPack(PackError),
     /// The model needs more RAM than the board has for it.
     WorkspaceTooSmall {
         /// Bytes needed.
         needed: u32,
-        /// Bytes there are.
+        /// Bytes available.
         available: u32,
     },
     /// The flash refused an erase or a write.
     Storage,
-    /// There is no model to sample from.
+    /// No model is loaded.
     NoModel,
-    /// The latent does not have as many numbers as the model wants.
+    /// The latent does not have as many numbers as the model wants, or the device has no room for them.
     WrongLatent {
-        /// Bytes given.
+        /// Bytes given, or of the room.
         given: u32,
-        /// Bytes wanted.
+        /// Bytes that the model wants.
         wanted: u32,
     },
     /// The model refused the sample.
     NotGenerated(GenerateError),
-    /// The run begins inside a sector which is not empty from there on.
+    /// The range begins inside a sector which is not empty from there on.
     NotErased,
+    /// The device does not remember that sample: another one came after it, or a reset.
+    NoSample,
+    /// The loaded model is not the one that the sample was made with.
+    ModelChanged,
+    /// The pieces are empty or longer than a reply holds, or the request has more than [`MAX_WANTED`] bytes of bits.
+    WrongPiece {
+        /// Most pixels in a piece.
+        most: u16,
+    },
+    /// The stored numbers do not have the checksum of the latent: some of them got lost.
+    LatentDamaged,
 }

@@ -1,11 +1,11 @@
-//! The language of the link: what a host and a device say to each other, and how it becomes bytes.
+//! The link between a host and a device: their messages, and how messages become bytes.
 //!
 //! ```text
 //!   Packet (message)  --postcard-->  bytes  ++ CRC-32  --COBS-->  no zero byte inside, one zero byte after
 //! ```
 //!
-//! Both ends use these types, so neither can drift from the other. [`message`] has the words, [`frame`] the
-//! envelope, [`mod@line`] a byte stream with both directions of frames on it. `docs/link.md` has the same as bytes.
+//! Both ends use these types, so neither can drift from the other. [`message`] has the messages, [`frame`] the envelope,
+//! [`mod@line`] a byte stream with both directions of frames on it. `docs/link.md` has the same as bytes.
 
 pub mod frame;
 pub mod line;
@@ -14,9 +14,13 @@ pub mod message;
 pub use frame::{EncodeError, FrameReader, checksum, decode, encode, payload_room};
 pub use line::Line;
 pub use message::{
-    Answer, Ask, DeviceError, Hello, LatentSource, Model, Packet, Phase, Reply, Request, Sha256Hash, Status, upload_tag,
+    Answer, Ask, DeviceError, Hello, KEY_ID_LEN, LatentSource, MAX_WANTED, Model, Packet, Phase, Reply, Request,
+    Sha256Hash, Status, upload_tag,
 };
 
 /// The version of the messages. It changes when an older end could misread a newer one; [`Ask::Hello`] and the
 /// first fields of [`Hello`] never change, so that two ends of different versions can still say so.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,12 @@
-//! Why bytes are not a model.
+//! The reasons for which bytes are not a model.
 
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// Why bytes are not a pack that this code can run.
+///
+/// The link encodes a variant by its position: new variants go to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum PackError {
@@ -32,6 +34,8 @@ pub enum PackError {
     Overflow,
     /// The workspace would be larger than this machine can address.
     TooLarge,
+    /// The pack has 4-bit weights, which the format reserves a number for and this code cannot run.
+    FourBitWeights,
 }
 
 impl fmt::Display for PackError {
@@ -55,6 +59,7 @@ impl fmt::Display for PackError {
             Self::Scale => "a scale, shift or limit of the pack is out of range",
             Self::Overflow => "an accumulator of the pack could overflow",
             Self::TooLarge => "the pack needs a larger workspace than this machine can address",
+            Self::FourBitWeights => "the pack has 4-bit weights, which this version cannot run",
         };
         f.write_str(text)
     }

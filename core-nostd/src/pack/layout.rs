@@ -11,13 +11,19 @@ use crate::number::{Gain, Requant};
 pub const MAGIC: [u8; 8] = *b"NICKDIME";
 
 /// Version of the pack format that this code reads and writes.
-pub const FORMAT_VERSION: u16 = 3;
+pub const FORMAT_VERSION: u16 = 4;
 
 /// Bytes of the fixed prefix before the header.
 pub const PREFIX_LEN: usize = 64;
 
-/// Where the prefix keeps the SHA-256 of everything else.
-pub const HASH_RANGE: core::ops::Range<usize> = 32..64;
+/// Bytes of the SHA-256 that follows the contents.
+pub const HASH_LEN: usize = 32;
+
+/// Bytes of one signature behind the hash: an Ed25519 public key, and its signature of the hash.
+pub const SIGNATURE_LEN: usize = 96;
+
+/// Most signatures of a pack.
+pub const MAX_SIGNATURES: usize = 4;
 
 /// Every table and weight array begins at a multiple of this, and so does the pack's end.
 pub const ALIGNMENT: usize = 16;
@@ -40,7 +46,10 @@ pub const MAX_ROW_SCALE: u32 = 1 << 21;
 /// Fractional bits of w, of `w_avg` and of a w given from outside.
 pub const W_FRACTION: i8 = 16;
 
-/// Width of stored weights.
+/// Width of stored weights. The number 2 is reserved for 4 bits a weight: readers of this version refuse it with
+/// [`PackError::FourBitWeights`](super::PackError::FourBitWeights).
+///
+/// The pack encodes a variant by its position: new variants go to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WeightWidth {
     /// One byte a weight.
@@ -67,7 +76,9 @@ impl WeightWidth {
     }
 }
 
-/// Which noise a pack was made to be shown with.
+/// The noise that a pack was made to be shown with.
+///
+/// The pack and the link encode a variant by its position: new variants go to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum NoiseKind {
     /// No noise.
@@ -140,13 +151,13 @@ pub struct Conv {
     pub noise_map: Option<NoiseMap>,
 }
 
-/// A modulated 1x1 convolution to RGB, without demodulation.
+/// A modulated 1x1 convolution to the image's channels, without demodulation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToRgb {
     /// From w to the styles, one for each input channel, with their true scale.
     pub affine: Dense,
-    /// The convolution at one pixel: inputs `round(x * s / 2^15)` with the styles' exponent, 3 outputs in grey levels
-    /// with the header's `image_fraction`.
+    /// The convolution at one pixel: inputs `round(x * s / 2^15)` with the styles' exponent; an output for each channel of
+    /// the image, in grey levels with the header's `image_fraction`.
     pub rgb: Dense,
     /// Outputs are limited to this magnitude before they are added to the image (`conv_clamp`).
     pub limit: i32,
@@ -166,8 +177,10 @@ pub struct Block {
 /// The header, in postcard's encoding.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Header<'a> {
-    /// For people.
+    /// A name for people to read.
     pub name: &'a str,
+    /// Channels of the image: 3 for RGB, 1 for grey.
+    pub channels: u8,
     /// Width of z.
     pub z_dim: u16,
     /// Width of w.

@@ -1,24 +1,32 @@
 //! The model pack: one file that a device reads in place.
 //!
-//! A fixed prefix (magic, version, lengths, SHA-256), a postcard header ([`layout`]), and the numbers themselves, aligned,
-//! little-endian. `docs/format.md` describes it byte by byte. [`Pack::open`] believes nothing: the hash finds accidents,
+//! A fixed prefix (magic, version, lengths), a postcard header ([`layout`]), the numbers themselves, aligned, little-endian,
+//! and the SHA-256 of all of it, with signatures behind it where there are any. `docs/format.md` describes it byte by byte. [`Pack::open`] believes nothing: the hash finds accidents,
 //! and [`verify`] finds everything that could make the generator read outside the pack or overflow, whoever wrote it.
 
 pub(crate) mod arrays;
 mod decode;
 mod error;
+mod hashed;
 pub mod layout;
+mod parts;
 pub(crate) mod plan;
 pub mod verify;
-
-use sha2::{Digest, Sha256};
+#[cfg(feature = "std")]
+pub mod write;
 
 pub use error::PackError;
+pub use hashed::Hashed;
 pub use layout::{FORMAT_VERSION, NoiseKind, WeightWidth};
+pub use parts::content_hash;
 pub use plan::Ram;
+#[cfg(feature = "std")]
+pub use write::PackBuilder;
 
-use layout::{HASH_RANGE, Header, MAGIC, PREFIX_LEN};
+use layout::{HASH_LEN, Header, PREFIX_LEN, SIGNATURE_LEN};
+use parts::Parts;
 use plan::WorkspacePlan;
+use verify::Proof;
 
 #[cfg(target_endian = "big")]
 compile_error!("packs are read in place and are little-endian");
@@ -26,22 +34,9 @@ compile_error!("packs are read in place and are little-endian");
 /// A verified model, borrowed from its bytes.
 #[derive(Debug, Clone)]
 pub struct Pack<'a> {
-    bytes: &'a [u8],
+    parts: Parts<'a>,
     header: Header<'a>,
     plan: WorkspacePlan,
-}
-
-/// Little-endian field of the prefix.
-fn u32_at(bytes: &[u8], at: usize) -> Result<usize, PackError> {
-    let field = bytes.get(at..).and_then(|b| b.first_chunk()).ok_or(PackError::Truncated)?;
-    usize::try_from(u32::from_le_bytes(*field)).map_err(|_| PackError::TooLarge)
-}
-
-/// SHA-256 of a whole pack but for the place where the prefix keeps it. `bytes` shorter than a prefix hash as if empty.
-pub fn content_hash(bytes: &[u8]) -> [u8; 32] {
-    let before = bytes.get(..HASH_RANGE.start).unwrap_or_default();
-    let after = bytes.get(HASH_RANGE.end..).unwrap_or_default();
-    Sha256::new().chain_update(before).chain_update(after).finalize().into()
 }
 
 impl<'a> Pack<'a> {
@@ -51,48 +46,48 @@ impl<'a> Pack<'a> {
     /// # Errors
     /// [`PackError::Truncated`], [`PackError::NotAPack`], [`PackError::UnsupportedVersion`].
     pub fn stored_len(bytes: &[u8]) -> Result<usize, PackError> {
-        let prefix = bytes.get(..PREFIX_LEN);
-        if !bytes.starts_with(&MAGIC) {
-            return Err(if prefix.is_none() && MAGIC.starts_with(bytes.get(..8).unwrap_or(bytes)) {
-                PackError::Truncated
-            } else {
-                PackError::NotAPack
-            });
-        }
-        let prefix = prefix.ok_or(PackError::Truncated)?;
-        let version = prefix.get(8..).and_then(|b| b.first_chunk()).ok_or(PackError::Truncated)?;
-        let version = u16::from_le_bytes(*version);
-        if version != FORMAT_VERSION {
-            return Err(PackError::UnsupportedVersion(version));
-        }
-        u32_at(prefix, 12)
+        parts::stored_len(bytes)
     }
 
     /// Verifies a pack and opens it. `bytes` begin at a multiple of 4 in memory (16 serves every kernel) and are exactly
-    /// the pack. Reads every byte twice: once for the hash, once for the proof that no accumulator can overflow.
+    /// the pack. Every byte is read for the hash, and the weights once more for the proof that no accumulator can overflow.
     ///
     /// # Errors
     /// Every [`PackError`]; whatever the bytes, there is no panic, and a pack that opens generates without overflow.
-    #[inline(never)]
     pub fn open(bytes: &'a [u8]) -> Result<Self, PackError> {
-        let length = Self::stored_len(bytes)?;
-        if bytes.len() < length || length < PREFIX_LEN {
-            return Err(PackError::Truncated);
-        }
-        if bytes.len() > length {
-            return Err(PackError::TrailingBytes);
-        }
-        if bytes.as_ptr().align_offset(4) != 0 {
-            return Err(PackError::Misaligned);
-        }
-        if bytes.get(HASH_RANGE) != Some(&content_hash(bytes)[..]) {
+        Self::open_hashed(Hashed::new(bytes))
+    }
+
+    /// As [`open`](Self::open), for bytes that have been hashed already.
+    ///
+    /// # Errors
+    /// Every [`PackError`].
+    pub fn open_hashed(pack: Hashed<'a>) -> Result<Self, PackError> {
+        let parts = Parts::of(pack.bytes())?;
+        if !pack.is_intact() {
             return Err(PackError::HashMismatch);
         }
-        let header_end = PREFIX_LEN.checked_add(u32_at(bytes, 16)?).ok_or(PackError::Layout)?;
-        let encoded = bytes.get(PREFIX_LEN..header_end).ok_or(PackError::Layout)?;
-        let mut pack = Self { bytes, header: Header::default(), plan: WorkspacePlan::default() };
+        Self::decode(parts, Proof::Numbers)
+    }
+
+    /// Opens bytes that were verified before, by [`open`](Self::open) or [`open_hashed`](Self::open_hashed): decodes the
+    /// header and checks its sizes, offsets and scales, but reads no table, no weight and no hash.
+    ///
+    /// Bytes that have changed since then give an error or a wrong image. They never make the generator read or write
+    /// outside its memory, and they make it panic only where it was compiled with overflow checks.
+    ///
+    /// # Errors
+    /// Every [`PackError`] but [`PackError::HashMismatch`] and [`PackError::Overflow`].
+    pub fn reopen(bytes: &'a [u8]) -> Result<Self, PackError> {
+        Self::decode(Parts::of(bytes)?, Proof::Structure)
+    }
+
+    #[inline(never)]
+    fn decode(parts: Parts<'a>, proof: Proof) -> Result<Self, PackError> {
+        let encoded = parts.contents.get(PREFIX_LEN..parts.header_end).ok_or(PackError::Layout)?;
+        let mut pack = Self { parts, header: Header::default(), plan: WorkspacePlan::default() };
         decode::header(encoded, &mut pack.header)?;
-        verify::verify(bytes, header_end, &pack.header)?;
+        verify::verify(parts.contents, parts.header_end, &pack.header, proof)?;
         pack.plan = WorkspacePlan::new(&pack.header)?;
         Ok(pack)
     }
@@ -102,18 +97,20 @@ impl<'a> Pack<'a> {
         self.header.name
     }
 
-    /// The SHA-256 that the prefix holds: of everything else in the pack.
-    pub fn sha256(&self) -> [u8; 32] {
-        let mut hash = [0; 32];
-        for (to, from) in hash.iter_mut().zip(self.bytes.iter().skip(HASH_RANGE.start)) {
-            *to = *from;
-        }
-        hash
+    /// The SHA-256 that the pack holds: of all bytes before it.
+    pub fn sha256(&self) -> [u8; HASH_LEN] {
+        self.parts.hash
+    }
+
+    /// The signatures behind the hash, each an Ed25519 public key (32 bytes) and its signature of the hash (64 bytes).
+    /// Nothing has verified them.
+    pub fn signatures(&self) -> &'a [[u8; SIGNATURE_LEN]] {
+        self.parts.signatures
     }
 
     /// The whole pack.
     pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
+        self.parts.bytes
     }
 
     /// Sizes, scales and offsets.
@@ -124,6 +121,11 @@ impl<'a> Pack<'a> {
     /// Height and width of the image in pixels.
     pub fn resolution(&self) -> usize {
         2usize << self.header.blocks.len()
+    }
+
+    /// Channels of the image: 3 for RGB, 1 for grey.
+    pub fn channels(&self) -> usize {
+        self.header.channels.into()
     }
 
     /// Width of z.

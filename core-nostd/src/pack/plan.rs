@@ -67,15 +67,15 @@ pub(crate) struct BlockLens {
 }
 
 impl BlockLens {
-    /// Of a block of width `width`.
-    pub fn new(block: &Block, width: usize, last: bool) -> Self {
+    /// The lengths of a block of width `width`, whose image has so many colours; the last block keeps no image rows.
+    pub fn new(block: &Block, width: usize, colours: usize, last: bool) -> Self {
         let [_, half] = doubling(block, width);
         let channels = usize::from(block.conv1.affine.outputs);
         Self {
             inputs: INPUT_ROWS * half,
             middle: MIDDLE_ROWS * middle_row(block, width),
             conv: CONV_ROWS * modulated_len(channels, width),
-            image: if last { 0 } else { IMAGE_ROWS * 3 * width },
+            image: if last { 0 } else { IMAGE_ROWS * colours * width },
         }
     }
 }
@@ -141,9 +141,10 @@ impl WorkspacePlan {
         let mut scratch = ScratchLens::default();
         let (mut rows, mut image, mut styles, mut factors) = (0, 0, 0, 0);
         let last = header.blocks.len().saturating_sub(1);
+        let colours = usize::from(header.channels);
         for (index, block) in header.blocks.iter().enumerate() {
             let width = 4usize << index;
-            let lens = BlockLens::new(block, width, index == last);
+            let lens = BlockLens::new(block, width, colours, index == last);
             rows += halves(lens.inputs) + halves(lens.middle) + halves(lens.conv);
             image += halves(lens.image);
             for conv in block.conv0.iter().chain([&block.conv1]) {
@@ -161,7 +162,7 @@ impl WorkspacePlan {
             let modulated = modulated_len(inputs.max(outputs), width);
             scratch.fresh = scratch.fresh.max(modulated).max(middle_row(block, width));
             scratch.taps = scratch.taps.max(padded(outputs));
-            (scratch.acc, scratch.noise, scratch.rgb) = (ACCUMULATORS * middle_len(width / 2), width, 3 * width);
+            (scratch.acc, scratch.noise, scratch.rgb) = (ACCUMULATORS * middle_len(width / 2), width, colours * width);
             features = features.max(outputs);
         }
         let w_dim = usize::from(header.w_dim);

@@ -27,19 +27,55 @@ pub fn max_modulated(shift: u8) -> i64 {
 /// Whether one output channel's accumulator stays in `i32`, whatever the activations: `sum |w| * max |x'| < 2^31`.
 /// Every partial sum, of any subset of the taps in any order, then stays in it too.
 pub fn accumulator_fits(weights: impl IntoIterator<Item = i8>, modulation_shift: u8) -> bool {
-    let sum: i64 = weights.into_iter().map(|w| w.unsigned_abs() as i64).sum();
-    sum.saturating_mul(max_modulated(modulation_shift)) <= i32::MAX as i64
+    sum_fits(weights.into_iter().map(|w| u64::from(w.unsigned_abs())).sum(), modulation_shift)
 }
 
-/// Verifies a decoded header against the whole pack; `header_end` is where its arrays may begin.
-pub fn verify(bytes: &[u8], header_end: usize, header: &Header<'_>) -> Result<(), PackError> {
-    let check = Check { bytes, header_end };
+/// True if an output channel whose weights' magnitudes have this sum stays in `i32`.
+fn sum_fits(sum: u64, modulation_shift: u8) -> bool {
+    sum.saturating_mul(max_modulated(modulation_shift).unsigned_abs()) <= i32::MAX as u64
+}
+
+/// The sums of the magnitudes of a pair of output channels' weights, which lie in turn; four at a time.
+fn magnitudes(pair: &[i8]) -> [u64; 2] {
+    let (mut even, mut odd) = (0u64, 0u64);
+    let (words, rest) = bytemuck::cast_slice::<i8, u8>(pair).as_chunks();
+    // A word adds at most 128 to each half of a sum.
+    for words in words.chunks(256) {
+        let mut sums = [0u32; 2];
+        for &word in words {
+            let word = u32::from_le_bytes(word);
+            let negative = (word >> 7) & 0x0101_0101;
+            let magnitude = (word ^ negative.wrapping_mul(0xFF)).wrapping_add(negative);
+            sums[0] += magnitude & 0x00FF_00FF;
+            sums[1] += (magnitude >> 8) & 0x00FF_00FF;
+        }
+        let [low, high] = sums.map(|sum| u64::from(sum & 0xFFFF) + u64::from(sum >> 16));
+        (even, odd) = (even + low, odd + high);
+    }
+    debug_assert!(rest.is_empty(), "weights of a pair come in fours");
+    [even, odd]
+}
+
+/// How much of a pack is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// The header alone: sizes, offsets, scales and shifts.
+    Structure,
+    /// The header and every table and weight.
+    Numbers,
+}
+
+/// Verifies a decoded header against `contents`, the bytes before the pack's hash; `header_end` is where its arrays may begin.
+pub(crate) fn verify(contents: &[u8], header_end: usize, header: &Header<'_>, proof: Proof) -> Result<(), PackError> {
+    let check = Check { bytes: contents, header_end, colours: header.channels.into(), proof };
     check.header(header)
 }
 
 struct Check<'a> {
     bytes: &'a [u8],
     header_end: usize,
+    colours: u16,
+    proof: Proof,
 }
 
 fn ensure(condition: bool, error: PackError) -> Result<(), PackError> {
@@ -60,6 +96,7 @@ fn shift_in_range(scale: Requant) -> Result<(), PackError> {
 impl Check<'_> {
     fn header(&self, header: &Header<'_>) -> Result<(), PackError> {
         ensure(header.name.len() <= MAX_NAME, PackError::Header)?;
+        ensure(matches!(header.channels, 1 | 3), PackError::Architecture)?;
         ensure(header.image_fraction <= MAX_IMAGE_FRACTION, PackError::Scale)?;
         ensure(header.blocks.len() >= 2, PackError::Architecture)?;
         let w_dim = width(header.w_dim)?;
@@ -76,8 +113,9 @@ impl Check<'_> {
 
         let mut channels = width(header.blocks.first().ok_or(PackError::Architecture)?.conv1.affine.outputs)?;
         self.span(header.constant, 16 * channels, 2)?;
-        let constant = array::<i16>(self.bytes, header.constant, 16 * channels);
-        ensure(constant.iter().all(|&v| v != i16::MIN), PackError::Scale)?;
+        self.numbers(PackError::Scale, || {
+            array::<i16>(self.bytes, header.constant, 16 * channels).iter().all(|&v| v != i16::MIN)
+        })?;
 
         for (index, block) in header.blocks.iter().enumerate() {
             channels = self.block(block, index, channels, w_dim, header.const_noise)?;
@@ -130,15 +168,18 @@ impl Check<'_> {
         }
 
         self.span(conv.biases, outputs, 4)?;
-        let biases = array::<i32>(self.bytes, conv.biases, outputs);
-        ensure(biases.iter().all(|b| (-MAX_OFFSET..=MAX_OFFSET).contains(b)), PackError::Scale)?;
+        self.numbers(PackError::Scale, || {
+            let biases = array::<i32>(self.bytes, conv.biases, outputs);
+            biases.iter().all(|b| (-MAX_OFFSET..=MAX_OFFSET).contains(b))
+        })?;
 
         let len = layout::conv_len(inputs, outputs);
         self.span(conv.weights, len, 1)?;
-        let weights = i8_array(self.bytes, conv.weights, len);
-        let channel = |o| layout::channel(weights, inputs, o);
-        let fits = (0..outputs).all(|o| accumulator_fits(channel(o), conv.modulation_shift));
-        ensure(fits, PackError::Overflow)?;
+        self.numbers(PackError::Overflow, || {
+            let weights = i8_array(self.bytes, conv.weights, len);
+            let mut pairs = weights.chunks_exact(layout::pair_len(inputs));
+            pairs.all(|pair| magnitudes(pair).into_iter().all(|sum| sum_fits(sum, conv.modulation_shift)))
+        })?;
         Ok(outputs)
     }
 
@@ -151,7 +192,7 @@ impl Check<'_> {
         self.dense(&torgb.affine, w_dim)?;
         ensure(usize::from(torgb.affine.outputs) == channels, PackError::Architecture)?;
         self.dense(&torgb.rgb, channels)?;
-        ensure(torgb.rgb.outputs == 3, PackError::Architecture)?;
+        ensure(torgb.rgb.outputs == self.colours, PackError::Architecture)?;
         ensure((1..=MAX_RGB_LIMIT).contains(&torgb.limit), PackError::Scale)
     }
 
@@ -162,8 +203,14 @@ impl Check<'_> {
         self.span(layer.weights, outputs * inputs, layer.width.bytes())?;
         self.span(layer.biases, outputs, 4)?;
         self.span(layer.scales, outputs, 4)?;
-        let scales = array::<u32>(self.bytes, layer.scales, outputs);
-        ensure(scales.iter().all(|&s| s < MAX_ROW_SCALE), PackError::Scale)
+        self.numbers(PackError::Scale, || {
+            array::<u32>(self.bytes, layer.scales, outputs).iter().all(|&s| s < MAX_ROW_SCALE)
+        })
+    }
+
+    /// A check that reads tables or weights.
+    fn numbers(&self, error: PackError, holds: impl FnOnce() -> bool) -> Result<(), PackError> {
+        ensure(self.proof == Proof::Structure || holds(), error)
     }
 
     fn span(&self, offset: u32, count: usize, size: usize) -> Result<(), PackError> {

@@ -27,7 +27,7 @@ fn pack(seed: u8, len: usize) -> Vec<u8> {
 }
 
 fn sha(bytes: &[u8]) -> Sha256Hash {
-    hash(bytes)
+    crate::hash::sha256(bytes)
 }
 
 /// Sends what is missing in chunks of three words, as a host does: whole sectors that differ, from the first word of a
@@ -54,7 +54,7 @@ fn send_missing<F: MappedFlash>(
         if end <= at || sum == checksum(sector) {
             continue;
         }
-        at = storage.run(at, at.max(begin), end)?;
+        at = storage.announce(at, at.max(begin), end)?;
         while at < end {
             if ahead(sent) {
                 storage.erase_ahead();
@@ -64,7 +64,7 @@ fn send_missing<F: MappedFlash>(
             sent += chunk.len();
         }
     }
-    storage.run(at, len, len)?;
+    storage.announce(at, len, len)?;
     Ok(sent)
 }
 
@@ -119,7 +119,7 @@ fn chunks_come_in_order_and_may_come_twice() {
     assert_eq!(storage.commit(), Err(StorageError::NotStaged));
     storage.begin(100, sha(&bytes)).expect("fits");
     assert_eq!(storage.write(0, &bytes[..16]), Err(StorageError::WrongOffset { expected: 0 }), "no run yet");
-    assert_eq!(storage.run(0, 0, 100), Ok(0));
+    assert_eq!(storage.announce(0, 0, 100), Ok(0));
     assert_eq!(storage.write(8, &bytes[8..16]), Err(StorageError::WrongOffset { expected: 0 }));
     assert_eq!(storage.write(0, &bytes[..16]), Ok(16));
     assert_eq!(storage.write(0, &bytes[..16]), Ok(16), "a duplicate is let pass");
@@ -129,7 +129,7 @@ fn chunks_come_in_order_and_may_come_twice() {
     assert_eq!(storage.write(96, &[0; 8]), Err(StorageError::WrongLength), "past the end");
     assert_eq!(storage.commit(), Err(StorageError::Incomplete { received: 16, len: 100 }));
     assert_eq!(storage.begin(100, sha(&bytes)), Ok(16), "the same pack goes on");
-    assert_eq!(storage.run(0, 0, 100), Ok(16), "a late run is let pass");
+    assert_eq!(storage.announce(0, 0, 100), Ok(16), "a late run is let pass");
     assert_eq!(storage.write(16, &bytes[16..]), Ok(100));
     assert_eq!(storage.commit(), Ok(()));
 }
@@ -138,20 +138,20 @@ fn chunks_come_in_order_and_may_come_twice() {
 fn runs_come_in_order_and_are_whole_sectors() {
     let mut storage = Storage::mount(flash(16));
     let bytes = pack(5, 400);
-    assert_eq!(storage.run(0, 0, 64), Err(StorageError::NotStaged));
+    assert_eq!(storage.announce(0, 0, 64), Err(StorageError::NotStaged));
     assert_eq!(storage.survey(0, &mut [0]), Err(StorageError::NotStaged));
     storage.begin(400, sha(&bytes)).expect("fits");
     for (offset, end) in [(0, 65), (0, 401), (0, u32::MAX), (128, 64), (3, 64)] {
-        assert_eq!(storage.run(0, offset, end), Err(StorageError::WrongLength), "{offset}..{end}");
+        assert_eq!(storage.announce(0, offset, end), Err(StorageError::WrongLength), "{offset}..{end}");
     }
-    assert_eq!(storage.run(64, 64, 128), Err(StorageError::WrongOffset { expected: 0 }));
-    assert_eq!(storage.run(0, 64, 128), Ok(64), "past what is there");
+    assert_eq!(storage.announce(64, 64, 128), Err(StorageError::WrongOffset { expected: 0 }));
+    assert_eq!(storage.announce(0, 64, 128), Ok(64), "past what is there");
     assert_eq!(storage.write(64, &bytes[64..192]), Err(StorageError::WrongOffset { expected: 64 }), "past the run");
     assert_eq!(storage.write(64, &bytes[64..128]), Ok(128));
     assert_eq!(storage.write(128, &bytes[128..136]), Err(StorageError::WrongOffset { expected: 128 }), "after it");
-    assert_eq!(storage.run(128, 200, 256), Ok(200), "within a sector that is empty from there on");
+    assert_eq!(storage.announce(128, 200, 256), Ok(200), "within a sector that is empty from there on");
     assert_eq!(storage.write(200, &bytes[200..256]), Ok(256));
-    assert_eq!(storage.run(256, 384, 400), Ok(384));
+    assert_eq!(storage.announce(256, 384, 400), Ok(384));
     assert_eq!(storage.write(384, &bytes[384..400]), Ok(400));
     assert_eq!(storage.commit(), Err(StorageError::HashMismatch), "what was left out is not there");
     for from in [1, 63, 448] {
@@ -163,8 +163,8 @@ fn runs_come_in_order_and_are_whole_sectors() {
     let mut sums = [0; 9];
     assert_eq!(storage.survey(0, &mut sums), Ok(7));
     assert_eq!((sums[1], sums[6]), (checksum(&bytes[64..128]), checksum(&bytes[384..])));
-    assert_eq!(storage.run(0, 72, 128), Err(StorageError::NotErased));
-    assert_eq!(storage.run(0, 0, 64), Ok(0), "and nothing is changed by the refusal");
+    assert_eq!(storage.announce(0, 72, 128), Err(StorageError::NotErased));
+    assert_eq!(storage.announce(0, 0, 64), Ok(0), "and nothing is changed by the refusal");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn an_upload_goes_on_after_a_reset_at_the_last_whole_sector() {
         let mut storage = Storage::mount(flash(16));
         upload(&mut storage, &pack(1, 300)).expect("fits");
         storage.begin(400, sha(&bytes)).expect("fits");
-        storage.run(0, 0, 400).expect("fits");
+        storage.announce(0, 0, 400).expect("fits");
         for (offset, chunk) in (0..).step_by(24).zip(bytes.chunks(24)).take(chunks) {
             storage.write(offset, chunk).expect("in order");
         }
@@ -205,7 +205,7 @@ fn sectors_that_have_the_bytes_are_neither_erased_nor_written() {
     assert!(after - before <= record, "{} operations for a record", after - before);
     // A client that sends everything, in whole sectors, comes to the same.
     storage.begin(500, sha(&two)).expect("fits");
-    storage.run(0, 0, 500).expect("fits");
+    storage.announce(0, 0, 500).expect("fits");
     for (offset, sector) in (0..).step_by(SECTOR).zip(two.chunks(SECTOR)) {
         storage.write(offset, sector).expect("in order");
     }
@@ -238,7 +238,7 @@ fn erasing_ahead_changes_no_byte_that_is_somebodys() {
         upload(&mut storage, &pack(2, 400)).expect("fits");
     }
     storage.begin(500, [7; 32]).expect("fits");
-    storage.run(0, 64, 256).expect("fits");
+    storage.announce(0, 64, 256).expect("fits");
     assert!(storage.erase_ahead(), "the run, which is shorter than a block");
     assert!(!storage.erase_ahead());
     assert_eq!(storage.active(), Some(&pack(2, 400)[..]));
@@ -293,7 +293,7 @@ fn wrong_bytes_are_not_committed() {
     let mut storage = Storage::mount(flash(16));
     upload(&mut storage, &pack(1, 100)).expect("fits");
     storage.begin(100, sha(&pack(2, 100))).expect("fits");
-    storage.run(0, 0, 100).expect("fits");
+    storage.announce(0, 0, 100).expect("fits");
     storage.write(0, &pack(3, 100)).expect("stored");
     assert_eq!(storage.commit(), Err(StorageError::HashMismatch));
     assert_eq!(storage.active(), Some(&pack(1, 100)[..]));
@@ -306,7 +306,7 @@ fn sizes_at_the_edge_of_numbers_are_refused() {
         assert_eq!(storage.begin(len, [0; 32]), Err(StorageError::TooLarge));
     }
     storage.begin(64, [0; 32]).expect("fits");
-    storage.run(0, 0, 64).expect("fits");
+    storage.announce(0, 0, 64).expect("fits");
     assert_eq!(storage.write(u32::MAX, &[0; 8]), Err(StorageError::WrongLength));
     assert_eq!(storage.write(u32::MAX - 7, &[0; 8]), Err(StorageError::WrongLength));
     for sectors in 0..3 {

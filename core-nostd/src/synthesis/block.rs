@@ -28,6 +28,8 @@ pub(crate) struct BlockRun<'a, 'w> {
     torgb: RgbLayer<'a>,
     width: usize,
     channels: usize,
+    /// Channels of the image.
+    colours: usize,
     /// Index of conv1 among the 3x3 convolutions.
     layer: u32,
     image: &'w mut [i16],
@@ -53,6 +55,7 @@ impl<'a, 'w> BlockRun<'a, 'w> {
             torgb: layers.torgb,
             width: conv1.width,
             channels: conv1.outputs,
+            colours: pack.channels(),
             layer: 2 * number as u32,
             image: rows.image,
         }
@@ -106,18 +109,18 @@ impl<'a, 'w> BlockRun<'a, 'w> {
     pub fn add_rgb(&self, scratch: &mut Scratch<'_>) {
         let work = &mut Work { taps: scratch.taps, acc: scratch.acc };
         let features = &scratch.row[..self.features()];
-        self.torgb.add_row(features, self.width, scratch.fresh, work, &mut scratch.rgb[..3 * self.width]);
+        self.torgb.add_row(features, self.width, scratch.fresh, work, &mut scratch.rgb[..self.colours * self.width]);
     }
 
     /// Keeps image row y.
     pub fn keep_image(&mut self, y: usize, rgb: &[i16]) {
-        let len = 3 * self.width;
+        let len = self.colours * self.width;
         self.image[y % IMAGE_ROWS * len..][..len].copy_from_slice(rgb);
     }
 
     /// Image row y, if the image has it: one of the last three kept.
     pub fn image_row(&self, y: Option<usize>) -> Option<&[i16]> {
-        let len = 3 * self.width;
+        let len = self.colours * self.width;
         y.filter(|&y| y < self.width).and_then(|y| self.image.get(y % IMAGE_ROWS * len..)?.get(..len))
     }
 }

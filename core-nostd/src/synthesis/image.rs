@@ -17,7 +17,7 @@ use crate::synthesis::block::BlockRun;
 use crate::synthesis::style::BlockLayers;
 use crate::synthesis::workspace::{BlockRows, Carver, Scratch};
 
-/// The synthesis network with its layers at w: calls `row(y, rgb)` for every row of the image, from the top.
+/// The synthesis network with its layers at w: calls `row(y, pixels)` for every row of the image, from the top.
 pub(crate) fn synthesise(
     pack: &Pack<'_>,
     layers: &[BlockLayers<'_>],
@@ -27,11 +27,12 @@ pub(crate) fn synthesise(
 ) -> Result<(), GenerateError> {
     let header = pack.header();
     let last = header.blocks.len().saturating_sub(1);
+    let colours = pack.channels();
     let mut carver = Carver::new(shared);
     let mut scratch = Scratch::new(pack.plan(), &mut carver)?;
     let mut blocks = Vec::<_, MAX_BLOCKS>::new();
     for (number, (block, layers)) in header.blocks.iter().zip(layers).enumerate() {
-        let rows = BlockRows::new(block, layers.conv1.width, number == last, &mut carver)?;
+        let rows = BlockRows::new(block, layers.conv1.width, colours, number == last, &mut carver)?;
         // As many as the header has, which has as much room.
         let _ = blocks.push(BlockRun::new(pack, block, number, layers, rows));
     }
@@ -44,10 +45,10 @@ pub(crate) fn synthesise(
             continue;
         };
         let width = block.width();
-        doubled_row(below.last(), y, &mut scratch.rgb[..3 * width]);
+        doubled_row(below.last(), y, &mut scratch.rgb[..colours * width]);
         block.add_rgb(&mut scratch);
         if level < last {
-            block.keep_image(y, &scratch.rgb[..3 * width]);
+            block.keep_image(y, &scratch.rgb[..colours * width]);
             let features = block.features();
             level += 1;
             if let Some(above) = blocks.get_mut(level) {
@@ -56,8 +57,12 @@ pub(crate) fn synthesise(
             continue;
         }
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(scratch.acc);
-        let bytes = &mut bytes[..3 * width];
-        kernel::to_bytes(&scratch.rgb[..3 * width], header.image_fraction, bytes);
+        let bytes = &mut bytes[..colours * width];
+        let image = &scratch.rgb[..colours * width];
+        match colours {
+            1 => kernel::grey_to_bytes(image, header.image_fraction, bytes),
+            _ => kernel::to_bytes(image, header.image_fraction, bytes),
+        }
         if row(y, bytes).is_break() {
             return Err(GenerateError::Stopped);
         }
@@ -68,7 +73,7 @@ pub(crate) fn synthesise(
     Ok(())
 }
 
-/// Row y of the image of the block below doubled, `[3][width]`; zeros where there is none.
+/// Row y of the image of the block below doubled, `[colour][width]`; zeros where there is none.
 #[inline(never)]
 fn doubled_row(below: Option<&BlockRun<'_, '_>>, y: usize, rgb: &mut [i16]) {
     let Some(below) = below else {

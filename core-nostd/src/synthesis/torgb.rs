@@ -16,7 +16,7 @@ pub(crate) struct RgbLayer<'a> {
 }
 
 impl RgbLayer<'_> {
-    /// Adds toRGB of a feature row, `[channel][width]`, to the row of the smaller image doubled, `[3][width]`. `modulated`
+    /// Adds toRGB of a feature row, `[channel][width]`, to the row of the smaller image doubled, `[colour][width]`. `modulated`
     /// has room for the row.
     #[inline(never)]
     pub fn add_row(&self, features: &[i16], width: usize, modulated: &mut [i16], work: &mut Work<'_>, rgb: &mut [i16]) {

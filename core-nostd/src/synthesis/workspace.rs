@@ -96,7 +96,7 @@ pub(crate) struct Scratch<'w> {
     pub acc: &'w mut [i32],
     /// A row of noise.
     pub noise: &'w mut [i32],
-    /// An image row, `[3][width]`.
+    /// An image row, `[colour][width]`.
     pub rgb: &'w mut [i16],
     /// One output channel's weights.
     pub taps: &'w mut [i16],
@@ -131,8 +131,14 @@ pub(crate) struct BlockRows<'w> {
 
 impl<'w> BlockRows<'w> {
     /// Takes a block's rows.
-    pub fn new(block: &Block, width: usize, last: bool, carver: &mut Carver<'w>) -> Result<Self, GenerateError> {
-        let lens = BlockLens::new(block, width, last);
+    pub fn new(
+        block: &Block,
+        width: usize,
+        colours: usize,
+        last: bool,
+        carver: &mut Carver<'w>,
+    ) -> Result<Self, GenerateError> {
+        let lens = BlockLens::new(block, width, colours, last);
         Ok(Self {
             inputs: carver.halves(lens.inputs)?,
             middle: carver.halves(lens.middle)?,

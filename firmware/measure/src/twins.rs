@@ -2,6 +2,7 @@
 
 use core::fmt::Write;
 
+use nickeldime_core::hash;
 use nickeldime_core::kernel::{RequantPlan, middle_len, plane_len, portable, selected};
 use nickeldime_core::number::Requant;
 
@@ -236,10 +237,16 @@ fn values(inputs: &mut Inputs, buffers: &mut Buffers<'_>) -> Result<u32, Differe
         same("modulate", &out[..2 * width], &twin[..2 * width])?;
         compared += 1;
     }
+    let mut state = [(); 8].map(|()| inputs.random.word());
+    let mut twin_state = state;
+    let blocks: &[[u8; 64]] = bytemuck::cast_slice(rows.get(..64).unwrap_or_default());
+    hash::compress(&mut state, blocks);
+    hash::compress_portable(&mut twin_state, blocks);
+    same("SHA-256", &state, &twin_state)?;
     let key = [inputs.random.word(), inputs.random.word()];
     let (stream, first) = (inputs.random.word(), inputs.random.word() >> 8);
     selected::random_row(key, stream, first, bytemuck::cast_slice_mut(acc));
     portable::random_row(key, stream, first, bytemuck::cast_slice_mut(twin_acc));
     same("random", acc, twin_acc)?;
-    Ok(compared + 1)
+    Ok(compared + 2)
 }

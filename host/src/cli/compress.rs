@@ -12,7 +12,7 @@ use super::{
     model::checkpoint_from,
     pack::noise_options,
     progress::{Bar, say, stop_on_ctrl_c},
-    training::{SettingFlags, drive, write_grid},
+    training::{SettingFlags, finish},
 };
 use crate::{
     backend::{Choice, Inner, with_backend},
@@ -20,20 +20,21 @@ use crate::{
     compress::{
         bank::{TeacherSide, banks},
         in_domain::{BATCH as BATCH_OF_EMBEDDER, InDomain, LR},
-        method::Method,
+        inputs::Inputs,
+        method::{Criterion, CriticStart, Method},
         mmd::Mmd,
         moments::{BATCH, GlobalMoments, Sampling},
-        pipeline::{Inputs, Start, check, prepare},
-        settings::{Criterion, CriticStart, Refine, Settings},
+        pipeline::{Start, check, prepare},
+        settings::{Refine, Settings},
     },
     data::{Dataset, Sizes},
+    draw::NoiseMode,
     embed::{
         EmbedderWeights,
         spec::{self, EmbedSpec, Kind},
     },
     metrics::cache::FeatureCache,
-    preview::NoiseMode,
-    run::{Record, RunFolder},
+    run::{Record, RunFolder, drive, drive::write_grid},
 };
 
 /// Arguments of `compress`.
@@ -207,9 +208,9 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
         let side = teacher_side::<Inner<A>>(given, &run, &teacher.generator, measured, &record.settings)?;
         let mut trainer = prepare::<A>(inputs, &side, &record.settings, start, &Default::default(), &mut Bar::new())?;
         let run = run.opened_log(trainer.step)?;
-        drive(&mut trainer, &data, run, &args.output, false)?
+        drive(&mut trainer, &data, run, &args.output, false, &mut Bar::new())?
     });
-    trained.finish(&record.settings, "compress", json)
+    finish(&trained, &record.settings, "compress", json)
 }
 
 /// What a new run is asked for; the settings follow when the teacher's size is known.

@@ -14,27 +14,28 @@ use super::{
     model::read_pack,
     pack::{noise_options, pack},
     progress::{Bar, say, stop_on_ctrl_c},
-    sample::Drawing,
-    training::student,
 };
 use crate::{
     backend::{Cpu, CpuTraining},
     compress::{
         bank::TeacherSide,
         error::CompressError,
+        inputs::Inputs,
+        iterate::train,
         moments::{BATCH, GlobalMoments, Sampling},
-        pipeline::{Inputs, Start, prepare, train},
+        pipeline::{Start, prepare},
         settings::Settings,
     },
     data::Dataset,
+    draw::{DrawRequest, Latents, NoiseMode, Preview},
     embed::{
         EmbedderWeights,
         spec::{EmbedSpec, Kind},
     },
     emulate::{BoardKind, VirtualBoard},
-    preview::{Latents, NoiseMode, Preview},
     progress::Progress,
     quantise::PackOptions,
+    run::drive::student,
 };
 
 /// The number of images in each grid.
@@ -92,7 +93,7 @@ pub fn run(args: &DemoArgs, json: bool) -> anyhow::Result<()> {
     say(format_args!("1/4  teacher: a StyleGAN2 of 32x32 digits, from its .pkl"));
     let teacher = checkpoint::from_bytes(Path::new("the demo's teacher"), TEACHER_PKL)?;
     let latents = Latents::Seeds((0..SHOWN).collect());
-    let drawing = Drawing { latents: &latents, psi: 1.0, noise: Some(NoiseMode::Const) };
+    let drawing = DrawRequest { latents: &latents, psi: 1.0, noise: Some(NoiseMode::Const) };
     let grid = |name: &str| folder.join(format!("{name}.png"));
     let grids = ["teacher", "student", "host", "device"].map(grid);
     let [teacher_grid, student_grid, host_grid, device_grid] = &grids;

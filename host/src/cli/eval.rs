@@ -17,15 +17,14 @@ use super::{
 };
 use crate::{
     backend::Choice,
+    draw::NoiseMode,
     metrics::{
         FewSamples, Metrics, Wanted,
         cache::FeatureCache,
         evaluate,
         extractor::{ExtractError, Extractor, FeatureNetwork, Identity},
-        log::{self, EvalLine},
     },
-    preview::NoiseMode,
-    report::run,
+    run::{EvalLine, RunSummary, evals, is_run, layout, log},
 };
 
 /// Arguments of `eval`.
@@ -136,7 +135,7 @@ struct Snapshots {
 
 pub fn run(args: &EvalArgs, json: bool) -> anyhow::Result<()> {
     ensure!(args.psi.is_finite() && args.psi.abs() < 2.0, "--psi {}: must be above -2 and below 2", args.psi);
-    let a_is_run = run::is_run(&args.a);
+    let a_is_run = is_run(&args.a);
     ensure!(a_is_run || !args.log, "{}: --log is for runs", args.a.display());
     ensure!(a_is_run || !args.snapshots, "{}: --snapshots is for runs", args.a.display());
     stop_on_ctrl_c();
@@ -219,20 +218,20 @@ impl EvalArgs {
 
     fn models(&self) -> anyhow::Result<Vec<Subject>> {
         if self.snapshots {
-            let students = run::snapshots(&self.a)?;
+            let students = layout::snapshots(&self.a)?;
             ensure!(!students.is_empty(), "{}: has kept no students on its way", self.a.display());
             let student = |(seen, path)| Subject { path, seen: Some(seen), teacher: false };
             let mut models: Vec<Subject> = students.into_iter().map(student).collect();
             if self.teacher {
                 let none = || format!("{}: has no teacher", self.a.display());
-                let path = run::Record::read(&self.a)?.teacher.with_context(none)?;
+                let path = RunSummary::read(&self.a)?.teacher.with_context(none)?;
                 models.push(Subject { path, seen: None, teacher: true });
             }
             return Ok(models);
         }
-        let seen = match (self.images, run::is_run(&self.a)) {
+        let seen = match (self.images, is_run(&self.a)) {
             (Some(images), _) => Some(images),
-            (None, true) => run::images_seen(&self.a)?,
+            (None, true) => log::images_seen(&self.a)?,
             (None, false) => None,
         };
         if self.log {
@@ -287,7 +286,7 @@ impl Evaluated {
             samples: self.samples,
             reference_samples: self.reference_samples,
         };
-        log::append(run, &line).with_context(|| log::path(run).display().to_string())
+        Ok(evals::append(run, &line)?)
     }
 
     fn text(&self) -> String {

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     boards::fit::{Fit, Need, fits},
+    draw::NoiseMode,
     hash::sha256,
-    preview::NoiseMode,
 };
 
 /// Arguments of `inspect`.

@@ -5,7 +5,7 @@ use std::{io::Write, path::PathBuf};
 use anyhow::{Context, bail};
 use nickeldime_checkpoint::{GeneratorWeights, files};
 use nickeldime_core::{
-    generator::{Latent, Noise, Ram, Sample},
+    generator::{Latent, Ram, Sample},
     pack::{NoiseKind, Pack, WeightWidth},
 };
 use serde::Serialize;
@@ -16,10 +16,10 @@ use crate::{
         self,
         fit::{self, Fit, Need},
     },
+    draw::{Latents, NoiseMode, Preview, device_noise, render},
     hash::sha256,
-    preview::{Latents, NoiseMode, Preview},
     progress::Progress,
-    quantise::{Fidelity, LayerReport, PackOptions, Parts, psnr, render, spend, write_pack},
+    quantise::{Fidelity, LayerReport, PackOptions, Parts, psnr, spend, write_pack},
 };
 
 /// psi = 1 in the device's Q14.
@@ -188,15 +188,6 @@ impl Sight {
     fn squared_error(&self, pack: &[u8]) -> anyhow::Result<f64> {
         let ratios = self.ratios(&Pack::open(pack)?)?;
         Ok(ratios.iter().map(|db| 10f64.powf(-db / 10.0)).sum::<f64>() / ratios.len() as f64)
-    }
-}
-
-/// A noise mode as the device takes it.
-pub fn device_noise(mode: NoiseMode, seed: u64) -> Noise {
-    match mode {
-        NoiseMode::None => Noise::None,
-        NoiseMode::Const => Noise::Const,
-        NoiseMode::Random => Noise::Random(seed),
     }
 }
 

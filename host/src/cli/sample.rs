@@ -1,34 +1,19 @@
 //! `nickeldime sample`: images from a checkpoint, a pack, or a device.
 
-use std::{
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{path::PathBuf, str::FromStr};
 
 use anyhow::{Context, bail, ensure};
-use ndarray::{ArrayView2, ArrayView3};
-use nickeldime_checkpoint::{Tensors, write_tensors};
-use nickeldime_core::{
-    generator::{Join, Latent, Sample},
-    pack::{NoiseKind, Pack},
-};
-use nickeldime_link::{Client, PortError};
+use nickeldime_core::{generator::Join, pack::Pack};
+use nickeldime_link::Client;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::{
     model::Model,
-    pack::device_noise,
     progress::{Bar, stop_on_ctrl_c},
 };
 use crate::{
-    draw::device::images,
-    hash::hex,
-    latent_file, numpy_random,
-    picture::{Picture, PictureError},
-    preview::{Latents, NoiseMode, Preview, PreviewError},
-    progress::Progress,
-    quantise::render,
+    draw::{DrawRequest, Latents, NoiseMode, Preview, latent_file, request::q14},
+    picture::Picture,
 };
 
 /// The largest number of images of one command; more are surely a typing error.
@@ -109,59 +94,6 @@ impl FromStr for Seeds {
     }
 }
 
-/// Grids are enlarged (by whole factors) until a tile has about this many pixels: small images stay visible.
-const TILE: usize = 64;
-
-/// Finished images.
-pub struct Drawn {
-    /// Height and width.
-    resolution: usize,
-    pictures: Vec<Picture>,
-    /// The same as floats `[channels, height, width]`, before rounding where there was any.
-    raw: Vec<Vec<f32>>,
-}
-
-impl Drawn {
-    fn from_floats(resolution: usize, raw: Vec<Vec<f32>>) -> anyhow::Result<Self> {
-        let picture = |image: &Vec<f32>| -> anyhow::Result<Picture> {
-            let channels = image.len() / (resolution * resolution);
-            let planes = ArrayView3::from_shape((channels, resolution, resolution), image)?;
-            Ok(Picture::from_floats(planes))
-        };
-        let pictures = raw.iter().map(picture).collect::<Result<_, _>>()?;
-        Ok(Self { resolution, pictures, raw })
-    }
-
-    fn from_bytes(resolution: usize, images: Vec<Vec<u8>>) -> Self {
-        let planes = |image: &Vec<u8>| -> Vec<f32> {
-            (0..3).flat_map(|c| image.iter().skip(c).step_by(3).map(|&byte| f32::from(byte))).collect()
-        };
-        let raw = images.iter().map(planes).collect();
-        let pictures = images.into_iter().map(|pixels| Picture::new(resolution, resolution, pixels)).collect();
-        Self { resolution, pictures, raw }
-    }
-
-    /// SHA-256 over all images' bytes.
-    pub fn sha256(&self) -> String {
-        let mut hash = Sha256::new();
-        self.pictures.iter().for_each(|picture| hash.update(picture.pixels()));
-        hex(&hash.finalize())
-    }
-
-    /// Writes them as one picture; `columns` 0 is near-square.
-    pub fn write_grid(&self, path: &Path, columns: usize) -> Result<(), PictureError> {
-        Picture::grid(&self.pictures, columns, TILE / self.resolution.max(1)).write(path)
-    }
-}
-
-/// How to draw.
-pub struct Drawing<'a> {
-    pub latents: &'a Latents,
-    pub psi: f32,
-    /// `None`: the model's own default.
-    pub noise: Option<NoiseMode>,
-}
-
 #[derive(Serialize)]
 struct Sampled {
     source: String,
@@ -180,7 +112,7 @@ pub fn run(args: &SampleArgs, json: bool) -> anyhow::Result<()> {
         Some(path) => latent_file::read(path)?,
         None => args.seeds()?,
     };
-    let drawing = Drawing { latents: &latents, psi: args.psi, noise: args.noise };
+    let drawing = DrawRequest { latents: &latents, psi: args.psi, noise: args.noise };
     let started = std::time::Instant::now();
     let mut bar = Bar::new();
     let (source, drawn) = match (&args.port, &args.model) {
@@ -213,7 +145,7 @@ pub fn run(args: &SampleArgs, json: bool) -> anyhow::Result<()> {
         Picture::write_each(&drawn.pictures, folder)?;
     }
     if let Some(path) = &args.raw {
-        write_raw(path, &drawn)?;
+        drawn.write_raw(path)?;
     }
     super::print(json, &sampled, || {
         format!(
@@ -249,121 +181,6 @@ impl SampleArgs {
             _ => Latents::Seeds(self.seed.0.clone()),
         })
     }
-}
-
-impl Drawing<'_> {
-    /// By a float generator.
-    pub fn in_float(&self, preview: &Preview, progress: &mut dyn Progress) -> anyhow::Result<Drawn> {
-        let noise = self.noise.unwrap_or(NoiseMode::Const);
-        progress.begin("drawing", "img", self.latents.len() as u64);
-        let raw = preview.images(self.latents, self.psi, noise, &mut |done| {
-            progress.at(done as u64, "");
-            !progress.stopped()
-        })?;
-        progress.end();
-        Drawn::from_floats(preview.resolution(), raw)
-    }
-
-    /// By the integer engine, here.
-    pub fn in_integers(&self, pack: &Pack<'_>, progress: &mut dyn Progress) -> anyhow::Result<Drawn> {
-        let latents = self.fixed_latents(pack.z_dim())?;
-        let samples = self.samples(&latents, pack.noise_default());
-        progress.begin("drawing", "img", samples.len() as u64);
-        let mut rgb = Vec::with_capacity(samples.len());
-        for sample in &samples {
-            if progress.stopped() {
-                return Err(PreviewError::Stopped.into());
-            }
-            rgb.push(render(pack, sample)?);
-            progress.at(rgb.len() as u64, "");
-        }
-        progress.end();
-        Ok(Drawn::from_bytes(pack.resolution(), rgb))
-    }
-
-    /// By the integer engine, on a device.
-    pub fn on_device(&self, client: &mut Client, progress: &mut dyn Progress) -> anyhow::Result<Drawn> {
-        let Some(model) = client.board().model.clone() else {
-            bail!("the device has no model yet: `nickeldime send PACK --port ...` gives it one");
-        };
-        let latents = self.fixed_latents(model.z_dim.into())?;
-        let images = match images(client, &self.samples(&latents, model.noise), progress) {
-            Err(PortError::Stopped) => return Err(PreviewError::Stopped.into()),
-            images => images?,
-        };
-        Ok(Drawn::from_bytes(model.resolution.into(), images.into_iter().map(|image| image.rgb).collect()))
-    }
-
-    /// The latents in the device's fixed point, for a model whose z is `z_dim` wide.
-    fn fixed_latents(&self, z_dim: usize) -> anyhow::Result<Vec<FixedLatent>> {
-        let z = |&x: &f32| fixed(x, 12).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
-        let w = |&x: &f32| fixed(x, 16);
-        Ok(match self.latents {
-            Latents::Seeds(seeds) => seeds.iter().map(|&seed| FixedLatent::Seed(seed)).collect(),
-            Latents::NumpySeeds(seeds) => {
-                let latent = |&seed| FixedLatent::Z(numpy_random::latent(seed, z_dim).iter().map(z).collect());
-                seeds.iter().map(latent).collect()
-            }
-            Latents::LayerW(layers) => {
-                let one = |ws: ArrayView2<'_, f32>| {
-                    let first = ws.row(0);
-                    let alike = ws.rows().into_iter().all(|row| row == first);
-                    ensure!(alike, "w differs from layer to layer: packs and devices take one w for all layers");
-                    Ok(FixedLatent::W(first.iter().map(w).collect()))
-                };
-                layers.outer_iter().map(one).collect::<anyhow::Result<_>>()?
-            }
-            Latents::Pairs { seeds, join } => seeds.iter().map(|&seeds| FixedLatent::Pair(seeds, *join)).collect(),
-            Latents::Z(rows) => {
-                rows.rows().into_iter().map(|row| FixedLatent::Z(row.iter().map(z).collect())).collect()
-            }
-            Latents::W(rows) => {
-                rows.rows().into_iter().map(|row| FixedLatent::W(row.iter().map(w).collect())).collect()
-            }
-        })
-    }
-
-    /// One description an image, for the integer engine.
-    fn samples<'l>(&self, latents: &'l [FixedLatent], default: NoiseKind) -> Vec<Sample<'l>> {
-        let mode = self.noise.unwrap_or(default.into());
-        let psi = q14(self.psi);
-        let sample = |(index, latent): (usize, &'l FixedLatent)| Sample {
-            latent: match latent {
-                FixedLatent::Seed(seed) => Latent::Seed(*seed),
-                FixedLatent::Z(z) => Latent::Z(z),
-                FixedLatent::W(w) => Latent::W(w),
-                FixedLatent::Pair(seeds, join) => Latent::Pair { seeds: *seeds, join: *join },
-            },
-            psi,
-            noise: device_noise(mode, self.latents.seed(index)),
-        };
-        latents.iter().enumerate().map(sample).collect()
-    }
-}
-
-/// A latent as the integer engine takes it.
-enum FixedLatent {
-    Seed(u64),
-    Z(Vec<i16>),
-    W(Vec<i32>),
-    Pair([u64; 2], Join),
-}
-
-/// `x` with `bits` fractional bits, limited to 32 bits.
-fn fixed(x: f32, bits: i32) -> i32 {
-    (f64::from(x) * 2f64.powi(bits)).round() as i32
-}
-
-/// A number below 2 in the device's Q14.
-fn q14(x: f32) -> i16 {
-    fixed(x, 14).clamp(i16::MIN.into(), i16::MAX.into()) as i16
-}
-
-fn write_raw(path: &Path, drawn: &Drawn) -> anyhow::Result<()> {
-    let channels = drawn.raw.first().map_or(0, Vec::len) / (drawn.resolution * drawn.resolution);
-    let shape = vec![drawn.raw.len(), channels, drawn.resolution, drawn.resolution];
-    let images = ndarray::ArrayD::from_shape_vec(shape, drawn.raw.concat())?;
-    Ok(write_tensors(path, &Tensors::from([("images".to_string(), images)]), &Default::default())?)
 }
 
 #[cfg(test)]

@@ -11,16 +11,14 @@ use nickeldime_core::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{model::Model, pack::device_noise};
+use super::model::Model;
 use crate::{
     backend::Choice,
     data::{Dataset, Sizes},
+    draw::{NoiseMode, Preview, device_noise, render},
     hash::{hex, sha256_of},
     metrics::images::{DrawnImages, ImageError, Images, RealImages, in_steps},
-    preview::{NoiseMode, Preview},
-    quantise::render,
-    report::run,
-    run::student_of,
+    run::{RunSummary, is_run, student_of},
 };
 
 /// How a model draws.
@@ -64,7 +62,7 @@ impl Source {
     /// Opens a model file, a run (its newest student), a folder or a zip of images. Models draw as `drawing` says; all
     /// images of a folder or zip are taken as `shown` says.
     pub fn open(path: &Path, drawing: &Drawing, shown: Shown) -> anyhow::Result<Self> {
-        if run::is_run(path) {
+        if is_run(path) {
             return Self::of_model(&student_of(path), drawing);
         }
         if path.is_dir() || begins_like_a_zip(path) {
@@ -154,9 +152,9 @@ fn content(path: &Path, data: &Dataset) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// A path that is no run, as a sentence that asks for `missing`.
-pub fn record_of(path: &Path, missing: &str) -> anyhow::Result<run::Record> {
-    if !run::is_run(path) {
+pub fn record_of(path: &Path, missing: &str) -> anyhow::Result<RunSummary> {
+    if !is_run(path) {
         bail!("{}: name {missing} (a run knows its own, other things do not)", path.display());
     }
-    Ok(run::Record::read(path)?)
+    Ok(RunSummary::read(path)?)
 }

@@ -6,8 +6,8 @@ use anyhow::{Context, ensure};
 use nickeldime_checkpoint::model::arch::{DiscriminatorArch, GREY, GeneratorArch, RESOLUTIONS, RGB, channel_table};
 
 use super::{
-    progress::stop_on_ctrl_c,
-    training::{SettingFlags, drive},
+    progress::{Bar, stop_on_ctrl_c},
+    training::{SettingFlags, finish},
 };
 use crate::{
     backend::{Choice, with_backend},
@@ -16,7 +16,7 @@ use crate::{
         pipeline::{Start, prepare_scratch},
     },
     data::{Dataset, Sizes},
-    run::{Record, RunFolder},
+    run::{Record, RunFolder, drive},
 };
 
 /// Arguments of `train`.
@@ -85,9 +85,9 @@ pub fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     let trained = with_backend!(args.backend.unwrap_or(record.backend), A => {
         let mut trainer = prepare_scratch::<A>(&arch, &critic, &record.settings, start, &Default::default())?;
         let run = run.opened_log(trainer.step)?;
-        drive(&mut trainer, &data, run, &args.output, true)?
+        drive(&mut trainer, &data, run, &args.output, true, &mut Bar::new())?
     });
-    trained.finish(&record.settings, "train", json)
+    finish(&trained, &record.settings, "train", json)
 }
 
 fn opened(path: &Path, resize: Option<usize>) -> anyhow::Result<Dataset> {

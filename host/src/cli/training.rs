@@ -1,34 +1,16 @@
-//! What `compress` and `train` share: setting flags, and the loop that fills a run's folder.
+//! What `compress` and `train` share: the flags for settings, and the report of a training.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::path::PathBuf;
 
 use anyhow::Context;
-use burn::tensor::backend::AutodiffBackend;
-use nickeldime_checkpoint::{Checkpoint, DiscriminatorWeights, GeneratorWeights, write_checkpoint};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Interrupted, progress::Bar, sample::Drawing};
+use super::Interrupted;
 use crate::{
-    compress::{
-        error::CompressError,
-        pipeline::train,
-        settings::{PRESETS, Settings},
-        state,
-        trainer::Trainer,
-    },
-    data::Dataset,
-    nets::names,
-    preview::{Latents, NoiseMode, Preview},
-    run::{LogLine, RunFolder},
+    compress::settings::{PRESETS, Settings},
+    run::Trained,
 };
-
-/// The number of latents in a run's grids.
-const GRID: u64 = 32;
-const COLUMNS: usize = 8;
 
 /// Flags for settings, which override those of a file, which override those of a preset.
 #[derive(clap::Args, Serialize)]
@@ -125,102 +107,20 @@ fn table(flags: &impl Serialize) -> anyhow::Result<Map<String, Value>> {
     })
 }
 
-/// The result of a training.
-#[derive(Serialize)]
-pub struct Trained {
-    run: PathBuf,
-    student: PathBuf,
-    kimg: f64,
-    finished: bool,
-    seconds: f64,
-    images_per_second: f64,
-}
-
-/// Iterates to the settings' end, or to Ctrl-C, and fills the run's folder. The first snapshot is what the training began
-/// with; the last is made in both cases.
-pub fn drive<A: AutodiffBackend>(
-    trainer: &mut Trainer<A>,
-    data: &Dataset,
-    mut run: RunFolder,
-    path: &Path,
-    with_critic: bool,
-) -> anyhow::Result<Trained> {
-    let started = Instant::now();
-    let first = trainer.step;
-    let batch = trainer.settings.batch as u64;
-    let every = trainer.settings.snapshot_iterations();
-    let mut saved = None;
-    if first == 0 {
-        snapshot(trainer, &run, with_critic)?;
-        saved = Some(0);
-    }
-    train(trainer, data, &mut Bar::new(), |losses, trainer| -> anyhow::Result<()> {
-        let seconds = started.elapsed().as_secs_f64();
-        run.log(&LogLine { images: trainer.step * batch, seconds, losses: *losses })?;
-        if trainer.step.is_multiple_of(every) {
-            snapshot(trainer, &run, with_critic)?;
-            saved = Some(trainer.step);
-        }
-        Ok(())
+/// Prints the result of a training. A training that was stopped ends with Ctrl-C's exit code.
+pub fn finish(trained: &Trained, settings: &Settings, command: &str, json: bool) -> anyhow::Result<()> {
+    super::print(json, trained, || {
+        format!(
+            "{} after {:.1} kimg, {:.1} images/s",
+            trained.student.display(),
+            trained.kimg,
+            trained.images_per_second
+        )
     })?;
-    if saved != Some(trainer.step) {
-        snapshot(trainer, &run, with_critic)?;
+    if !trained.finished {
+        let (done, all, run) = (trained.kimg, settings.kimg, trained.run.display());
+        let text = format!("stopped after {done:.1} of {all} kimg; go on with: nickeldime {command} --resume -o {run}");
+        return Err(Interrupted(text).into());
     }
-    let seconds = started.elapsed().as_secs_f64();
-    Ok(Trained {
-        run: path.into(),
-        student: run.student(),
-        kimg: (trainer.step * batch) as f64 / 1000.0,
-        finished: trainer.finished(),
-        seconds,
-        images_per_second: ((trainer.step - first) * batch) as f64 / seconds,
-    })
-}
-
-impl Trained {
-    /// Prints the result; a training that was stopped ends with Ctrl-C's exit code.
-    pub fn finish(&self, settings: &Settings, command: &str, json: bool) -> anyhow::Result<()> {
-        super::print(json, self, || {
-            format!("{} after {:.1} kimg, {:.1} images/s", self.student.display(), self.kimg, self.images_per_second)
-        })?;
-        if !self.finished {
-            let (done, all, run) = (self.kimg, settings.kimg, self.run.display());
-            let text =
-                format!("stopped after {done:.1} of {all} kimg; go on with: nickeldime {command} --resume -o {run}");
-            return Err(Interrupted(text).into());
-        }
-        Ok(())
-    }
-}
-
-/// Writes the student, its grid, and (last) the state: a resumed run finds them in step.
-fn snapshot<A: AutodiffBackend>(trainer: &Trainer<A>, run: &RunFolder, with_critic: bool) -> anyhow::Result<()> {
-    let images = trainer.step * trainer.settings.batch as u64;
-    let student = student(trainer)?;
-    write_grid(&student, &run.grid_at(images))?;
-    let discriminator = with_critic.then(|| critic(trainer)).transpose()?;
-    let checkpoint = Checkpoint { discriminator, ..Checkpoint::of_generator(student) };
-    for path in [run.student_at(images), run.student()] {
-        write_checkpoint(&path, &checkpoint, &Default::default())?;
-    }
-    Ok(run.save_state(&state::save(trainer).map_err(CompressError::from)?)?)
-}
-
-/// The student's moving average: the product.
-pub fn student<A: AutodiffBackend>(trainer: &Trainer<A>) -> anyhow::Result<GeneratorWeights> {
-    let average = &trainer.average;
-    Ok(GeneratorWeights::from_tensors(names::export(average), average.clamp)?)
-}
-
-fn critic<A: AutodiffBackend>(trainer: &Trainer<A>) -> anyhow::Result<DiscriminatorWeights> {
-    let network = &trainer.student_critic.network;
-    Ok(DiscriminatorWeights::from_tensors(names::export(network), network.b4.group, network.clamp)?)
-}
-
-/// Draws a generator at the latents of all grids of a run.
-pub fn write_grid(generator: &GeneratorWeights, path: &Path) -> anyhow::Result<()> {
-    let latents = Latents::Seeds((0..GRID).collect());
-    let drawing = Drawing { latents: &latents, psi: 1.0, noise: Some(NoiseMode::Const) };
-    let drawn = drawing.in_float(&Preview::new(generator)?, &mut crate::progress::Silent)?;
-    Ok(drawn.write_grid(path, COLUMNS)?)
+    Ok(())
 }

@@ -1,8 +1,10 @@
 //! Errors that keep a compression from beginning or end it.
 
+use std::path::PathBuf;
+
 use nickeldime_checkpoint::{CheckpointError, NoCritic, model::arch::ArchError};
 
-use super::{moments::MomentsError, settings::SettingError, state::StateError};
+use super::{settings::SettingError, state::StateError};
 use crate::{data::DataError, nets::names::LoadError};
 
 /// Errors that keep a compression from beginning or end it.
@@ -69,4 +71,43 @@ pub enum CompressError {
     /// The images could not be read.
     #[error(transparent)]
     Data(#[from] DataError),
+}
+
+/// Errors of reading and using a file of moments.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MomentsError {
+    /// The file of moments.
+    #[error(transparent)]
+    File(#[from] CheckpointError),
+    /// The file was measured with another teacher.
+    #[error(
+        "{}: moments of another teacher (its generator has SHA-256 {}..., this one {}...); measure this one's with \
+         `nickeldime moments`", .file.display(), start(.found), start(.expected)
+    )]
+    Teacher {
+        /// The file of moments.
+        file: PathBuf,
+        /// The fingerprint of the teacher that the file was measured with.
+        found: String,
+        /// The fingerprint of the teacher at hand.
+        expected: String,
+    },
+    /// The file lacks an embedding that is needed.
+    #[error(
+        "{}: no moments in {wanted}, only in {has}; measure them with `nickeldime moments` and the same --embed",
+        .file.display()
+    )]
+    Embedder {
+        /// The file of moments.
+        file: PathBuf,
+        /// The name of the missing embedding: its kind and the beginning of its hash.
+        wanted: String,
+        /// The names of the embeddings in the file.
+        has: String,
+    },
+}
+
+fn start(hash: &str) -> &str {
+    hash.get(..8).unwrap_or(hash)
 }

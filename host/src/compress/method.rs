@@ -2,7 +2,31 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::{Criterion, CriticStart};
+/// The criterion that scores channels for pruning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Criterion {
+    /// The gradient of a loss with salt-and-pepper noise on the content (CAGC).
+    ContentAware,
+    /// The mean absolute value of the weights.
+    Magnitude,
+    /// By the size of the styles that read a channel (GAN Slimming).
+    Style,
+    /// By how much a channel's gradient differs between directions in w (DCP-GAN).
+    Diversity,
+    /// Random scores, as a control.
+    Random,
+}
+
+/// The weights that the student's critic begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum CriticStart {
+    /// Random weights.
+    Fresh,
+    /// The teacher's critic.
+    Teacher,
+}
 
 /// What the student learns from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

@@ -7,6 +7,8 @@ pub mod dime;
 pub mod error;
 pub mod imitation;
 pub mod in_domain;
+pub mod inputs;
+pub mod iterate;
 pub mod method;
 pub mod mmd;
 pub mod moments;

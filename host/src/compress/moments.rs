@@ -6,11 +6,7 @@
 //! this crate. Sums are taken in double precision, image by image, so neither the batch size nor the number of images
 //! costs digits.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{collections::BTreeMap, path::Path, str::FromStr};
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use ndarray::Array1;
@@ -19,7 +15,10 @@ use nickeldime_checkpoint::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{dime::Moments, error::CompressError};
+use super::{
+    dime::Moments,
+    error::{CompressError, MomentsError},
+};
 use crate::{
     embed::EmbedderWeights,
     hash::hex,
@@ -67,45 +66,6 @@ struct Row {
     sha256: String,
     first: Vec<f32>,
     second: Vec<f32>,
-}
-
-/// Errors of reading and using a file of moments.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MomentsError {
-    /// The file of moments.
-    #[error(transparent)]
-    File(#[from] CheckpointError),
-    /// The file was measured with another teacher.
-    #[error(
-        "{}: moments of another teacher (its generator has SHA-256 {}..., this one {}...); measure this one's with \
-         `nickeldime moments`", .file.display(), start(.found), start(.expected)
-    )]
-    Teacher {
-        /// The file of moments.
-        file: PathBuf,
-        /// The fingerprint of the teacher that the file was measured with.
-        found: String,
-        /// The fingerprint of the teacher at hand.
-        expected: String,
-    },
-    /// The file lacks an embedding that is needed.
-    #[error(
-        "{}: no moments in {wanted}, only in {has}; measure them with `nickeldime moments` and the same --embed",
-        .file.display()
-    )]
-    Embedder {
-        /// The file of moments.
-        file: PathBuf,
-        /// The name of the missing embedding: its kind and the beginning of its hash.
-        wanted: String,
-        /// The names of the embeddings in the file.
-        has: String,
-    },
-}
-
-fn start(hash: &str) -> &str {
-    hash.get(..8).unwrap_or(hash)
 }
 
 /// The SHA-256 of a generator's weights as hexadecimal text. It is the same for a .pkl and for the safetensors file

@@ -1,14 +1,11 @@
 //! Sets up a trainer from a teacher, images and settings, and runs it.
 
-use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
-use nickeldime_checkpoint::{
-    model::{
-        arch::{DiscriminatorArch, GREY, GeneratorArch, block_resolution},
-        cost::Cost,
-        initial,
-        weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights},
-    },
-    random::Stream,
+use burn::tensor::backend::AutodiffBackend;
+use nickeldime_checkpoint::model::{
+    arch::{DiscriminatorArch, GeneratorArch, block_resolution},
+    cost::Cost,
+    initial,
+    weights::DiscriminatorWeights,
 };
 
 use super::{
@@ -16,41 +13,21 @@ use super::{
     baselines::relation::Directions,
     error::CompressError,
     imitation::{EnergyPlayer, Imitation},
+    inputs::{Inputs, Players},
     nickel,
-    optimise::LazyAdam,
     settings::Settings,
     start::{Beginning, begin, one_mask, perceptual_embedder},
     state,
-    trainer::{Critic, Kernel, Losses, Trainer},
+    trainer::{Kernel, Trainer},
 };
 use crate::{
-    data::{Batch, Dataset, ahead, luminance},
     embed::EmbedderWeights,
-    nets::{
-        discriminator::Discriminator,
-        generator::Generator,
-        names::{self, LoadError},
-    },
+    nets::{generator::Generator, names},
     progress::Progress,
 };
 
 /// The largest number of parameters that is accepted; the largest official generator has 30 million.
 const MAX_PARAMS: u64 = 1 << 30;
-/// The number of iterations in a row that may have gradients that are not finite.
-const PATIENCE: u32 = 100;
-
-/// The inputs of a compression.
-pub struct Inputs<'a> {
-    /// The teacher: the dense generator and its critic.
-    pub teacher: &'a Checkpoint,
-    /// The real images.
-    pub data: &'a Dataset,
-    /// The embeddings of DiME.
-    pub embeds: &'a [EmbedderWeights],
-    /// Content masks for pruning, see [`super::prune::ContentAware::masks`].
-    pub masks: Vec<Vec<bool>>,
-}
-
 /// The point at which a training begins.
 pub enum Start {
     /// At the beginning: the pruned teacher, or random weights.
@@ -157,85 +134,6 @@ pub fn prepare_scratch<A: AutodiffBackend>(
     Ok(trainer)
 }
 
-/// The weights of all networks, before they are moved to a device.
-pub(crate) struct Players<A: AutodiffBackend> {
-    pub(crate) teacher: Option<Generator<A::InnerBackend>>,
-    pub(crate) student: GeneratorWeights,
-    pub(crate) student_critic: DiscriminatorWeights,
-    pub(crate) teacher_critic: Option<DiscriminatorWeights>,
-    pub(crate) kernels: Vec<Kernel<A>>,
-    pub(crate) imitation: Imitation<A>,
-    pub(crate) sparse: bool,
-}
-
-impl<A: AutodiffBackend> Players<A> {
-    pub(crate) fn meet(self, settings: &Settings, device: &A::Device) -> Result<Trainer<A>, CompressError> {
-        let critic = |weights: DiscriminatorWeights| -> Result<_, LoadError> {
-            let empty = Discriminator::new(&weights.arch, device);
-            let adam = LazyAdam::new(settings.lr, Some(settings.r1_interval));
-            Ok(Critic { network: names::load(empty, &weights.tensors)?, adam })
-        };
-        let arch = &self.student.arch;
-        Ok(Trainer {
-            settings: settings.clone(),
-            teacher: self.teacher,
-            student: names::load(Generator::new(arch, device), &self.student.tensors)?,
-            average: names::load(Generator::new(arch, device), &self.student.tensors)?,
-            adam: LazyAdam::new(settings.lr, Some(settings.path_interval).filter(|&k| k > 0)),
-            student_critic: critic(self.student_critic)?,
-            teacher_critic: self.teacher_critic.map(critic).transpose()?,
-            kernels: self.kernels,
-            imitation: self.imitation,
-            sparse: self.sparse,
-            path_mean: 0.0,
-            step: 0,
-            device: device.clone(),
-        })
-    }
-}
-
-/// Iterates until the end that the settings name, or until `progress` asks to stop. After every iteration `observe`
-/// gets the trainer and the iteration's losses.
-///
-/// # Errors
-/// An image that cannot be read, gradients that stay not finite, or an error of `observe`.
-pub fn train<A: AutodiffBackend, E: From<CompressError>>(
-    trainer: &mut Trainer<A>,
-    data: &Dataset,
-    progress: &mut dyn Progress,
-    mut observe: impl FnMut(&Losses, &Trainer<A>) -> Result<(), E>,
-) -> Result<(), E> {
-    let total = trainer.settings.iterations();
-    let batch = trainer.settings.batch as u64;
-    let mut broken = 0;
-    progress.begin("training", "img", total * batch);
-    progress.at(trainer.step * batch, "");
-    let settings = trainer.settings.clone();
-    let plan = |step| real_batch(&settings, data.len(), step);
-    ahead(data, plan, trainer.step..total, |batches| {
-        for real in batches {
-            if progress.stopped() {
-                break;
-            }
-            let mut real = real.map_err(CompressError::from)?;
-            if trainer.student.img_channels() == GREY {
-                real = luminance(real.view());
-            }
-            let shape = real.shape().to_vec();
-            let real = TensorData::new(real.into_raw_vec_and_offset().0, shape);
-            let losses = trainer.iterate(Tensor::from_data(real, &trainer.device));
-            progress.at(trainer.step * batch, &losses.note());
-            observe(&losses, trainer)?;
-            broken = if losses.replaced > 0 { broken + 1 } else { 0 };
-            if broken == PATIENCE {
-                return Err(CompressError::NotFinite(broken).into());
-            }
-        }
-        progress.end();
-        Ok(())
-    })
-}
-
 /// Checks that inputs and settings fit together before any long work begins. Returns the teacher's critic.
 ///
 /// # Errors
@@ -269,24 +167,4 @@ pub fn check<'a>(inputs: &Inputs<'a>, settings: &Settings) -> Result<&'a Discrim
         Some(mask) => Err(CompressError::Masks(format!("{} pixels, the image has {size}x{size}", mask.len()))),
         None => Ok(critic),
     }
-}
-
-/// The indices of an iteration's real images. The dataset gets a new random order each time that all its images were
-/// shown.
-fn real_batch(settings: &Settings, images: usize, step: u64) -> Batch {
-    let Settings { batch, seed, mirror, .. } = *settings;
-    let start = step as usize * batch;
-    let mut order = (usize::MAX, Vec::new());
-    let mut indices = Vec::with_capacity(batch);
-    for at in start..start + batch {
-        let epoch = at / images;
-        if order.0 != epoch {
-            let mut stream = Stream::new(seed, "order of images", epoch as u64);
-            order = (epoch, stream.permutation(images));
-        }
-        indices.push(order.1[at % images]);
-    }
-    let mut stream = Stream::new(seed, "mirror", step);
-    let flips = indices.iter().map(|_| mirror && stream.uniform() < 0.5).collect();
-    Batch { indices, flips }
 }

@@ -21,10 +21,11 @@ use super::{
     },
     error::CompressError,
     imitation::Imitation,
-    method::StudentStart,
-    pipeline::{Inputs, Players, train},
+    inputs::{Inputs, Players},
+    iterate::train,
+    method::{Criterion, CriticStart, StudentStart},
     prune::{self, ContentAware, Kept, Scores},
-    settings::{Criterion, CriticStart, Refine, Settings},
+    settings::{Refine, Settings},
 };
 use crate::{
     embed::{Embedder, EmbedderWeights, spec::Kind},

@@ -17,7 +17,7 @@ use crate::{
         dime::{MomentWeights, Moments, Target},
         error::CompressError,
         imitation::Imitation,
-        pipeline::Players,
+        inputs::Players,
         settings::Settings,
         trainer::{Kernel, Phase, Trainer},
     },

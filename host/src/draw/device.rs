@@ -1,4 +1,4 @@
-//! Images from a board, several of them.
+//! Draws on a board.
 
 use std::ops::ControlFlow;
 
@@ -6,6 +6,7 @@ use nickeldime_core::generator::Sample;
 use nickeldime_link::client::{Client, Image};
 use nickeldime_link::error::PortError;
 
+use super::{drawn::Drawn, error::DrawError, request::DrawRequest};
 use crate::progress::Progress;
 
 /// Has the board make an image of every sample, in order; `progress` counts rows, and may stop it between two.
@@ -29,4 +30,22 @@ pub fn images(
     }
     progress.end();
     Ok(images)
+}
+
+impl DrawRequest<'_> {
+    /// Draws with the model of a board.
+    ///
+    /// # Errors
+    /// The board has no model, does not take the latents, or fails; `progress` asked to stop.
+    pub fn on_device(&self, client: &mut Client, progress: &mut dyn Progress) -> Result<Drawn, DrawError> {
+        let Some(model) = client.board().model.clone() else {
+            return Err(DrawError::NoModel);
+        };
+        let latents = self.fixed_latents(model.z_dim.into())?;
+        let images = match images(client, &self.samples(&latents, model.noise), progress) {
+            Err(PortError::Stopped) => return Err(DrawError::Stopped),
+            images => images?,
+        };
+        Ok(Drawn::from_bytes(model.resolution.into(), images.into_iter().map(|image| image.rgb).collect()))
+    }
 }

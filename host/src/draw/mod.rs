@@ -1,3 +1,20 @@
-//! Images from networks, packs and boards.
+//! Images from latents: by a float generator, by the integer engine here, or by a board.
+//!
+//! A [`DrawRequest`] says what to draw; [`DrawRequest::in_float`], [`DrawRequest::in_integers`] and
+//! [`DrawRequest::on_device`] draw it, each as a [`Drawn`].
 
 pub mod device;
+pub mod drawn;
+pub mod error;
+pub mod float;
+pub mod integers;
+pub mod latent_file;
+pub mod latents;
+pub mod request;
+
+pub use drawn::Drawn;
+pub use error::DrawError;
+pub use float::Preview;
+pub use integers::render;
+pub use latents::{Latents, NoiseMode, device_noise};
+pub use request::DrawRequest;

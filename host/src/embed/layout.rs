@@ -1,7 +1,7 @@
 //! The tensors that a network's file must have, and their names.
 
 use nickeldime_checkpoint::{
-    Choice,
+    TensorSelection,
     model::arch::{ArchError, Shapes},
 };
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ impl Layout {
     ///
     /// # Errors
     /// The file holds another network; the error names the tensor that shows it.
-    pub fn choose(&self, shapes: &Shapes) -> Result<Choice, ArchError> {
+    pub fn choose(&self, shapes: &Shapes) -> Result<TensorSelection, ArchError> {
         let prefix = self.prefix(shapes)?;
         let full = |own: &str| format!("{prefix}{own}");
         for (name, what) in self.foreign {

@@ -90,7 +90,7 @@ fn run(serial: Serial, reset: &AtomicBool) {
         workspace: &mut workspace,
         window: WINDOW,
     };
-    let identity = Identity { board: NAME, firmware: env!("CARGO_PKG_VERSION"), restart: None };
+    let identity = Identity { board: NAME, firmware: env!("CARGO_PKG_VERSION"), restart: None, trusted: &[] };
     let mut device = Device::new(identity, serial, flash, Micros(Instant::now()), Integers, buffers);
     while !stop.load(Ordering::Relaxed) {
         if reset.swap(false, Ordering::Relaxed) {

@@ -309,7 +309,8 @@ struct Inner<F, E> {
     epoch: Instant,
 }
 
-const IDENTITY: Identity = Identity { board: "simulated", firmware: env!("CARGO_PKG_VERSION"), restart: None };
+const IDENTITY: Identity =
+    Identity { board: "simulated", firmware: env!("CARGO_PKG_VERSION"), restart: None, trusted: &[] };
 
 impl<F: MappedFlash + Supply, E: Engine + Copy> Inner<F, E> {
     fn start(&mut self, serial: Port, flash: F, buffers: Buffers<'static>) {

@@ -6,8 +6,8 @@ use ndarray::{Array4, Axis};
 
 use crate::{
     data::Dataset,
+    draw::{Latents, NoiseMode, Preview},
     picture::to_u8,
-    preview::{Latents, NoiseMode, Preview},
 };
 
 /// The reason why an image could not be read or drawn.

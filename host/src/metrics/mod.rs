@@ -12,7 +12,6 @@ pub mod extractor;
 mod frechet;
 pub mod images;
 mod kernel;
-pub mod log;
 mod manifold;
 mod matrix;
 #[cfg(test)]

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use nickeldime_checkpoint::model::weights::GeneratorWeights;
-use nickeldime_core::pack::WeightWidth;
-
 use super::calibrate::Calibration;
 use super::write::{Fits, PackOptions, PackWriteError, write_with};
+use nickeldime_checkpoint::model::weights::GeneratorWeights;
 
 /// The layers for [`PackOptions::wide`] that `extra` bytes buy. `error` measures a pack: mean squared error of its images, say.
 /// Every layer's worth is what a pack gains in which it alone is wide.
@@ -38,9 +36,4 @@ pub fn spend<E: From<PackWriteError>>(
         }
     }
     Ok(wide)
-}
-
-/// Bits of a width.
-pub(super) fn bits(width: WeightWidth) -> u8 {
-    8 * width.bytes() as u8
 }

@@ -7,7 +7,6 @@ pub mod fidelity;
 pub mod integers;
 pub mod moments;
 pub mod outline;
-pub mod render;
 pub mod rounding;
 pub mod write;
 
@@ -16,5 +15,4 @@ pub use calibrate::{Calibration, Kind, Maps};
 pub use fidelity::{Fidelity, psnr};
 pub use moments::Moments;
 pub use outline::Outline;
-pub use render::{RenderError, render};
 pub use write::{LayerReport, PackFile, PackOptions, PackWriteError, Parts, write_pack};

@@ -4,7 +4,8 @@ use nickeldime_checkpoint::model::arch::{GeneratorArch, block_resolution};
 use nickeldime_core::generator::Ram;
 use nickeldime_core::kernel::layout::conv_len;
 use nickeldime_core::number::{Gain, Requant};
-use nickeldime_core::pack::layout::{ALIGNMENT, Block, Conv, Dense, Header, NoiseMap, PREFIX_LEN, ToRgb, WeightWidth};
+use nickeldime_core::pack::layout::{Block, Conv, Dense, Header, NoiseMap, ToRgb, WeightWidth};
+use nickeldime_core::pack::write::ArrayPlaces;
 use nickeldime_core::pack::{NoiseKind, PackError};
 
 use super::write::PackOptions;
@@ -24,11 +25,9 @@ impl Outline {
     /// # Errors
     /// [`PackError::TooLarge`], or [`PackError::Header`] for more layers than a header holds.
     pub fn of(arch: &GeneratorArch, options: &PackOptions) -> Result<Self, PackError> {
-        let mut layout = Layout { arch, options, end: 0 };
+        let mut layout = Layout { arch, options, places: ArrayPlaces::default() };
         let header = layout.header().ok_or(PackError::Header)?;
-        let mut buffer = vec![0; 1 << 14];
-        let encoded = postcard::to_slice(&header, &mut buffer).map_err(|_| PackError::Header)?.len();
-        let bytes = (PREFIX_LEN + encoded).next_multiple_of(ALIGNMENT) + layout.end as usize;
+        let bytes = layout.places.pack_len(&header)?;
         Ok(Self { bytes, ram: Ram::of(&header)? })
     }
 }
@@ -37,7 +36,7 @@ impl Outline {
 struct Layout<'a> {
     arch: &'a GeneratorArch,
     options: &'a PackOptions,
-    end: u32,
+    places: ArrayPlaces,
 }
 
 /// Numbers as long as real ones.
@@ -70,6 +69,7 @@ impl<'a> Layout<'a> {
         }
         Some(Header {
             name: &self.options.name,
+            channels: 3,
             z_dim: arch.z_dim as u16,
             w_dim: arch.w_dim as u16,
             image_fraction: 6,
@@ -83,9 +83,7 @@ impl<'a> Layout<'a> {
     }
 
     fn array(&mut self, bytes: usize) -> u32 {
-        let start = self.end;
-        self.end += bytes.next_multiple_of(ALIGNMENT) as u32;
-        start
+        self.places.take(bytes)
     }
 
     fn dense(&mut self, inputs: usize, outputs: usize, width: WeightWidth) -> Dense {
@@ -129,7 +127,7 @@ impl<'a> Layout<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preview::{NoiseMode, Preview};
+    use crate::draw::{NoiseMode, Preview};
     use crate::quantise::write_pack;
     use nickeldime_checkpoint::model::arch::RGB;
     use nickeldime_checkpoint::model::initial;

@@ -11,14 +11,13 @@ use nickeldime_checkpoint::model::weights::GeneratorWeights;
 use nickeldime_core::kernel::layout::{conv_index, conv_len};
 use nickeldime_core::number::{FRACTION_BITS, MAX_OFFSET};
 use nickeldime_core::pack::layout::{
-    ALIGNMENT, Block, Conv, Dense, Header, MAGIC, MAX_BLOCKS, MAX_FEATURES, MAX_MAPPING_LAYERS, MAX_NAME,
-    MAX_ROW_SCALE, NoiseMap, PREFIX_LEN, ToRgb, W_FRACTION,
+    Block, Conv, Dense, Header, MAX_BLOCKS, MAX_FEATURES, MAX_MAPPING_LAYERS, MAX_NAME, MAX_ROW_SCALE, NoiseMap, ToRgb,
+    W_FRACTION,
 };
 use nickeldime_core::pack::verify::{MAX_IMAGE_FRACTION, MAX_RGB_LIMIT, MODULATION_SHIFTS, accumulator_fits};
-use nickeldime_core::pack::{FORMAT_VERSION, NoiseKind, Pack, PackError, WeightWidth, content_hash};
+use nickeldime_core::pack::{NoiseKind, Pack, PackBuilder, PackError, WeightWidth};
 use thiserror::Error;
 
-use super::budget::bits;
 use super::calibrate::{Calibration, HEADROOM};
 use super::dense::{Fitted, Inputs, Layer};
 use super::integers::{Row, gain, quantise_row, requant};
@@ -162,111 +161,22 @@ pub(super) fn write_with(
     options: &PackOptions,
     fits: &mut Fits,
 ) -> Result<PackFile, PackWriteError> {
-    let mut writer = Writer { weights, calibration, options, fits, blob: Blob::default(), layers: Vec::new() };
-    let mut header = writer.header()?;
+    let mut writer = Writer {
+        weights,
+        calibration,
+        options,
+        fits,
+        pack: PackBuilder::new(),
+        parts: Parts::default(),
+        layers: Vec::new(),
+    };
+    let header = writer.header()?;
 
-    // The header's own length decides where the arrays begin, and its offsets decide its length: varints only grow, so a
-    // few rounds settle it.
-    let mut base = aligned(PREFIX_LEN + encode(&header).len());
-    loop {
-        let moved = at_base(&header, base);
-        let encoded = encode(&moved);
-        let wanted = aligned(PREFIX_LEN + encoded.len());
-        if wanted <= base {
-            header = moved;
-            break;
-        }
-        base = wanted;
-    }
-    let encoded = encode(&header);
-
-    let mut bytes = vec![0; PREFIX_LEN];
-    bytes.extend_from_slice(&encoded);
-    bytes.resize(base, 0);
-    bytes.extend_from_slice(&writer.blob.bytes);
-    let total = u32::try_from(bytes.len()).map_err(|_| PackWriteError::Limit("the pack", u32::MAX as usize))?;
-    bytes[..8].copy_from_slice(&MAGIC);
-    bytes[8..10].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-    bytes[12..16].copy_from_slice(&total.to_le_bytes());
-    bytes[16..20].copy_from_slice(&(encoded.len() as u32).to_le_bytes());
-    let hash = content_hash(&bytes);
-    bytes[32..64].copy_from_slice(&hash);
-
+    let bytes = writer.pack.finish(&header).map_err(PackWriteError::Verify)?;
     Pack::open(&bytes).map_err(PackWriteError::Verify)?;
-    let mut parts = writer.blob.parts;
+    let mut parts = writer.parts;
     parts.tables = bytes.len() - parts.mapping - parts.affine - parts.conv - parts.torgb - parts.noise;
     Ok(PackFile { bytes, parts, layers: writer.layers })
-}
-
-/// Rounds up to the pack's alignment.
-fn aligned(len: usize) -> usize {
-    len.next_multiple_of(ALIGNMENT)
-}
-
-fn encode(header: &Header<'_>) -> Vec<u8> {
-    // The largest header is below 3 kB: 9 blocks of at most 250 bytes and 16 mapping layers of at most 25.
-    let mut buffer = vec![0; 1 << 14];
-    let len = postcard::to_slice(header, &mut buffer).expect("a header is far smaller than its buffer").len();
-    buffer.truncate(len);
-    buffer
-}
-
-/// The header with all offsets, which counted from the arrays' beginning, moved to where that is.
-fn at_base<'a>(header: &Header<'a>, base: usize) -> Header<'a> {
-    let mut header = header.clone();
-    let base = base as u32;
-    let dense = |d: &mut Dense| {
-        for offset in [&mut d.weights, &mut d.scales, &mut d.biases] {
-            *offset += base;
-        }
-    };
-    let conv = |c: &mut Conv| {
-        dense(&mut c.affine);
-        c.weights += base;
-        c.biases += base;
-        if let Some(map) = &mut c.noise_map {
-            map.values += base;
-        }
-    };
-    header.w_average += base;
-    header.constant += base;
-    header.mapping.iter_mut().for_each(dense);
-    for block in &mut header.blocks {
-        block.conv0.iter_mut().for_each(conv);
-        conv(&mut block.conv1);
-        dense(&mut block.torgb.affine);
-        dense(&mut block.torgb.rgb);
-    }
-    header
-}
-
-/// The arrays, each aligned.
-#[derive(Debug, Default)]
-struct Blob {
-    bytes: Vec<u8>,
-    parts: Parts,
-}
-
-impl Blob {
-    /// Appends an array and returns its offset from the first one, and its length.
-    fn push(&mut self, array: impl IntoIterator<Item = u8>) -> (u32, usize) {
-        let start = self.bytes.len();
-        self.bytes.extend(array);
-        let len = self.bytes.len() - start;
-        self.bytes.resize(aligned(self.bytes.len()), 0);
-        (start as u32, len)
-    }
-
-    fn push_i32(&mut self, values: impl IntoIterator<Item = i32>) -> u32 {
-        self.push(values.into_iter().flat_map(i32::to_le_bytes)).0
-    }
-
-    fn push_weights(&mut self, values: impl IntoIterator<Item = i16>, width: WeightWidth) -> (u32, usize) {
-        match width {
-            WeightWidth::I8 => self.push(values.into_iter().map(|v| v as i8 as u8)),
-            WeightWidth::I16 => self.push(values.into_iter().flat_map(i16::to_le_bytes)),
-        }
-    }
 }
 
 /// A real as `i32` with a factor applied, saturated.
@@ -279,11 +189,30 @@ struct Writer<'a, 'f> {
     calibration: &'a Calibration,
     options: &'a PackOptions,
     fits: &'f mut Fits,
-    blob: Blob,
+    pack: PackBuilder,
+    parts: Parts,
     layers: Vec<LayerReport>,
 }
 
 impl<'a> Writer<'a, '_> {
+    /// Appends an array and returns its offset and its length.
+    fn push(&mut self, array: impl IntoIterator<Item = u8>) -> (u32, usize) {
+        let mut len = 0;
+        let offset = self.pack.push(array.into_iter().inspect(|_| len += 1));
+        (offset, len)
+    }
+
+    fn push_i32(&mut self, values: impl IntoIterator<Item = i32>) -> u32 {
+        self.pack.push(values.into_iter().flat_map(i32::to_le_bytes))
+    }
+
+    fn push_weights(&mut self, values: impl IntoIterator<Item = i16>, width: WeightWidth) -> (u32, usize) {
+        match width {
+            WeightWidth::I8 => self.push(values.into_iter().map(|v| v as i8 as u8)),
+            WeightWidth::I16 => self.push(values.into_iter().flat_map(i16::to_le_bytes)),
+        }
+    }
+
     fn header(&mut self) -> Result<Header<'a>, PackWriteError> {
         let arch = &self.weights.arch;
         let name = self.options.name.as_str();
@@ -308,18 +237,18 @@ impl<'a> Writer<'a, '_> {
             let largest = self.inputs_behind(index, layer, &fitted);
             let fraction = if last { W_FRACTION } else { wide_fraction(largest) };
             let (table, bytes) = self.dense(&fitted, self.width(&what, self.options.mapping), fraction, &what)?;
-            self.blob.parts.mapping += bytes;
+            self.parts.mapping += bytes;
             tables.push(table);
         }
         let average = self.tensor("mapping.w_avg", arch.w_dim)?;
-        let w_average = self.blob.push_i32(average.iter().map(|&v| fixed(v, 65536.0)));
+        let w_average = self.push_i32(average.iter().map(|&v| fixed(v, 65536.0)));
 
         let channels = arch.channels[0];
         let constant = self.tensor("synthesis.b4.const", 16 * channels)?;
         let mut scale = activation_scale(constant.iter().fold(0f64, |m, v| m.max(v.abs())), 1.0);
         let rows = (0..4).flat_map(|y| (0..channels).flat_map(move |c| (0..4).map(move |x| (c * 4 + y) * 4 + x)));
         let values = rows.map(|i| fixed(constant[i], 1.0 / scale) as i16);
-        let constant = self.blob.push_weights(values, WeightWidth::I16).0;
+        let constant = self.push_weights(values, WeightWidth::I16).0;
 
         let image_fraction = self.image_fraction()?;
         let mut blocks = Vec::new();
@@ -330,6 +259,7 @@ impl<'a> Writer<'a, '_> {
         }
         Ok(Header {
             name,
+            channels: 3,
             z_dim: arch.z_dim as u16,
             w_dim: arch.w_dim as u16,
             image_fraction,
@@ -384,7 +314,7 @@ impl<'a> Writer<'a, '_> {
     /// A layer in integers, at the inputs of mapping layer `index` (behind the last one: at w).
     fn fitted(&mut self, name: &str, layer: &Layer, index: usize, width: WeightWidth) -> Rc<Fitted> {
         let width = self.width(name, width);
-        let key = (name.to_owned(), bits(width));
+        let key = (name.to_owned(), width.bits());
         if let Some(fitted) = self.fits.dense.get(&key) {
             return fitted.clone();
         }
@@ -427,9 +357,9 @@ impl<'a> Writer<'a, '_> {
         let scale = |row: &Row| fixed(row.scale, 2f64.powi(-exponent)).min(MAX_ROW_SCALE as i32 - 1);
         let shift = i8::try_from(-(exponent + i32::from(fraction)));
         let shift = shift.map_err(|_| PackWriteError::Scale(what.to_owned()))?;
-        let (weights, bytes) = self.blob.push_weights(rows.iter().flat_map(|r| r.integers.iter().copied()), width);
-        let scales = self.blob.push_i32(rows.iter().map(scale));
-        let biases_at = self.blob.push_i32(biases.iter().map(|&b| fixed(b, 2f64.powi(fraction.into()))));
+        let (weights, bytes) = self.push_weights(rows.iter().flat_map(|r| r.integers.iter().copied()), width);
+        let scales = self.push_i32(rows.iter().map(scale));
+        let biases_at = self.push_i32(biases.iter().map(|&b| fixed(b, 2f64.powi(fraction.into()))));
         let table = Dense {
             inputs: rows.first().map_or(0, |row| row.integers.len()) as u16,
             outputs: biases.len() as u16,
@@ -447,7 +377,7 @@ impl<'a> Writer<'a, '_> {
     fn report(&mut self, name: &str, width: WeightWidth, bytes: usize, error: Option<f64>, can_be_wide: bool) {
         let sqnr_db = error.filter(|&error| error > 0.0).map(|error| -10.0 * error.log10());
         let name = name.to_owned();
-        self.layers.push(LayerReport { name, bits: bits(width), bytes, sqnr_db, can_be_wide });
+        self.layers.push(LayerReport { name, bits: width.bits(), bytes, sqnr_db, can_be_wide });
     }
 
     /// The affine layer of a convolution; `factor` is on the styles.
@@ -460,7 +390,7 @@ impl<'a> Writer<'a, '_> {
         let largest = styles.iter().fold(0f64, |m, s| m.max(s.abs()));
         let width = self.width(&what, self.options.affine);
         let (table, bytes) = self.dense(&fitted, width, wide_fraction(largest), &what)?;
-        self.blob.parts.affine += bytes;
+        self.parts.affine += bytes;
         Ok(table)
     }
 
@@ -516,10 +446,10 @@ impl<'a> Writer<'a, '_> {
                 laid[conv_index(inputs, o, at / inputs, at % inputs)] = w as u8;
             }
         }
-        let (weights, bytes) = self.blob.push(laid);
-        self.blob.parts.conv += bytes;
+        let (weights, bytes) = self.push(laid);
+        self.parts.conv += bytes;
         self.report(name, WeightWidth::I8, bytes, error, false);
-        let biases = self.blob.push_i32(biases.iter().map(|&b| fixed(b, to_output)));
+        let biases = self.push_i32(biases.iter().map(|&b| fixed(b, to_output)));
 
         let modulated = input_scale * 2f64.powi(modulation_shift.into());
         let (factor, fir) = if up {
@@ -587,8 +517,8 @@ impl<'a> Writer<'a, '_> {
         // Nearest, without clipping: a map is a picture, not a direction.
         let largest = map.iter().fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs()));
         let step = largest / if width == WeightWidth::I8 { 127.0 } else { 32767.0 };
-        let (values, bytes) = self.blob.push_weights(map.iter().map(|v| (v / step).round() as i16), width);
-        self.blob.parts.noise += bytes;
+        let (values, bytes) = self.push_weights(map.iter().map(|v| (v / step).round() as i16), width);
+        self.parts.noise += bytes;
         let scale = requant(to_output * step).ok_or(PackWriteError::Scale(name))?;
         Ok(Some(NoiseMap { width, values, scale }))
     }
@@ -617,7 +547,7 @@ impl<'a> Writer<'a, '_> {
         };
         let fitted = Fitted { rows, biases, error: error.unwrap_or_default() };
         let (rgb, bytes) = self.dense(&fitted, width, image_fraction as i8, name)?;
-        self.blob.parts.torgb += bytes;
+        self.parts.torgb += bytes;
         let clamp = self.weights.arch.conv_clamp.map_or(f64::INFINITY, f64::from);
         let limit = clamp * 127.5 * f64::from(1 << image_fraction);
         Ok(ToRgb { affine, rgb, limit: limit.round().clamp(1.0, f64::from(MAX_RGB_LIMIT)) as i32 })

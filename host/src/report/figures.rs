@@ -3,11 +3,10 @@
 use super::{
     RunData,
     plot::{Line, Plot, Shape},
-    run::{LogLine, Logits},
     scene::{COLOURS, Dash},
     series::{Curve, Points},
 };
-use crate::metrics::log::EvalLine;
+use crate::run::{EvalLine, LoggedIteration, LoggedLogits};
 
 /// A figure of a report.
 #[derive(Debug, Clone)]
@@ -39,7 +38,7 @@ fn looks(runs: &[RunData]) -> Vec<(usize, Dash)> {
 /// The mean logits of both critics, with one figure for each run and critic. All figures have the same vertical axis,
 /// so that they can be compared. A critic that a run has not logged has no figure.
 pub fn logits(runs: &[RunData]) -> Vec<Figure> {
-    type Get = fn(&LogLine) -> Option<Logits>;
+    type Get = fn(&LoggedIteration) -> Option<LoggedLogits>;
     let critics: [(&str, &str, Get); 2] = [
         ("student", "D_S, the student's critic", |l| l.student_logits),
         ("teacher", "D_T, the teacher's critic", |l| l.teacher_logits),
@@ -47,7 +46,7 @@ pub fn logits(runs: &[RunData]) -> Vec<Figure> {
     let mut figures = Vec::new();
     for run in runs {
         for (short, long, get) in critics {
-            let curve = |of: fn(Logits) -> Option<f64>| {
+            let curve = |of: fn(LoggedLogits) -> Option<f64>| {
                 let points = run.log.iter().filter_map(|l| Some((kimg(l.images), of(get(l)?)?)));
                 Curve::of(points.collect())
             };
@@ -147,7 +146,7 @@ pub fn losses(runs: &[RunData]) -> Vec<Figure> {
     fn taken(x: Option<f64>) -> Option<f64> {
         x.filter(|&x| x != 0.0)
     }
-    type Get = fn(&LogLine) -> Option<f64>;
+    type Get = fn(&LoggedIteration) -> Option<f64>;
     let kinds: [(&str, &str, bool, Get); 8] = [
         ("feedback", "Critics' feedback to the student", false, |l| l.feedback),
         ("dime", "DiME: moments in the embeddings", false, |l| taken(l.dime)),
@@ -179,7 +178,10 @@ pub fn losses(runs: &[RunData]) -> Vec<Figure> {
 
 /// A critic's distance from its equilibrium: the mean of |logit| on real and fake images over the second half of the
 /// run.
-pub fn distance_from_equilibrium(log: &[LogLine], get: fn(&LogLine) -> Option<Logits>) -> Option<f64> {
+pub fn distance_from_equilibrium(
+    log: &[LoggedIteration],
+    get: fn(&LoggedIteration) -> Option<LoggedLogits>,
+) -> Option<f64> {
     let half = &log[log.len() / 2..];
     let values: Vec<f64> = half
         .iter()

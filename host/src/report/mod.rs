@@ -12,15 +12,13 @@ pub mod page;
 mod picture;
 pub mod plot;
 mod raster;
-pub mod run;
 pub mod scene;
 pub mod series;
 
 use nickeldime_checkpoint::model::cost::Cost;
 use std::path::{Path, PathBuf};
 
-use crate::metrics::log::EvalLine;
-use run::{LogLine, Record, RunError};
+use crate::run::{EvalLine, LoggedIteration, RunError, RunSummary, evals, layout, log};
 
 /// Everything that a report says about one run.
 #[derive(Debug, Clone)]
@@ -30,9 +28,9 @@ pub struct RunData {
     /// The run's folder.
     pub folder: PathBuf,
     /// The run's configuration, as saved in `run.json`.
-    pub record: Record,
+    pub record: RunSummary,
     /// One line for each iteration.
-    pub log: Vec<LogLine>,
+    pub log: Vec<LoggedIteration>,
     /// Evaluations of its students.
     pub evals: Vec<EvalLine>,
     /// Evaluations of its teacher.
@@ -54,17 +52,17 @@ impl RunData {
     /// # Errors
     /// The folder is not a run's, or a file in it is damaged.
     pub fn read(folder: &Path, name: String) -> Result<Self, RunError> {
-        let record = Record::read(folder)?;
-        let (teacher_evals, evals) = run::eval_lines(folder)?.into_iter().partition(|line| line.teacher);
-        let teacher_grid = Some(run::teacher_grid(folder)).filter(|path| path.is_file());
+        let record = RunSummary::read(folder)?;
+        let (teacher_evals, evals) = evals::eval_lines(folder)?.into_iter().partition(|line| line.teacher);
+        let teacher_grid = Some(layout::teacher_grid(folder)).filter(|path| path.is_file());
         Ok(Self {
             name,
             folder: folder.into(),
             record,
-            log: run::log_lines(folder)?,
+            log: log::log_lines(folder)?,
             evals,
             teacher_evals,
-            grids: run::grids(folder)?,
+            grids: layout::grids(folder)?,
             teacher_grid,
             student: None,
             teacher: None,

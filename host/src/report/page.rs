@@ -10,10 +10,9 @@ use super::{
     figures::{self, Figure},
     picture::data_address,
     plot::Shape,
-    run::Embedding,
     scene::colours_css,
 };
-use crate::metrics::log::EvalLine;
+use crate::run::{Embedding, EvalLine};
 
 /// The largest number of grids that are shown for one run.
 const GRIDS: usize = 9;

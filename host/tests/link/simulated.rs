@@ -13,7 +13,7 @@ use nickeldime_checkpoint::random::Stream;
 use nickeldime_core::device::{Buffers, Engine, Facts};
 use nickeldime_core::generator::{GenerateError, Latent, Noise, Sample};
 use nickeldime_core::link::Sha256Hash;
-use nickeldime_core::pack::{NoiseKind, PackError};
+use nickeldime_core::pack::{Hashed, NoiseKind, PackError};
 use nickeldime_core::storage::{FailingFlash, MappedFlash, RamFlash};
 use nickeldime_link::{Client, PortError};
 use sha2::{Digest, Sha256};
@@ -26,11 +26,11 @@ const HELLO: Duration = Duration::from_secs(5);
 struct Simple;
 
 impl Engine for Simple {
-    fn open(&self, pack: &[u8]) -> Result<Facts, PackError> {
-        let [b'P', bits @ 3..=10, ..] = pack else { return Err(PackError::NotAPack) };
+    fn open(&self, pack: Hashed<'_>) -> Result<Facts, PackError> {
+        let [b'P', bits @ 3..=10, ..] = pack.bytes() else { return Err(PackError::NotAPack) };
         let name = heapless::String::try_from("simple").expect("short");
         let (resolution, noise) = (1 << bits, NoiseKind::None);
-        Ok(Facts { name, resolution, z_dim: 4, w_dim: 4, noise, workspace_len: 0 })
+        Ok(Facts { name, resolution, channels: 3, z_dim: 4, w_dim: 4, num_ws: 4, noise, workspace_len: 0 })
     }
 
     fn generate(

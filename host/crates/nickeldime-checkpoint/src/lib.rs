@@ -5,145 +5,26 @@
 //! outcome is a network or a [`CheckpointError`] that names the file and the place, in memory of a few times the
 //! file's size.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
 mod error;
 pub mod files;
 mod mean;
 pub mod model;
 mod networks;
 mod number;
+mod open;
 mod pickle;
+mod place;
 pub mod random;
 mod rosinality;
+mod source;
 mod stylegan2;
 mod tensor_file;
 mod torch_file;
 mod torch_legacy;
 
-use crate::model::arch::{ArchError, Shapes};
 pub use error::CheckpointError;
 pub use model::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights, NoCritic, Remark, Tensors};
-use tensor_file::TensorFile;
+pub use networks::TensorSelection;
+pub use open::{from_bytes, open, read_chosen};
+pub use source::read_file;
 pub use tensor_file::{Metadata, read_tensors, write_checkpoint, write_tensors};
-
-/// Reads a checkpoint, whose format is told by its content: a StyleGAN2-ADA `.pkl`; what `torch.save` wrote of a state
-/// dict, or of a training's dicts of them, under StyleGAN2-ADA's or rosinality's names; or a safetensors file.
-///
-/// The generator is read, and the discriminator where there is one that can be. What a file has beside them is not looked
-/// at. [`Checkpoint::remarks`] says what was not taken as it is.
-///
-/// # Errors
-/// A file that is not there, empty, cut short, damaged, of another format, or of a generator that is not supported
-/// (conditional, not RGB, other architectures than skip): each names the place and what is wrong.
-pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
-    from_bytes(path, &read_file(path)?)
-}
-
-/// As [`open`], for a file that was read already; `path` is its name in errors.
-///
-/// # Errors
-/// As there.
-pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
-    if let Some(other) = disguise(bytes) {
-        return Err(CheckpointError::format(path, other));
-    }
-    match bytes[..] {
-        [b'P', b'K', 3 | 5, ..] => {
-            torch_file::with_zip(path, bytes, |file| networks::read(file, &networks::Hints::default()))
-        }
-        _ if tensor_file::looks_like(bytes) => tensor_file::read_checkpoint(path, bytes),
-        // A protocol, or what older protocols begin with (read far enough to say what is wrong).
-        [0x80 | b'c' | b'(' | b'}', ..] => stylegan2::read_checkpoint(path, bytes),
-        _ => {
-            let begins = error::printable(&bytes[..bytes.len().min(8)]);
-            let problem = format!("neither a .pkl, a .pt nor a safetensors checkpoint (it begins with {begins})");
-            Err(CheckpointError::damaged(path, 0, problem))
-        }
-    }
-}
-
-/// What a file that is no tensor file at all is, where that is a well-known accident.
-fn disguise(bytes: &[u8]) -> Option<&'static str> {
-    /// Enough for a byte-order mark, spaces, and the first tag.
-    const FRONT: usize = 256;
-    let front = String::from_utf8_lossy(&bytes[..bytes.len().min(FRONT)]);
-    let front = front.trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
-    let begins = |text: &str| front.starts_with(text);
-    Some(match () {
-        () if bytes.is_empty() => "empty",
-        () if begins("<!doctype html") || begins("<html") || begins("<head") || begins("<?xml") => {
-            "an HTML page, not a checkpoint: the download saved a web page (of a login, a quota or a confirmation) in place \
-             of the file; download it again"
-        }
-        () if begins("version https://git-lfs.github.com/spec/") => {
-            "a Git LFS pointer, not a checkpoint: the file itself is elsewhere; fetch it with `git lfs pull`"
-        }
-        () if bytes.starts_with(&[0x1f, 0x8b]) => "compressed with gzip: unpack it first",
-        () => return None,
-    })
-}
-
-/// Tensors to read: the file's name for each of the reader's own.
-pub type Choice = BTreeMap<String, String>;
-
-/// Reads some tensors of a weights file: safetensors, or what PyTorch's `torch.save` (a state dict, or dicts of them) and
-/// `torch.jit.save` write. `choose` sees the shapes of all tensors by their names in the file (dicts and modules joined by
-/// dots) and names those that are read; the others' numbers are never looked at. `path` is the file's name in errors.
-///
-/// # Errors
-/// A file that is damaged or of another format; what `choose` returns, with the file's name.
-pub fn read_chosen(
-    path: &Path,
-    bytes: &[u8],
-    choose: impl FnOnce(&Shapes) -> Result<Choice, ArchError>,
-) -> Result<Tensors, CheckpointError> {
-    if let Some(other) = disguise(bytes) {
-        return Err(CheckpointError::format(path, other));
-    }
-    match bytes[..] {
-        [b'P', b'K', 3 | 5, ..] => torch_file::with_zip(path, bytes, |file| networks::chosen(file, choose)),
-        _ if tensor_file::looks_like(bytes) => networks::chosen(&mut TensorFile::parse(path, bytes)?, choose),
-        [0x80, ..] => torch_file::with_legacy(path, bytes, |file| networks::chosen(file, choose)),
-        _ => {
-            let begins = error::printable(&bytes[..bytes.len().min(8)]);
-            let problem = format!(
-                "not a weights file (it begins with {begins}): expected what torch.save or torch.jit.save writes, or safetensors"
-            );
-            Err(CheckpointError::damaged(path, 0, problem))
-        }
-    }
-}
-
-/// The whole file, which must not be empty.
-pub fn read_file(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    /// The largest official checkpoint has 0.4 GB; offsets into a file fit 32 bits.
-    const LARGEST: u64 = 4 << 30;
-    let io = |cause| CheckpointError::io(path, cause);
-    // Before it is opened: opening a pipe would wait for its writer.
-    let about = std::fs::metadata(path).map_err(io)?;
-    if about.is_dir() {
-        let problem = "a folder: expected a .pkl, .pt or .safetensors file";
-        return Err(CheckpointError::format(path, problem));
-    }
-    if !about.is_file() {
-        return Err(CheckpointError::format(path, "not a regular file"));
-    }
-    let file = File::open(path).map_err(io)?;
-    let mut bytes = Vec::new();
-    if about.len() < LARGEST {
-        bytes.reserve_exact(about.len() as usize);
-        file.take(LARGEST).read_to_end(&mut bytes).map_err(io)?;
-    }
-    if about.len() >= LARGEST || bytes.len() as u64 >= LARGEST {
-        let problem = "larger than 4 GiB: no StyleGAN2 checkpoint is";
-        return Err(CheckpointError::format(path, problem));
-    }
-    if bytes.is_empty() {
-        return Err(CheckpointError::format(path, "empty"));
-    }
-    Ok(bytes)
-}

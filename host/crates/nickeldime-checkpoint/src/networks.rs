@@ -9,14 +9,13 @@ use std::path::Path;
 
 use ndarray::{ArrayD, IxDyn};
 
-use super::Choice;
 use super::error::{CheckpointError, printable};
 use super::mean::{LATENTS, mean_of_w};
 use super::model::weights::{
     Checkpoint, DiscriminatorWeights, GeneratorWeights, OTHER_FILTER, Remark, Tensors, is_the_filter,
 };
+use super::place::{Part, STYLEGAN3, placed};
 use super::rosinality;
-use super::stylegan2::STYLEGAN3;
 use crate::model::arch::{ArchError, DeviationGroup, DiscriminatorArch, GeneratorArch, Shapes};
 
 /// A file of named tensors whose numbers are read one tensor at a time.
@@ -34,17 +33,14 @@ pub(super) trait TensorSource {
 /// Reads the tensors that `choose` names, see [`super::read_chosen`].
 pub(super) fn chosen(
     source: &mut impl TensorSource,
-    choose: impl FnOnce(&Shapes) -> Result<Choice, ArchError>,
+    choose: impl FnOnce(&Shapes) -> Result<TensorSelection, ArchError>,
 ) -> Result<Tensors, CheckpointError> {
     let choice = choose(&source.shapes()).map_err(|e| placed(source.path(), "", e))?;
     choice.into_iter().map(|(own, name)| Ok((own, source.tensor(&name)?))).collect()
 }
 
-/// An architecture's complaint, with the file and the full name of the tensor.
-pub(super) fn placed(path: &Path, prefix: &str, error: ArchError) -> CheckpointError {
-    let place = printable(format!("{prefix}{}", error.place).as_bytes());
-    CheckpointError::network(path, place, error.problem)
-}
+/// Tensors to read: the file's name for each of the reader's own.
+pub type TensorSelection = BTreeMap<String, String>;
 
 /// What tensors do not tell.
 pub(super) struct Hints {
@@ -157,14 +153,6 @@ fn critic_of(shapes: &Shapes) -> Result<Option<Network>, (String, String)> {
         }
     }
     Ok(found.pop())
-}
-
-/// A network's tensor: its place in the file, and its shape there.
-pub(super) struct Part {
-    /// The name in the file.
-    pub name: String,
-    /// The shape that the network gives it.
-    pub shape: Vec<usize>,
 }
 
 /// A network's tensors by StyleGAN2-ADA's names, without a prefix.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::networks::Part;
+use super::place::Part;
 use crate::model::arch::block_resolution;
 
 /// The first parts of the names of a generator's tensors.

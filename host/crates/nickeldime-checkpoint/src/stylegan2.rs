@@ -10,14 +10,11 @@ use ndarray::{ArrayD, IxDyn};
 
 use super::error::{CheckpointError, printable};
 use super::model::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights, Remark, Tensors};
-use super::networks::placed;
-use super::pickle::{Global, Pickle, PickleError, Problem, Value, View};
+use super::pickle::{Global, Pickle, Value, View};
+use super::place::{STYLEGAN3, join, placed, refused};
 use super::torch_legacy::{Storages, TensorError, TensorView, is_magic};
 use super::{networks, torch_file};
 use crate::model::arch::{DeviationGroup, DiscriminatorArch, GeneratorArch, Shapes};
-
-/// What to say of a StyleGAN3 checkpoint.
-pub(super) const STYLEGAN3: &str = "a StyleGAN3 network: only StyleGAN2's networks are supported";
 
 /// A checkpoint out of the bytes of a pickle, or of a file that begins with one.
 pub(super) fn read_checkpoint(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
@@ -71,19 +68,6 @@ impl Checkpoint {
         };
         self.remarks.push(Remark::CriticNotRead { name: name.into(), reason });
         Ok(())
-    }
-}
-
-/// A pickle's complaint, with the file and the place.
-pub(super) fn refused(path: &Path, error: PickleError, place: &str) -> CheckpointError {
-    let colon = if place.is_empty() { "" } else { ": " };
-    match error.problem {
-        Problem::Forbidden(name) if name.starts_with("dnnlib.tflib.") => {
-            let problem = format!("{name}: a TensorFlow checkpoint: convert it with StyleGAN2-ADA's legacy.py first");
-            CheckpointError::damaged(path, error.offset, problem)
-        }
-        Problem::Forbidden(name) => CheckpointError::Forbidden { file: path.into(), offset: error.offset, name },
-        Problem::Damaged(problem) => CheckpointError::damaged(path, error.offset, format!("{place}{colon}{problem}")),
     }
 }
 
@@ -260,16 +244,6 @@ impl<'p> PickleFile<'_, 'p> {
             }
         }
         Ok(fields)
-    }
-}
-
-/// `path.name`, fit for an error.
-pub(super) fn join(path: &str, name: &str) -> String {
-    let name = printable(name.as_bytes());
-    match (path, &name[..]) {
-        ("", _) => name,
-        (_, "") => path.into(),
-        _ => format!("{path}.{name}"),
     }
 }
 

@@ -17,6 +17,7 @@ use super::error::{CheckpointError, printable};
 use super::model::weights::{Checkpoint, RESAMPLE_FILTER, Tensors};
 use super::networks::{self, Hints, TensorSource};
 use super::number::Number;
+use super::source::read_file;
 use crate::files;
 use crate::model::arch::{Shapes, block_resolution};
 
@@ -29,7 +30,7 @@ pub type Metadata = BTreeMap<String, String>;
 /// # Errors
 /// A file that is not there, not whole or not a safetensors file; another number format.
 pub fn read_tensors(path: &Path) -> Result<(Tensors, Metadata), CheckpointError> {
-    let bytes = super::read_file(path)?;
+    let bytes = read_file(path)?;
     let file = TensorFile::parse(path, &bytes)?;
     let tensors = file
         .header

@@ -12,7 +12,7 @@ use zip::{CompressionMethod, ZipArchive};
 use super::error::{CheckpointError, printable};
 use super::networks::TensorSource;
 use super::pickle::{Global, Pickle, PickleError, Value, View};
-use super::stylegan2::{join, refused};
+use super::place::{join, refused};
 use super::torch_legacy::{Reference, TensorView, preamble};
 use crate::model::arch::Shapes;
 

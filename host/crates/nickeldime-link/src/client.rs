@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use nickeldime_core::generator::{Latent, Sample};
 use nickeldime_core::link::{
     Answer, Ask, DeviceError, FrameReader, LatentSource, PROTOCOL_VERSION, Packet, Reply, Request, Sha256Hash, Status,
-    decode, encode,
+    checksum, decode, encode,
 };
 use sha2::{Digest, Sha256};
 
@@ -181,22 +181,30 @@ impl Client {
             return Err(PortError::Refused(DeviceError::NoModel));
         };
         let resolution = usize::from(model.resolution);
-        let (given, room) = (numbers(&sample.latent), usize::from(self.board.latents));
+        let room = match sample.latent {
+            Latent::Layers(_) => self.board.stored_latents,
+            _ => self.board.latents,
+        };
+        let (given, room) = (numbers(&sample.latent), usize::from(room));
         if given > room {
             return Err(PortError::LatentTooLong { given, room });
         }
         let latent_bytes: Vec<u8> = match sample.latent {
             Latent::Seed(_) | Latent::Pair { .. } => Vec::new(),
             Latent::Z(z) => z.iter().flat_map(|number| number.to_le_bytes()).collect(),
-            Latent::W(w) => w.iter().flat_map(|number| number.to_le_bytes()).collect(),
+            Latent::W(w) | Latent::Layers(w) => w.iter().flat_map(|number| number.to_le_bytes()).collect(),
         };
         let latent = match sample.latent {
             Latent::Seed(seed) => LatentSource::Seed(seed),
             Latent::Pair { seeds, join } => LatentSource::Pair { seeds, join },
             Latent::Z(_) => LatentSource::Z(&latent_bytes),
             Latent::W(_) => LatentSource::W(&latent_bytes),
+            Latent::Layers(_) => {
+                self.store_latent(&latent_bytes)?;
+                LatentSource::Layers { checksum: checksum(&latent_bytes) }
+            }
         };
-        let ask = Ask::Sample { latent, psi: sample.psi, noise: sample.noise };
+        let ask = Ask::Sample { latent, psi: sample.psi, noise: sample.noise, piece: 0 };
         for _ in 0..IMAGES {
             match self.sample_once(ask, resolution, row) {
                 Ok(Some(image)) => return Ok(image),
@@ -214,6 +222,19 @@ impl Client {
         Err(PortError::Damaged { port: self.port.clone(), tries: IMAGES })
     }
 
+    /// Sends the numbers of a latent that is longer than a request.
+    fn store_latent(&mut self, numbers: &[u8]) -> Result<(), PortError> {
+        let longest = 4 * usize::from(self.board.latents.max(1));
+        for (i, numbers) in numbers.chunks(longest).enumerate() {
+            let first = u16::try_from(i * longest / 4).unwrap_or(u16::MAX);
+            self.ask(Ask::StoreLatent { first, numbers }, QUICK, "storing a latent", |answer| match answer {
+                Answer::Stored { end } if usize::from(end) == usize::from(first) + numbers.len() / 4 => Meant::End(()),
+                _ => Meant::Other,
+            })?;
+        }
+        Ok(())
+    }
+
     /// One try at an image; none when rows got lost.
     fn sample_once(
         &mut self,
@@ -224,7 +245,7 @@ impl Client {
         let started = self.wire.now();
         let mut rows = Rows::new(resolution);
         let done = self.ask(ask, ROW, "making an image", |answer| match answer {
-            Answer::Row { y, x, rgb } => match rows.take(usize::from(y), usize::from(x), rgb) {
+            Answer::Row { y, x, pixels } => match rows.take(usize::from(y), usize::from(x), pixels) {
                 Taken::Piece => Meant::Other,
                 Taken::Row(whole) if row(usize::from(y), whole).is_break() => Meant::End(Err(Some(PortError::Stopped))),
                 Taken::Row(_) => Meant::More,
@@ -373,6 +394,7 @@ impl Client {
     fn say(&mut self, id: u32, ask: Ask<'_>) -> Result<(), PortError> {
         let data = match ask {
             Ask::UploadChunk { data, .. } => data.len(),
+            Ask::StoreLatent { numbers, .. } => numbers.len(),
             Ask::Sample { latent: LatentSource::Z(bytes) | LatentSource::W(bytes), .. } => bytes.len(),
             _ => 0,
         };
@@ -410,7 +432,7 @@ fn numbers(latent: &Latent<'_>) -> usize {
     match latent {
         Latent::Seed(_) | Latent::Pair { .. } => 0,
         Latent::Z(z) => z.len(),
-        Latent::W(w) => w.len(),
+        Latent::W(w) | Latent::Layers(w) => w.len(),
     }
 }
 

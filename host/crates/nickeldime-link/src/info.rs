@@ -1,7 +1,7 @@
 //! What a board tells about itself, kept.
 
 use nickeldime_core::hex::Hex;
-use nickeldime_core::link::{Hello, Model, Sha256Hash};
+use nickeldime_core::link::{Hello, KEY_ID_LEN, Model, Sha256Hash};
 use nickeldime_core::pack::NoiseKind;
 use serde::{Serialize, Serializer};
 
@@ -26,12 +26,18 @@ pub struct BoardInfo {
     pub chunk: u32,
     /// Bytes of frames that may be on their way to it unanswered.
     pub window: u32,
-    /// The most numbers in a latent.
+    /// The most numbers of a latent in one request.
     pub latents: u16,
+    /// The most numbers of a latent that is sent in several requests.
+    pub stored_latents: u16,
+    /// The most bytes of pixels in one reply.
+    pub piece: u16,
     /// Ticks per second of its clock; 0: no clock.
     pub tick_hz: u32,
-    /// What made it start anew without having been asked to.
+    /// The reason for the last restart that nobody asked for.
     pub restart: Option<String>,
+    /// Ids of the keys that a pack must be signed with one of, in hexadecimal; empty for a board that loads any pack.
+    pub trusted: Vec<String>,
     /// The loaded model.
     pub model: Option<ModelInfo>,
 }
@@ -48,6 +54,8 @@ pub struct ModelInfo {
     pub len: u32,
     /// Width and height of its images.
     pub resolution: u16,
+    /// Bytes of a pixel: 3 for RGB, 1 for grey.
+    pub channels: u8,
     /// Numbers in z.
     pub z_dim: u16,
     /// Numbers in w.
@@ -78,8 +86,11 @@ impl From<Hello<'_>> for BoardInfo {
             chunk: hello.chunk,
             window: hello.window,
             latents: hello.latents,
+            stored_latents: hello.stored_latents,
+            piece: hello.piece,
             tick_hz: hello.tick_hz,
             restart: hello.restart.map(shown),
+            trusted: hello.trusted.chunks(KEY_ID_LEN).map(|id| Hex(id).to_string()).collect(),
             model: hello.model.map(ModelInfo::from),
         }
     }
@@ -92,6 +103,7 @@ impl From<Model<'_>> for ModelInfo {
             sha256: model.sha256,
             len: model.len,
             resolution: model.resolution,
+            channels: model.channels,
             z_dim: model.z_dim,
             w_dim: model.w_dim,
             noise: model.noise,

@@ -16,7 +16,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut board = Client::open("/dev/ttyACM0")?;
 //! let pack = std::fs::read("model.ndm")?;
-//! board.upload(&pack, &mut |_, _| ControlFlow::Continue(()))?;
+//! board.upload(&pack, &mut |sent, of| println!("{sent} of {of} bytes"))?;
 //! let sample = Sample { latent: Latent::Seed(1), psi: 1 << 14, noise: Noise::Const };
 //! let image = board.sample(&sample, &mut |_, _| ControlFlow::Continue(()))?;
 //! # Ok(())

@@ -5,11 +5,8 @@ use nickeldime_core::generator::{GenerateError, Latent, Noise, Sample, generate}
 use nickeldime_core::kernel::layout::{conv_index, conv_len};
 use nickeldime_core::kernel::threefry;
 use nickeldime_core::number::{Gain, Requant};
-use nickeldime_core::pack::layout::{Block, Conv, Dense, Header, MAGIC, NoiseMap, ToRgb, W_FRACTION, WeightWidth};
-use nickeldime_core::pack::{FORMAT_VERSION, NoiseKind, Pack, content_hash};
-
-/// Where the arrays of a test pack begin: behind any header.
-pub const BASE: usize = 4096;
+use nickeldime_core::pack::layout::{Block, Conv, Dense, HASH_LEN, Header, NoiseMap, ToRgb, W_FRACTION, WeightWidth};
+use nickeldime_core::pack::{NoiseKind, Pack, PackBuilder, content_hash};
 
 /// So many rounds, and a few under Miri, which takes some thousand times as long.
 pub fn rounds(count: usize) -> usize {
@@ -66,12 +63,14 @@ pub struct Shape {
     pub width: WeightWidth,
     /// Largest activation; below 32767 it acts like `conv_clamp`.
     pub limit: i16,
+    /// Channels of the image.
+    pub colours: u8,
 }
 
 /// The smallest generator that a pack can hold.
 pub fn tiny() -> Shape {
     let channels = vec![2, 3];
-    Shape { z_dim: 3, w_dim: 2, mapping_layers: 1, channels, width: WeightWidth::I8, limit: 32767 }
+    Shape { z_dim: 3, w_dim: 2, mapping_layers: 1, channels, width: WeightWidth::I8, limit: 32767, colours: 3 }
 }
 
 /// A small generator of any shape.
@@ -84,6 +83,7 @@ pub fn any_shape(random: &mut Random) -> Shape {
         channels: (0..blocks).map(|_| 1 + random.below(9) as u16).collect(),
         width: [WeightWidth::I8, WeightWidth::I16][random.below(2) as usize],
         limit: [32767, 3000, 1][random.below(3) as usize],
+        colours: 3,
     }
 }
 
@@ -110,18 +110,15 @@ impl Aligned {
     }
 }
 
-/// Appends random arrays behind [`BASE`].
+/// Appends random arrays to a pack.
 struct Arrays {
-    bytes: Vec<u8>,
+    builder: PackBuilder,
     random: Random,
 }
 
 impl Arrays {
     fn push(&mut self, array: Vec<u8>) -> u32 {
-        let at = BASE + self.bytes.len();
-        self.bytes.extend(array);
-        self.bytes.resize(self.bytes.len().next_multiple_of(16), 0);
-        at as u32
+        self.builder.push(array)
     }
 
     fn weights(&mut self, count: usize, width: WeightWidth) -> u32 {
@@ -189,16 +186,16 @@ impl Arrays {
 
     fn torgb(&mut self, shape: &Shape, channels: u16) -> ToRgb {
         let affine = self.dense(shape.w_dim, channels, shape.width, 20);
-        let mut rgb = self.dense(channels, 3, shape.width, 4);
+        let mut rgb = self.dense(channels, shape.colours.into(), shape.width, 4);
         // An activation of 2^13 counts as about 30 grey levels.
         rgb.shift -= 7;
         ToRgb { affine, rgb, limit: 1 << 20 }
     }
 }
 
-/// A header and its arrays.
-pub fn random_header(shape: &Shape, seed: u32) -> (Header<'static>, Vec<u8>) {
-    let mut arrays = Arrays { bytes: Vec::new(), random: Random::new(seed) };
+/// A header and its arrays; offsets count from the first array.
+pub fn random_header(shape: &Shape, seed: u32) -> (Header<'static>, PackBuilder) {
+    let mut arrays = Arrays { builder: PackBuilder::new(), random: Random::new(seed) };
     let mut mapping = Table::new();
     for index in 0..shape.mapping_layers {
         let inputs = if index == 0 { shape.z_dim } else { shape.w_dim };
@@ -221,6 +218,7 @@ pub fn random_header(shape: &Shape, seed: u32) -> (Header<'static>, Vec<u8>) {
     let constant = places.flat_map(|at| pixels[at].to_le_bytes()).collect();
     let header = Header {
         name: "random",
+        channels: shape.colours,
         z_dim: shape.z_dim,
         w_dim: shape.w_dim,
         image_fraction: 4,
@@ -231,28 +229,22 @@ pub fn random_header(shape: &Shape, seed: u32) -> (Header<'static>, Vec<u8>) {
         mapping,
         blocks,
     };
-    (header, arrays.bytes)
+    (header, arrays.builder)
 }
 
-/// The pack of a header whose arrays begin at [`BASE`], with a right hash.
-pub fn assemble(header: &Header<'_>, arrays: &[u8]) -> Aligned {
-    let mut bytes = vec![0; BASE];
-    let encoded = postcard::to_slice(header, &mut bytes[64..]).unwrap().len();
-    bytes.extend_from_slice(arrays);
-    let total = bytes.len() as u32;
-    bytes[..8].copy_from_slice(&MAGIC);
-    bytes[8..10].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-    bytes[12..16].copy_from_slice(&total.to_le_bytes());
-    bytes[16..20].copy_from_slice(&(encoded as u32).to_le_bytes());
-    let mut pack = Aligned::new(&bytes);
-    rehash(&mut pack);
-    pack
+/// The pack of a header and its arrays.
+pub fn assemble(header: &Header<'_>, arrays: &PackBuilder) -> Aligned {
+    Aligned::new(&arrays.finish(header).unwrap())
 }
 
 /// Makes the hash right again.
 pub fn rehash(pack: &mut Aligned) {
     let hash = content_hash(pack.bytes());
-    pack.bytes_mut()[32..64].copy_from_slice(&hash);
+    let contents = pack.bytes().get(20..24).and_then(|field| field.first_chunk());
+    let contents = contents.map_or(0, |field| u32::from_le_bytes(*field) as usize);
+    if let Some(place) = pack.bytes_mut().get_mut(contents..contents.saturating_add(HASH_LEN)) {
+        place.copy_from_slice(&hash);
+    }
 }
 
 /// A whole random pack.
@@ -266,11 +258,11 @@ pub fn draw(pack: &Pack<'_>, sample: &Sample<'_>) -> Result<Vec<u8>, GenerateErr
     let mut workspace = vec![0x5A5A_5A5A; pack.workspace_len()];
     let mut image = Vec::new();
     generate(pack, sample, &mut workspace, &mut |y, row| {
-        assert_eq!(image.len(), y * 3 * pack.resolution(), "rows come in order");
+        assert_eq!(image.len(), y * pack.channels() * pack.resolution(), "rows come in order");
         image.extend_from_slice(row);
         core::ops::ControlFlow::Continue(())
     })?;
-    assert_eq!(image.len(), 3 * pack.resolution() * pack.resolution());
+    assert_eq!(image.len(), pack.channels() * pack.resolution() * pack.resolution());
     Ok(image)
 }
 
@@ -280,7 +272,10 @@ pub fn exercise(pack: &Pack<'_>, random: &mut Random) {
     let z: Vec<i16> = (0..pack.z_dim()).map(|_| extreme(random)).collect();
     let w: Vec<i32> = (0..pack.w_dim()).map(|_| [i32::MIN, i32::MAX, 0, 65536][random.below(4) as usize]).collect();
     let noise = if pack.has_const_noise() { Noise::Const } else { Noise::None };
+    let layers: Vec<i32> =
+        (0..pack.num_ws() * pack.w_dim()).map(|_| w[random.below(w.len() as u32) as usize]).collect();
     for (latent, psi, noise) in [
+        (Latent::Layers(&layers), 0, Noise::None),
         (Latent::Seed(random.word().into()), 16384, Noise::Random(random.word().into())),
         (Latent::Z(&z), i16::MIN, noise),
         (Latent::W(&w), i16::MAX, Noise::None),

@@ -14,9 +14,8 @@ use nickeldime_core::generator::Sample;
 
 use self::screen::Screen;
 use self::walk::Walk;
-use super::pack::device_noise;
 use super::progress::{Bar, stop_on_ctrl_c};
-use crate::preview::NoiseMode;
+use crate::draw::{NoiseMode, device_noise};
 use crate::progress::Progress;
 use nickeldime_link::{Client, PortError};
 

@@ -21,8 +21,16 @@ struct Fake {
     more: &'static [u8],
 }
 
-const HONEST: Model<'static> =
-    Model { name: "m", sha256: [1; 32], len: 9, resolution: 8, z_dim: 4, w_dim: 4, noise: NoiseKind::None };
+const HONEST: Model<'static> = Model {
+    name: "m",
+    sha256: [1; 32],
+    len: 9,
+    resolution: 8,
+    channels: 3,
+    z_dim: 4,
+    w_dim: 4,
+    noise: NoiseKind::None,
+};
 
 fn fake(resolution: u16, rows: &[(u16, u16, usize)]) -> Fake {
     let rows = rows.iter().map(|&(y, x, len)| (y, x, vec![7; len])).collect();
@@ -74,15 +82,18 @@ impl Fake {
                     chunk: 64,
                     window: 100,
                     latents: 4,
+                    stored_latents: 4,
+                    piece: 240,
                     tick_hz: 0,
                     restart: None,
+                    trusted: &[],
                     model: Some(self.model),
                 }),
             ),
             Ask::Sample { .. } => {
                 self.samples += 1;
                 for (y, x, rgb) in self.rows.clone() {
-                    self.say(id, Answer::Row { y, x, rgb: &rgb });
+                    self.say(id, Answer::Row { y, x, pixels: &rgb });
                 }
                 self.say(id, Answer::Done { rows: 8, sha256: [0; 32], ticks: 0 });
             }

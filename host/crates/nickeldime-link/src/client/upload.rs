@@ -145,7 +145,7 @@ impl<'p> Course<'p> {
         let run = self.runs.iter().find(|run| run.end > at).cloned();
         let run = run.or((at < len).then_some(len..len))?;
         let offset = run.start.max(at);
-        Some((Ask::UploadRun { upload, after: at, offset, end: run.end }, offset))
+        Some((Ask::UploadRange { upload, after: at, offset, end: run.end }, offset))
     }
 
     /// Whether there is credit for one more of so many bytes. On a bad line there is as much less of it as chunks are
@@ -157,7 +157,7 @@ impl<'p> Course<'p> {
     }
 
     fn sent(&mut self, ask: &Ask<'_>, bytes: usize, end: u32, now: Instant) {
-        if let Ask::UploadRun { end, .. } = ask {
+        if let Ask::UploadRange { end, .. } = ask {
             self.announced = *end;
         }
         self.at = end;
@@ -419,7 +419,7 @@ mod tests {
         let mut said = Vec::new();
         while let Some((ask, end)) = course.next() {
             said.push(match ask {
-                Ask::UploadRun { after, offset, end, .. } => (after, offset, end),
+                Ask::UploadRange { after, offset, end, .. } => (after, offset, end),
                 Ask::UploadChunk { offset, data, .. } => (offset, offset, offset + data.len() as u32),
                 _ => panic!("{ask:?}"),
             });
@@ -428,7 +428,7 @@ mod tests {
         assert_eq!(said, [(0, 64, 128), (64, 64, 128), (128, 256, 320), (256, 256, 320), (320, 1000, 1000)]);
         // The second run got lost.
         course.lost(128);
-        assert!(matches!(course.next(), Some((Ask::UploadRun { after: 128, offset: 256, .. }, 256))));
+        assert!(matches!(course.next(), Some((Ask::UploadRange { after: 128, offset: 256, .. }, 256))));
         assert_eq!(course.chunk, 64, "and chunks are shorter");
     }
 }

@@ -12,7 +12,7 @@ use ndarray::{ArrayD, Axis, IxDyn};
 use nickeldime_checkpoint::{self as checkpoint, CheckpointError, read_tensors};
 use zip::ZipArchive;
 
-use crate::preview::Latents;
+use super::latents::Latents;
 
 /// Why latents were not read.
 #[derive(Debug, thiserror::Error)]

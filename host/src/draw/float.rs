@@ -1,16 +1,21 @@
-//! A float generator on the host, ready to draw.
+//! Draws with a float generator on the host.
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
-use ndarray::{Array2, Array3, s};
+use ndarray::{Array2, s};
 use nickeldime_checkpoint::model::{
     arch::{GeneratorArch, block_resolution},
     weights::GeneratorWeights,
 };
 use nickeldime_core::generator::Join;
-use nickeldime_core::pack::NoiseKind;
 
+use super::{
+    drawn::Drawn,
+    error::DrawError,
+    latents::{Latents, NoiseMode},
+    request::DrawRequest,
+};
 use crate::{
-    backend::{Choice, Inner, Unavailable, with_backend},
+    backend::{Choice, Inner, with_backend},
     nets::{
         draws::{latents, noise_maps},
         generator::{Generator, Noise},
@@ -18,114 +23,28 @@ use crate::{
         tap::Tap,
     },
     numpy_random,
-    quantise::{Calibration, Kind, Maps},
+    progress::Progress,
+    quantise::calibrate::{Calibration, Kind, Maps},
 };
 
 /// Images at a time.
 const BATCH: usize = 8;
 
-/// What images are drawn from.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Latents {
-    /// The device's own latents.
-    Seeds(Vec<u64>),
-    /// The latents of StyleGAN2-ADA's own tools: `numpy.random.RandomState(seed).randn(1, z_dim)`.
-    NumpySeeds(Vec<u32>),
-    /// z, `[images, z_dim]`.
-    Z(Array2<f32>),
-    /// w, `[images, w_dim]`, the same for every layer. Truncation has no effect on them.
-    W(Array2<f32>),
-    /// w for every layer, `[images, num_ws, w_dim]`. Truncation has no effect on them.
-    LayerW(Array3<f32>),
-    /// Two of the device's own latents an image, mapped and truncated each, and what is made of the two.
-    Pairs {
-        /// Of the first and the second, `[images]`.
-        seeds: Vec<[u64; 2]>,
-        /// Style mixing or interpolation.
-        join: Join,
-    },
-}
-
-impl Latents {
-    /// How many images they make.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Seeds(seeds) => seeds.len(),
-            Self::NumpySeeds(seeds) => seeds.len(),
-            Self::LayerW(layers) => layers.dim().0,
-            Self::Z(rows) | Self::W(rows) => rows.nrows(),
-            Self::Pairs { seeds, .. } => seeds.len(),
-        }
+impl DrawRequest<'_> {
+    /// Draws with a float generator.
+    ///
+    /// # Errors
+    /// Latents of another shape than the generator's; `progress` asked to stop.
+    pub fn in_float(&self, preview: &Preview, progress: &mut dyn Progress) -> Result<Drawn, DrawError> {
+        let noise = self.noise.unwrap_or(NoiseMode::Const);
+        progress.begin("drawing", "img", self.latents.len() as u64);
+        let raw = preview.images(self.latents, self.psi, noise, &mut |done| {
+            progress.at(done as u64, "");
+            !progress.stopped()
+        })?;
+        progress.end();
+        Ok(Drawn::from_floats(preview.resolution(), raw))
     }
-
-    /// Whether they make none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The seed of the noise of image `index`: its own, the first of two, or (for z and w) its number.
-    pub fn seed(&self, index: usize) -> u64 {
-        match self {
-            Self::Seeds(seeds) => seeds[index],
-            Self::NumpySeeds(seeds) => seeds[index].into(),
-            Self::Z(_) | Self::W(_) | Self::LayerW(_) => index as u64,
-            Self::Pairs { seeds, .. } => seeds[index][0],
-        }
-    }
-}
-
-/// What is added to the feature maps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NoiseMode {
-    /// Nothing.
-    None,
-    /// The stored maps.
-    Const,
-    /// The device's random noise, by each image's seed.
-    Random,
-}
-
-/// What a pack was made to be shown with.
-impl From<NoiseKind> for NoiseMode {
-    fn from(kind: NoiseKind) -> Self {
-        match kind {
-            NoiseKind::None => Self::None,
-            NoiseKind::Const => Self::Const,
-            NoiseKind::Random => Self::Random,
-        }
-    }
-}
-
-/// Why there are no images.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PreviewError {
-    /// Latents of another width than the generator's.
-    #[error("the latents are {given} wide, the model's are {expected}")]
-    Width {
-        /// Of the latents.
-        given: usize,
-        /// Of the generator.
-        expected: usize,
-    },
-    /// w for another number of layers than the generator's.
-    #[error("the latents have w for {given} layers, the model has {expected}")]
-    Layers {
-        /// Of the latents.
-        given: usize,
-        /// Of the generator.
-        expected: usize,
-    },
-    /// Weights that do not fit their architecture.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// Where to compute.
-    #[error(transparent)]
-    Backend(#[from] Unavailable),
-    /// The caller wanted no more.
-    #[error("stopped: nothing was written")]
-    Stopped,
 }
 
 /// A float generator.
@@ -139,7 +58,7 @@ impl Preview {
     ///
     /// # Errors
     /// Weights that do not fit their architecture.
-    pub fn new(weights: &GeneratorWeights) -> Result<Self, PreviewError> {
+    pub fn new(weights: &GeneratorWeights) -> Result<Self, DrawError> {
         Self::on(Choice::Flex, weights)
     }
 
@@ -147,8 +66,8 @@ impl Preview {
     ///
     /// # Errors
     /// Weights that do not fit their architecture, or a backend that is not there.
-    pub fn on(backend: Choice, weights: &GeneratorWeights) -> Result<Self, PreviewError> {
-        let generator: Box<dyn Draw> = with_backend!(backend, A => Box::new(Drawing::<Inner<A>>::new(weights)?));
+    pub fn on(backend: Choice, weights: &GeneratorWeights) -> Result<Self, DrawError> {
+        let generator: Box<dyn Draw> = with_backend!(backend, A => Box::new(OnBackend::<Inner<A>>::new(weights)?));
         Ok(Self { generator, arch: weights.arch.clone() })
     }
 
@@ -173,7 +92,7 @@ impl Preview {
         psi: f32,
         noise: NoiseMode,
         going_on: &mut dyn FnMut(usize) -> bool,
-    ) -> Result<Vec<Vec<f32>>, PreviewError> {
+    ) -> Result<Vec<Vec<f32>>, DrawError> {
         self.generator.images(latents, psi, noise, going_on)
     }
 
@@ -191,24 +110,24 @@ trait Draw {
         psi: f32,
         noise: NoiseMode,
         going_on: &mut dyn FnMut(usize) -> bool,
-    ) -> Result<Vec<Vec<f32>>, PreviewError>;
+    ) -> Result<Vec<Vec<f32>>, DrawError>;
 
     fn calibrate(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration;
 }
 
-struct Drawing<B: Backend> {
+struct OnBackend<B: Backend> {
     generator: Generator<B>,
     arch: GeneratorArch,
 }
 
-impl<B: Backend> Draw for Drawing<B> {
+impl<B: Backend> Draw for OnBackend<B> {
     fn images(
         &self,
         latents: &Latents,
         psi: f32,
         noise: NoiseMode,
         going_on: &mut dyn FnMut(usize) -> bool,
-    ) -> Result<Vec<Vec<f32>>, PreviewError> {
+    ) -> Result<Vec<Vec<f32>>, DrawError> {
         let mut images = Vec::with_capacity(latents.len());
         for start in (0..latents.len()).step_by(BATCH) {
             let end = latents.len().min(start + BATCH);
@@ -218,7 +137,7 @@ impl<B: Backend> Draw for Drawing<B> {
             let values: Vec<f32> = batch.into_data().iter().collect();
             images.extend(values.chunks(values.len() / (end - start)).map(<[f32]>::to_vec));
             if !going_on(end) {
-                return Err(PreviewError::Stopped);
+                return Err(DrawError::Stopped);
             }
         }
         Ok(images)
@@ -237,7 +156,7 @@ impl<B: Backend> Draw for Drawing<B> {
     }
 }
 
-impl<B: Backend> Drawing<B> {
+impl<B: Backend> OnBackend<B> {
     fn new(weights: &GeneratorWeights) -> Result<Self, LoadError> {
         let empty = Generator::new(&weights.arch, &Default::default());
         Ok(Self { generator: names::load(empty, &weights.tensors)?, arch: weights.arch.clone() })
@@ -250,11 +169,11 @@ impl<B: Backend> Drawing<B> {
         Maps { channels: values.len() / 16, size: 4, values: values.repeat(batch) }
     }
 
-    fn ws(&self, given: &Latents, start: usize, end: usize, psi: f32) -> Result<Tensor<B, 3>, PreviewError> {
+    fn ws(&self, given: &Latents, start: usize, end: usize, psi: f32) -> Result<Tensor<B, 3>, DrawError> {
         let device = Default::default();
         let rows = |rows: &Array2<f32>, width: usize| {
             if rows.ncols() != width {
-                return Err(PreviewError::Width { given: rows.ncols(), expected: width });
+                return Err(DrawError::Width { given: rows.ncols(), expected: width });
             }
             let values: Vec<f32> = rows.rows().into_iter().skip(start).take(end - start).flatten().copied().collect();
             Ok(Tensor::<B, 2>::from_data(TensorData::new(values, [end - start, width]), &device))
@@ -263,11 +182,11 @@ impl<B: Backend> Drawing<B> {
             Latents::LayerW(layers) => {
                 let (_, given, width) = layers.dim();
                 if width != self.arch.w_dim {
-                    return Err(PreviewError::Width { given: width, expected: self.arch.w_dim });
+                    return Err(DrawError::Width { given: width, expected: self.arch.w_dim });
                 }
                 let expected = self.arch.num_ws();
                 if given != expected {
-                    return Err(PreviewError::Layers { given, expected });
+                    return Err(DrawError::Layers { given, expected });
                 }
                 let values: Vec<f32> = layers.slice(s![start..end, .., ..]).iter().copied().collect();
                 return Ok(Tensor::from_data(TensorData::new(values, [end - start, given, width]), &device));

@@ -3,12 +3,13 @@
 use std::{
     fs::File,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::Metrics;
+use super::{error::RunError, layout, log::lines};
+use crate::metrics::Metrics;
 
 /// One evaluation, which is one line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,17 +34,27 @@ pub struct EvalLine {
     pub reference_samples: usize,
 }
 
-/// The path of the log in a run's folder.
-pub fn path(run: &Path) -> PathBuf {
-    run.join("eval.jsonl")
-}
-
 /// Appends a line to the log of a run.
 ///
 /// # Errors
 /// Errors of the file system.
-pub fn append(run: &Path, line: &EvalLine) -> io::Result<()> {
+pub fn append(run: &Path, line: &EvalLine) -> Result<(), RunError> {
+    let path = layout::evals(run);
+    append_to(&path, line).map_err(|cause| RunError::File { path, cause })
+}
+
+fn append_to(path: &Path, line: &EvalLine) -> io::Result<()> {
     let mut text = serde_json::to_vec(line)?;
     text.push(b'\n');
-    File::options().create(true).append(true).open(path(run))?.write_all(&text)
+    File::options().create(true).append(true).open(path)?.write_all(&text)
+}
+
+/// The evaluations of a run, by images seen; none without a log.
+///
+/// # Errors
+/// A damaged line, other than a last one that is cut short.
+pub fn eval_lines(run: &Path) -> Result<Vec<EvalLine>, RunError> {
+    let mut lines: Vec<EvalLine> = lines(&layout::evals(run))?;
+    lines.sort_by_key(|line| line.images);
+    Ok(lines)
 }

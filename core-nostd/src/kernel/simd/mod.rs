@@ -1,0 +1,56 @@
+//! Kernels for computers: the multiply-accumulates by vectors of eight 16-bit values, on x86-64 (SSE2), on 64-bit Arm (NEON)
+//! and in WebAssembly (simd128). Every one of these processors has them, so that they are chosen at compile time.
+//!
+//! The loops are written once, over the six operations that `vector` has for each processor.
+
+mod loops;
+#[cfg_attr(target_arch = "x86_64", path = "sse2.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "neon.rs")]
+#[cfg_attr(target_arch = "wasm32", path = "simd128.rs")]
+mod vector;
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use super::portable;
+pub use super::portable::{
+    ACCUMULATORS, LANES, TWO_OUTPUTS, activate_row, blend_row, copy_row, correlate_pair, dot_i8_wide, dot_i16, expand,
+    filter_along, filter_down, modulate, normal_row, random_row, requantise_row, spread_pair, to_bytes,
+    upsample_rgb_row,
+};
+
+static PORTABLE: AtomicBool = AtomicBool::new(false);
+
+/// Makes this process run the portable kernels from now on, or these again: for measuring the two in one run. The results are
+/// the same.
+pub fn use_portable(portable: bool) {
+    PORTABLE.store(portable, Ordering::Relaxed);
+}
+
+fn portable_is_asked_for() -> bool {
+    PORTABLE.load(Ordering::Relaxed)
+}
+
+/// As [`portable::correlate`].
+pub fn correlate(rows: &[&[i16]], taps: &[i16], acc: &mut [i32]) {
+    if portable_is_asked_for() {
+        return portable::correlate(rows, taps, acc);
+    }
+    loops::correlate(rows, taps, acc);
+}
+
+/// As [`portable::spread`].
+pub fn spread(sources: &[(&[i16], &[i16])], acc: &mut [i32]) {
+    let width = acc.len() / 2;
+    if portable_is_asked_for() || !width.is_multiple_of(4) {
+        return portable::spread(sources, acc);
+    }
+    loops::spread(sources, acc);
+}
+
+/// As [`portable::mix`].
+pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
+    if portable_is_asked_for() {
+        return portable::mix(row, taps, acc);
+    }
+    loops::mix(row, taps, acc);
+}

@@ -1,0 +1,75 @@
+//! Finished images.
+
+use std::path::Path;
+
+use ndarray::{Array3, ArrayD, IxDyn};
+use nickeldime_checkpoint::{CheckpointError, Tensors, write_tensors};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    hash::hex,
+    picture::{Picture, PictureError},
+};
+
+/// Grids are enlarged (by whole factors) until a tile has about this many pixels: small images stay visible.
+const TILE: usize = 64;
+
+/// Finished images.
+pub struct Drawn {
+    /// Height and width.
+    pub resolution: usize,
+    /// One an image.
+    pub pictures: Vec<Picture>,
+    /// The same as floats `[channels, height, width]`, before rounding where there was any.
+    pub raw: Vec<Vec<f32>>,
+}
+
+impl Drawn {
+    /// Images from floats, each `[channels, resolution, resolution]`.
+    pub(super) fn from_floats(resolution: usize, raw: Vec<Vec<f32>>) -> Self {
+        let picture = |image: &Vec<f32>| {
+            let channels = image.len() / (resolution * resolution);
+            let at = |(c, y, x): (usize, usize, usize)| image[(c * resolution + y) * resolution + x];
+            Picture::from_floats(Array3::from_shape_fn((channels, resolution, resolution), at).view())
+        };
+        let pictures = raw.iter().map(picture).collect();
+        Self { resolution, pictures, raw }
+    }
+
+    /// Images from bytes, each `[resolution][resolution][3]`.
+    pub(super) fn from_bytes(resolution: usize, images: Vec<Vec<u8>>) -> Self {
+        let planes = |image: &Vec<u8>| -> Vec<f32> {
+            (0..3).flat_map(|c| image.iter().skip(c).step_by(3).map(|&byte| f32::from(byte))).collect()
+        };
+        let raw = images.iter().map(planes).collect();
+        let pictures = images.into_iter().map(|pixels| Picture::new(resolution, resolution, pixels)).collect();
+        Self { resolution, pictures, raw }
+    }
+
+    /// SHA-256 over all images' bytes.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        self.pictures.iter().for_each(|picture| hash.update(picture.pixels()));
+        hex(&hash.finalize())
+    }
+
+    /// Writes the images as one picture; `columns` 0 makes it near-square.
+    ///
+    /// # Errors
+    /// Errors of the file system.
+    pub fn write_grid(&self, path: &Path, columns: usize) -> Result<(), PictureError> {
+        Picture::grid(&self.pictures, columns, TILE / self.resolution.max(1)).write(path)
+    }
+
+    /// Writes `images` `[images, channels, height, width]` as safetensors, before rounding where there was any.
+    ///
+    /// # Errors
+    /// Errors of the file system.
+    pub fn write_raw(&self, path: &Path) -> Result<(), CheckpointError> {
+        let channels = self.raw.first().map_or(0, Vec::len) / (self.resolution * self.resolution).max(1);
+        let size = self.resolution;
+        let at = |at: IxDyn| self.raw[at[0]][(at[1] * size + at[2]) * size + at[3]];
+        let images = ArrayD::from_shape_fn(IxDyn(&[self.raw.len(), channels, size, size]), |index| at(index));
+        write_tensors(path, &Tensors::from([("images".to_string(), images)]), &Default::default())
+    }
+}

@@ -1,0 +1,90 @@
+//! Requests for images, and their latents in the device's fixed point.
+
+use ndarray::ArrayView2;
+use nickeldime_core::generator::{Join, Latent, Sample};
+use nickeldime_core::pack::NoiseKind;
+
+use super::{
+    error::DrawError,
+    latents::{Latents, NoiseMode, device_noise},
+};
+use crate::numpy_random;
+
+/// What to draw, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct DrawRequest<'a> {
+    /// The latents, one an image.
+    pub latents: &'a Latents,
+    /// Truncation: 1 is none, 0 the mean image.
+    pub psi: f32,
+    /// The noise; `None` takes the model's own default.
+    pub noise: Option<NoiseMode>,
+}
+
+impl DrawRequest<'_> {
+    /// The latents in the device's fixed point, for a model whose z is `z_dim` wide.
+    pub(super) fn fixed_latents(&self, z_dim: usize) -> Result<Vec<FixedLatent>, DrawError> {
+        let z = |&x: &f32| fixed(x, 12).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        let w = |&x: &f32| fixed(x, 16);
+        Ok(match self.latents {
+            Latents::Seeds(seeds) => seeds.iter().map(|&seed| FixedLatent::Seed(seed)).collect(),
+            Latents::NumpySeeds(seeds) => {
+                let latent = |&seed| FixedLatent::Z(numpy_random::latent(seed, z_dim).iter().map(z).collect());
+                seeds.iter().map(latent).collect()
+            }
+            Latents::LayerW(layers) => {
+                let one = |ws: ArrayView2<'_, f32>| {
+                    let first = ws.row(0);
+                    let alike = ws.rows().into_iter().all(|row| row == first);
+                    if !alike {
+                        return Err(DrawError::LayersDiffer);
+                    }
+                    Ok(FixedLatent::W(first.iter().map(w).collect()))
+                };
+                layers.outer_iter().map(one).collect::<Result<_, _>>()?
+            }
+            Latents::Pairs { seeds, join } => seeds.iter().map(|&seeds| FixedLatent::Pair(seeds, *join)).collect(),
+            Latents::Z(rows) => {
+                rows.rows().into_iter().map(|row| FixedLatent::Z(row.iter().map(z).collect())).collect()
+            }
+            Latents::W(rows) => {
+                rows.rows().into_iter().map(|row| FixedLatent::W(row.iter().map(w).collect())).collect()
+            }
+        })
+    }
+
+    /// One description an image, for the integer engine.
+    pub(super) fn samples<'l>(&self, latents: &'l [FixedLatent], default: NoiseKind) -> Vec<Sample<'l>> {
+        let mode = self.noise.unwrap_or(default.into());
+        let psi = q14(self.psi);
+        let sample = |(index, latent): (usize, &'l FixedLatent)| Sample {
+            latent: match latent {
+                FixedLatent::Seed(seed) => Latent::Seed(*seed),
+                FixedLatent::Z(z) => Latent::Z(z),
+                FixedLatent::W(w) => Latent::W(w),
+                FixedLatent::Pair(seeds, join) => Latent::Pair { seeds: *seeds, join: *join },
+            },
+            psi,
+            noise: device_noise(mode, self.latents.seed(index)),
+        };
+        latents.iter().enumerate().map(sample).collect()
+    }
+}
+
+/// A latent as the integer engine takes it.
+pub(super) enum FixedLatent {
+    Seed(u64),
+    Z(Vec<i16>),
+    W(Vec<i32>),
+    Pair([u64; 2], Join),
+}
+
+/// `x` with `bits` fractional bits, limited to 32 bits.
+fn fixed(x: f32, bits: i32) -> i32 {
+    (f64::from(x) * 2f64.powi(bits)).round() as i32
+}
+
+/// A number below 2 in the device's Q14.
+pub fn q14(x: f32) -> i16 {
+    fixed(x, 14).clamp(i16::MIN.into(), i16::MAX.into()) as i16
+}

@@ -1,0 +1,80 @@
+//! A run's `run.json`: the configuration that it began with.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use nickeldime_checkpoint::model::arch::{DiscriminatorArch, GeneratorArch};
+use serde::{Deserialize, Serialize};
+
+use super::error::RunError;
+use crate::{backend::Choice, compress::settings::Settings, embed::spec::EmbedSpec, hash::sha256};
+
+/// A run's configuration, as saved in `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Record {
+    /// The program's version.
+    pub version: String,
+    /// The teacher's file; none for a training from scratch.
+    pub teacher: Option<PathBuf>,
+    /// SHA-256 of the teacher's file and of the embedders', by path: a resumed run must find the same.
+    pub sha256: BTreeMap<PathBuf, String>,
+    /// The shapes of a training from scratch.
+    pub scratch: Option<(GeneratorArch, DiscriminatorArch)>,
+    /// Content masks for scoring channels.
+    pub masks: Option<PathBuf>,
+    /// The real images.
+    pub data: PathBuf,
+    /// The size that their middle squares are brought to; none: they have theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resize: Option<usize>,
+    /// The embeddings.
+    pub embeds: Vec<EmbedSpec>,
+    /// Whether it makes an embedder of its own images, none being given.
+    #[serde(default)]
+    pub own_embedder: bool,
+    /// What stands in for parts of the published method, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub substitutions: Vec<String>,
+    /// Where it is computed, unless a resumed run is told otherwise.
+    #[serde(default)]
+    pub backend: Choice,
+    /// The settings, resolved.
+    pub settings: Settings,
+}
+
+impl Record {
+    /// Reads an input file; a run that goes on must find the file that it began with.
+    ///
+    /// # Errors
+    /// What the file system says, or that the file has changed.
+    pub fn read_input(&mut self, path: &Path) -> Result<Vec<u8>, RunError> {
+        let bytes = fs::read(path).map_err(|cause| RunError::File { path: path.into(), cause })?;
+        let sha256 = sha256(&bytes);
+        match self.sha256.entry(path.into()).or_insert_with(|| sha256.clone()) == &sha256 {
+            true => Ok(bytes),
+            false => Err(RunError::Changed(path.into())),
+        }
+    }
+
+    /// A run on these images, with the default settings and nothing else.
+    pub fn new(data: PathBuf) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").into(),
+            teacher: None,
+            sha256: BTreeMap::new(),
+            scratch: None,
+            masks: None,
+            data,
+            resize: None,
+            embeds: Vec::new(),
+            own_embedder: false,
+            substitutions: Vec::new(),
+            backend: Choice::default(),
+            settings: Settings::default(),
+        }
+    }
+}
