@@ -6,11 +6,11 @@ use core::ops::ControlFlow;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use nickeldime_core::device::{Buffers, Device, Identity, Integers, NoClock};
+use nickeldime_core::hash::Sha256;
 use nickeldime_core::link::frame::{FrameReader, decode, encode};
 use nickeldime_core::link::message::{Answer, Ask, LatentSource, Packet, Request};
 use nickeldime_core::sample::Noise;
 use nickeldime_core::storage::RamFlash;
-use sha2::{Digest, Sha256};
 
 use crate::machine::{self, Carve, Out, now, since};
 

@@ -290,7 +290,9 @@ fn flash_with(pack: &[u8]) -> Option<Vec<u8>> {
     let mut words = vec![0u32; sectors * SECTOR / 4];
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
     let mut storage = Storage::mount(RamFlash::<_, 4, SECTOR>::erased(bytes));
-    storage.begin(u32::try_from(pack.len()).ok()?, Sha256::digest(pack).into()).ok()?;
+    let len = u32::try_from(pack.len()).ok()?;
+    storage.begin(len, Sha256::digest(pack).into()).ok()?;
+    storage.announce(0, 0, len).ok()?;
     for (offset, chunk) in (0..).step_by(SECTOR).zip(pack.chunks(SECTOR)) {
         storage.write(offset, chunk).ok()?;
     }
