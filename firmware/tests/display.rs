@@ -135,7 +135,7 @@ fn without_a_host_the_board_shows_one_image_after_another() {
     let mut storage = Storage::mount(RamFlash::<Vec<u8>>::erased(vec![0; 1 << 20]));
     let sha256 = Sha256::digest(built.bytes()).into();
     storage.begin(built.bytes().len() as u32, sha256).unwrap();
-    storage.run(0, 0, built.bytes().len() as u32).unwrap();
+    storage.announce(0, 0, built.bytes().len() as u32).unwrap();
     storage.write(0, built.bytes()).unwrap();
     storage.commit().unwrap();
 
