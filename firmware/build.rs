@@ -16,23 +16,27 @@ const BOARDS: [(&str, &str); 7] = [
 ];
 
 fn main() {
-    println!("cargo:rerun-if-changed=src/board");
+    println!("cargo::rerun-if-changed=src/board");
+    println!("cargo::rustc-check-cfg=cfg(boards, values(\"none\", \"one\", \"several\"))");
     // Built for a computer (`cargo check --workspace`), the firmware is an empty program.
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("none") {
         return;
     }
+    // `boards` lets the library and the program refuse two boards, and the program none, with one sentence.
+    let chosen = BOARDS.iter().filter(|(feature, _)| env::var_os(format!("CARGO_FEATURE_{feature}")).is_some()).count();
+    println!("cargo::rustc-cfg=boards=\"{}\"", ["none", "one", "several"][chosen.min(2)]);
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     for (feature, memory) in BOARDS {
         if env::var_os(format!("CARGO_FEATURE_{feature}")).is_some() {
             fs::copy(memory, out.join("memory.x")).expect("the board's memory map is copied to OUT_DIR");
-            println!("cargo:rustc-link-search={}", out.display());
+            println!("cargo::rustc-link-search={}", out.display());
             // Arm's runtime includes the map, the other one wants it named.
             if env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("riscv32") {
-                println!("cargo:rustc-link-arg-bins=-Tmemory.x");
+                println!("cargo::rustc-link-arg-bins=-Tmemory.x");
             } else {
-                println!("cargo:rustc-link-arg-bins=--nmagic");
+                println!("cargo::rustc-link-arg-bins=--nmagic");
             }
-            println!("cargo:rustc-link-arg-bins=-Tlink.x");
+            println!("cargo::rustc-link-arg-bins=-Tlink.x");
         }
     }
 }

@@ -99,6 +99,10 @@ if said=$(cargo check -p nickeldime-firmware --profile firmware --target thumbv7
     exit 1
 fi
 
+step "lints of the firmware outside the workspace"
+cargo clippy --manifest-path firmware/template/Cargo.toml --target-dir target/template --locked --release \
+    --target thumbv7em-none-eabihf -- -D warnings
+
 step "lints of the measuring program"
 for target in thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf; do
     cargo clippy -p nickeldime-measure --profile firmware --target "$target" -- -D warnings

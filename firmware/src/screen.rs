@@ -1,8 +1,8 @@
-//! Where images show as they are made, beside the line.
+//! Displays that show images while they are drawn.
 
-/// Something that shows rows.
+/// A display that shows rows of pixels.
 pub trait Screen {
-    /// Whether there is anything to see.
+    /// False for the absence of a display.
     const PRESENT: bool;
 
     /// Shows row `y` of an image: `pixels` has `channels` bytes (3 for RGB, 1 for grey) for each pixel, and the image has as
@@ -10,7 +10,7 @@ pub trait Screen {
     fn row(&mut self, y: usize, pixels: &[u8], channels: usize);
 }
 
-/// No display.
+/// The screen of a board without a display.
 pub struct NoScreen;
 
 impl Screen for NoScreen {
@@ -19,7 +19,7 @@ impl Screen for NoScreen {
     fn row(&mut self, _: usize, _: &[u8], _: usize) {}
 }
 
-/// A display that may not have started.
+/// A display that may have failed to start.
 impl<S: Screen> Screen for Option<S> {
     const PRESENT: bool = S::PRESENT;
 
@@ -44,8 +44,8 @@ mod canvas {
 
     use super::Screen;
 
-    /// Images in the middle of a display: as many times their size as it has room for, or every second, third, ... pixel
-    /// of those that are larger.
+    /// Draws images in the middle of a display. Small images are enlarged by a whole factor; of large ones every second,
+    /// third, ... pixel is drawn.
     pub struct Canvas<D> {
         target: D,
     }
@@ -54,11 +54,6 @@ mod canvas {
         /// A canvas on `target`, which is not cleared.
         pub fn new(target: D) -> Self {
             Self { target }
-        }
-
-        /// The display.
-        pub fn into_target(self) -> D {
-            self.target
         }
     }
 

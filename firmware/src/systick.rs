@@ -1,4 +1,4 @@
-//! Milliseconds, counted by a Cortex-M's own timer.
+//! A clock of milliseconds by SysTick, the timer of every Cortex-M.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,14 +13,14 @@ fn SysTick() {
     PASSED.store(PASSED.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
-/// The clock. What passes while interrupts are masked for longer than a millisecond is not counted.
+/// The clock. It loses time while interrupts are masked for longer than a millisecond.
 pub struct Millis {
     last: u32,
     passed: u64,
 }
 
 impl Millis {
-    /// Starts counting on a core of `clock_hz`.
+    /// Starts the clock on a core that runs at `clock_hz`.
     pub fn start(mut timer: SYST, clock_hz: u32) -> Self {
         timer.set_clock_source(SystClkSource::Core);
         timer.set_reload(clock_hz / 1000 - 1);

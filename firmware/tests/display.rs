@@ -14,10 +14,10 @@ use nickeldime_core::device::{Activity, Buffers, Clock, Device, Identity};
 use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::pack::Pack;
 use nickeldime_core::storage::{RamFlash, Storage};
-use nickeldime_firmware::lamp::Lamp;
+use nickeldime_firmware::engine::BoardEngine;
 use nickeldime_firmware::screen::{Canvas, Screen};
 use nickeldime_firmware::sizes::{QEMU_M4, Sizes};
-use nickeldime_firmware::standalone::Standalone;
+use nickeldime_firmware::slideshow::Slideshow;
 use nickeldime_firmware::{Board, Parts};
 use sha2::{Digest, Sha256};
 
@@ -135,7 +135,7 @@ fn without_a_host_the_board_shows_one_image_after_another() {
     let mut storage = Storage::mount(RamFlash::<Vec<u8>>::erased(vec![0; 1 << 20]));
     let sha256 = Sha256::digest(built.bytes()).into();
     storage.begin(built.bytes().len() as u32, sha256).unwrap();
-    storage.run(0, 0, built.bytes().len() as u32).unwrap();
+    storage.announce(0, 0, built.bytes().len() as u32).unwrap();
     storage.write(0, built.bytes()).unwrap();
     storage.commit().unwrap();
 
@@ -146,15 +146,15 @@ fn without_a_host_the_board_shows_one_image_after_another() {
     let buffers =
         Buffers { receive: &mut receive, send: &mut send, latents: &mut latents, workspace: &mut workspace, window: 0 };
     let identity = Identity { board: "bench", firmware: "0", restart: None, trusted: &[] };
-    let engine = Lamp::<Bench>::new(Canvas::new(recorder));
+    let engine = BoardEngine::<Bench>::new(Canvas::new(recorder));
     let line = Line(Rc::clone(&waiting));
     let mut device = Device::new(identity, line, storage.release(), Hands(Rc::clone(&time)), engine, buffers);
-    let mut alone = Standalone::default();
+    let mut alone = Slideshow::default();
 
     let pack = Pack::open(built.bytes()).unwrap();
     for (at, seed) in [(0, 0), (4000, 1), (8000, 2)] {
         *time.borrow_mut() = at;
-        alone.look(&mut device);
+        alone.tick(&mut device);
         // Twice the size, in the middle of 40x34.
         let expected = image(&pack, seed);
         let shown = std::mem::take(&mut *pixels.borrow_mut());
@@ -164,22 +164,22 @@ fn without_a_host_the_board_shows_one_image_after_another() {
             assert_eq!([colour.r(), colour.g(), colour.b()], expected[(16 * y + x) as usize], "seed {seed}, {x}, {y}");
         }
         *time.borrow_mut() += 3999;
-        alone.look(&mut device);
+        alone.tick(&mut device);
         assert!(pixels.borrow().is_empty(), "not before its time");
     }
 
     // A byte from a host breaks the next one off after its first row; a request of a host keeps it away for longer.
     *time.borrow_mut() = 12_000;
     waiting.borrow_mut().push(1);
-    alone.look(&mut device);
+    alone.tick(&mut device);
     assert_eq!(pixels.take().len(), 32 * 2);
     assert_eq!(device.poll(), Activity::Idle);
-    alone.not_now(&mut device);
+    alone.postpone(&mut device);
     *time.borrow_mut() += 9999;
-    alone.look(&mut device);
+    alone.tick(&mut device);
     assert!(pixels.borrow().is_empty());
     *time.borrow_mut() += 1;
-    alone.look(&mut device);
+    alone.tick(&mut device);
     assert_eq!(pixels.borrow().len(), 32 * 32);
 }
 

@@ -1,10 +1,8 @@
 //! The UART of Arm's Cortex-M System Design Kit, which QEMU's MPS2 and MPS3 boards have.
 
-use core::convert::Infallible;
-
 use cortex_m::peripheral::NVIC;
-use embedded_io::{ErrorType, Read, ReadReady, Write};
 
+use super::polled_uart::Registers;
 use crate::register::Peripheral;
 
 /// A UART, polled; its receive interrupt only ends the sleep and is never taken.
@@ -43,10 +41,6 @@ impl Uart {
         Self { registers, receive }
     }
 
-    fn has_byte(&self) -> bool {
-        self.registers.read(Self::STATE) & Self::RX_FULL != 0
-    }
-
     /// Sleeps until a byte arrives, unless one has arrived already.
     pub fn sleep(&mut self) {
         self.registers.write(Self::INTCLEAR, Self::RX_PENDING);
@@ -69,35 +63,20 @@ unsafe impl cortex_m::interrupt::InterruptNumber for Interrupt {
     }
 }
 
-impl ErrorType for Uart {
-    type Error = Infallible;
-}
-
-impl ReadReady for Uart {
-    fn read_ready(&mut self) -> Result<bool, Infallible> {
-        Ok(self.has_byte())
-    }
-}
-
-impl Read for Uart {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
-        let Some(place) = buf.first_mut() else { return Ok(0) };
-        while !self.has_byte() {}
-        *place = self.registers.read(Self::DATA) as u8;
-        Ok(1)
-    }
-}
-
-impl Write for Uart {
-    fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
-        for &byte in buf {
-            while self.registers.read(Self::STATE) & Self::TX_FULL != 0 {}
-            self.registers.write(Self::DATA, u32::from(byte));
-        }
-        Ok(buf.len())
+impl Registers for Uart {
+    fn has_byte(&self) -> bool {
+        self.registers.read(Self::STATE) & Self::RX_FULL != 0
     }
 
-    fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
+    fn receive(&self) -> u8 {
+        self.registers.read(Self::DATA) as u8
+    }
+
+    fn is_full(&self) -> bool {
+        self.registers.read(Self::STATE) & Self::TX_FULL != 0
+    }
+
+    fn send(&self, byte: u8) {
+        self.registers.write(Self::DATA, u32::from(byte));
     }
 }

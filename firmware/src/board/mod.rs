@@ -7,33 +7,26 @@ use nickeldime_core::storage::MappedFlash;
 use crate::screen::Screen;
 use crate::sizes::Sizes;
 
+pub mod polled_uart;
+
+#[cfg(boards = "several")]
+compile_error!("choose one board: exactly one board's feature is enabled at a time, as in `--features qemu-m4`");
+
 /// One board per feature: the module's file, its type, and the attribute of its runtime's entry point.
 macro_rules! boards {
     ($($feature:literal => $module:ident::$board:ident, $runtime:ident;)*) => {
         $(
-            #[cfg(all(target_os = "none", feature = $feature))]
+            #[cfg(all(target_os = "none", boards = "one", feature = $feature))]
             mod $module;
-            #[cfg(all(target_os = "none", feature = $feature))]
-            pub use {$module::$board as Here, $runtime::entry};
+            #[cfg(all(target_os = "none", boards = "one", feature = $feature))]
+            pub use {$module::$board as SelectedBoard, $runtime::entry};
         )*
-        #[cfg(all(target_os = "none", not(any($(feature = $feature),*))))]
-        compile_error!(concat!("choose a board: --features one of", $(" ", $feature),*));
-        only_one!($($feature)*);
     };
 }
 
-#[cfg(all(target_os = "none", any(feature = "qemu-m4", feature = "qemu-m55")))]
+/// The UART that QEMU's two MPS boards have.
+#[cfg(all(target_os = "none", boards = "one", any(feature = "qemu-m4", feature = "qemu-m55")))]
 mod cmsdk;
-
-/// Refuses two boards at once with a sentence, before the compiler finds two of everything.
-macro_rules! only_one {
-    ($first:literal $($other:literal)+) => {
-        #[cfg(all(target_os = "none", feature = $first, any($(feature = $other),+)))]
-        compile_error!(concat!("choose one board: --features has \"", $first, "\" and another board"));
-        only_one!($($other)+);
-    };
-    ($last:literal) => {};
-}
 
 boards! {
     "qemu-m0" => qemu_m0::QemuM0, cortex_m_rt;
@@ -45,32 +38,32 @@ boards! {
     "stm32f405" => stm32f405::Stm32f405, cortex_m_rt;
 }
 
-/// What a board hands to the device.
+/// The parts of a board that the device uses.
 pub struct Parts<B: Board> {
     /// The line to the host.
     pub serial: B::Serial,
-    /// Where packs live.
+    /// The flash that holds the packs.
     pub flash: B::Flash,
-    /// For timing images.
+    /// The clock that times images.
     pub clock: B::Clock,
-    /// Where images show.
+    /// The display of images.
     pub screen: B::Screen,
     /// RAM for requests, replies and the generator.
     pub buffers: Buffers<'static>,
 }
 
-/// A board.
+/// A board: its sizes, and what the device needs of it.
 pub trait Board: Sized {
-    /// Its name and how much it has of everything.
+    /// The board's name, and its sizes in bytes.
     const SIZES: Sizes;
 
     /// The line to the host.
     type Serial: Read + ReadReady + Write;
-    /// Where packs live.
+    /// The flash that holds the packs.
     type Flash: MappedFlash;
-    /// For timing images.
+    /// The clock that times images.
     type Clock: Clock;
-    /// Where images show: `()` on boards without a display.
+    /// The display of images: [`NoScreen`](crate::screen::NoScreen) on boards without one.
     type Screen: Screen;
 
     /// Starts the board and hands out its parts.
@@ -79,20 +72,20 @@ pub trait Board: Sized {
     /// Called once: what it hands out are the only references to the board's buffers, storage and registers.
     unsafe fn take() -> Parts<Self>;
 
-    /// Nothing has arrived: sleeps until the line has something, where the board can.
+    /// Sleeps until the line has a byte, where the board can. The device calls it when nothing has arrived.
     fn idle(_serial: &mut Self::Serial) {}
 
-    /// Lights its lamp, or puts it out.
+    /// Lights the board's lamp, or puts it out.
     fn lamp(_on: bool) {}
 
-    /// Keeps its watchdog quiet for another while.
-    fn feed() {}
+    /// Restarts the watchdog's count. It is called at least once a row and once a request.
+    fn feed_watchdog() {}
 
-    /// Whether its watchdog has ended the run before this one.
-    fn starved() -> bool {
+    /// Returns true if the last reset was caused by the watchdog. It is called once after each start.
+    fn reset_by_watchdog() -> bool {
         false
     }
 
-    /// Starts it anew.
+    /// Resets the board.
     fn restart() -> !;
 }

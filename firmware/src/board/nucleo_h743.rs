@@ -6,9 +6,7 @@ use core::convert::Infallible;
 
 use cortex_m::peripheral::{NVIC, SCB};
 use embedded_io::{ErrorType, Read, ReadReady, Write};
-use embedded_storage::nor_flash::{
-    ErrorType as FlashErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
-};
+use embedded_storage::nor_flash::{NorFlash, NorFlashErrorKind};
 use hal::flash::{FlashExt, LockedFlashBank};
 use hal::gpio::Speed;
 use hal::independent_watchdog::IndependentWatchdog;
@@ -16,10 +14,10 @@ use hal::pac::{self, Interrupt, interrupt};
 use hal::prelude::*;
 use hal::rcc::PllConfigStrategy;
 use hal::serial::Event;
-use nickeldime_core::storage::MappedFlash;
 use stm32h7xx_hal as hal;
 
 use super::{Board, Parts};
+use crate::flash::{Mapped, RawFlash};
 use crate::ring::Ring;
 use crate::screen::NoScreen;
 use crate::sizes::{NUCLEO_H743 as SIZES, Sizes};
@@ -38,7 +36,7 @@ impl Board for NucleoH743 {
     const SIZES: Sizes = SIZES;
 
     type Serial = Usart;
-    type Flash = TwoBanks;
+    type Flash = Mapped<TwoBanks>;
     type Clock = Millis;
     type Screen = NoScreen;
 
@@ -71,7 +69,7 @@ impl Board for NucleoH743 {
         let (first, second) = chip.FLASH.split();
         // The H743ZI has two.
         let Some(second) = second else { Self::restart() };
-        let flash = TwoBanks { banks: [first, second], scb: core.SCB, cpuid: core.CPUID };
+        let flash = Mapped(TwoBanks { banks: [first, second], scb: core.SCB, cpuid: core.CPUID });
         // SAFETY: the caller calls this once.
         let buffers = unsafe { MEMORY.take(&SIZES) };
         Parts { serial: Usart(()), flash, clock: Millis::start(core.SYST, SIZES.clock_hz), screen: NoScreen, buffers }
@@ -91,17 +89,17 @@ impl Board for NucleoH743 {
         unsafe { (*pac::GPIOB::PTR).bsrr.write(|w| w.bits(if on { 1 } else { 1 << 16 })) };
     }
 
-    fn feed() {
+    fn feed_watchdog() {
         // SAFETY: this register only feeds the watchdog.
         unsafe { (*pac::IWDG::PTR).kr.write(|w| w.key().reset()) };
     }
 
-    fn starved() -> bool {
+    fn reset_by_watchdog() -> bool {
         // SAFETY: this register tells why the chip was reset, and is told to forget it.
         let reasons = unsafe { &(*pac::RCC::PTR).rsr };
-        let starved = reasons.read().iwdg1rstf().bit_is_set();
+        let reset_by_watchdog = reasons.read().iwdg1rstf().bit_is_set();
         reasons.modify(|_, w| w.rmvf().set_bit());
-        starved
+        reset_by_watchdog
     }
 
     fn restart() -> ! {
@@ -197,33 +195,19 @@ impl TwoBanks {
     }
 }
 
-impl FlashErrorType for TwoBanks {
-    type Error = NorFlashErrorKind;
-}
-
-impl ReadNorFlash for TwoBanks {
-    const READ_SIZE: usize = 1;
-
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
-        check_read(self, offset, bytes.len())?;
-        bytes.copy_from_slice(&self.bytes()[offset as usize..][..bytes.len()]);
-        Ok(())
-    }
-
-    fn capacity(&self) -> usize {
-        SIZES.storage as usize
-    }
-}
-
-impl NorFlash for TwoBanks {
+impl RawFlash for TwoBanks {
     const WRITE_SIZE: usize = 32;
     const ERASE_SIZE: usize = SIZES.sector as usize;
 
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: flash of this board; it changes in `&mut self` methods only.
+        unsafe { core::slice::from_raw_parts(Self::START as *const u8, SIZES.storage as usize) }
+    }
+
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
-        check_erase(self, from, to)?;
         for offset in (from..to).step_by(Self::ERASE_SIZE) {
             // A second or two.
-            NucleoH743::feed();
+            NucleoH743::feed_watchdog();
             let (bank, at) = Self::place(offset);
             let erased = self.banks[bank].unlocked().erase(at, at + SIZES.sector);
             erased.map_err(|_| NorFlashErrorKind::Other)?;
@@ -233,7 +217,6 @@ impl NorFlash for TwoBanks {
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
-        check_write(self, offset, bytes.len())?;
         let (bank, at) = Self::place(offset);
         // A chunk may begin in the first bank and end in the second.
         let (here, there) = bytes.split_at(bytes.len().min((Self::BANK - at) as usize));
@@ -243,12 +226,5 @@ impl NorFlash for TwoBanks {
         }
         self.forget(offset, bytes.len());
         written.map_err(|_| NorFlashErrorKind::Other)
-    }
-}
-
-impl MappedFlash for TwoBanks {
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: flash of this board; it changes in `&mut self` methods only.
-        unsafe { core::slice::from_raw_parts(Self::START as *const u8, SIZES.storage as usize) }
     }
 }

@@ -18,6 +18,7 @@ use nickeldime_core::device::Clock;
 use rp235x_hal as hal;
 
 use super::{Board, Parts};
+use crate::flash::Mapped;
 #[cfg(not(feature = "display"))]
 use crate::screen::NoScreen;
 use crate::sizes::{PICO2 as SIZES, Sizes};
@@ -40,7 +41,7 @@ impl Board for Pico2 {
     const SIZES: Sizes = SIZES;
 
     type Serial = usb::Serial;
-    type Flash = flash::PicoFlash;
+    type Flash = Mapped<flash::PicoFlash>;
     type Clock = Micros;
     #[cfg(feature = "display")]
     type Screen = display::Display;
@@ -87,7 +88,7 @@ impl Board for Pico2 {
         #[cfg(not(feature = "display"))]
         let screen = NoScreen;
         // SAFETY: the caller calls this once.
-        let (flash, buffers) = unsafe { (flash::PicoFlash::new(), MEMORY.take(&SIZES)) };
+        let (flash, buffers) = unsafe { (Mapped(flash::PicoFlash::new()), MEMORY.take(&SIZES)) };
         // SAFETY: as above.
         let serial = unsafe { usb::Serial::start(bus) };
         Parts { serial, flash, clock: Micros(timer), screen, buffers }
@@ -109,7 +110,7 @@ impl Board for Pico2 {
         }
     }
 
-    fn feed() {
+    fn feed_watchdog() {
         critical_section::with(|cs| {
             if let Some(watchdog) = WATCHDOG.borrow_ref(cs).as_ref() {
                 watchdog.feed();
@@ -117,20 +118,20 @@ impl Board for Pico2 {
         });
     }
 
-    fn starved() -> bool {
+    fn reset_by_watchdog() -> bool {
         // The boot ROM restarts by the watchdog too, and so does a panic: only a run that was not ended by either has left
         // its mark. Power-on clears it.
         const RUNS: u32 = 0x4E44_5255;
         // SAFETY: this register is the program's own, and keeps its value over a restart.
         let mark = unsafe { (*pac::WATCHDOG::PTR).scratch0() };
-        let starved = mark.read().bits() == RUNS;
+        let reset_by_watchdog = mark.read().bits() == RUNS;
         // SAFETY: as above.
         mark.write(|w| unsafe { w.bits(RUNS) });
-        starved
+        reset_by_watchdog
     }
 
     fn restart() -> ! {
-        // SAFETY: as in `starved`.
+        // SAFETY: as in `reset_by_watchdog`.
         unsafe { (*pac::WATCHDOG::PTR).scratch0().write(|w| w.bits(0)) };
         hal::reboot::reboot(RebootKind::Normal, RebootArch::Normal)
     }

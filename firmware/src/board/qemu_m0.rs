@@ -2,13 +2,11 @@
 //!
 //! Its flash controller is not emulated; 24 kB of its RAM stand in for flash.
 
-use core::convert::Infallible;
-
 use cortex_m::peripheral::{NVIC, SCB};
-use embedded_io::{ErrorType, Read, ReadReady, Write};
 use nickeldime_core::device::NoClock;
 use nickeldime_core::storage::RamFlash;
 
+use super::polled_uart::{Polled, Registers};
 use super::{Board, Parts};
 use crate::memory;
 use crate::register::Peripheral;
@@ -27,7 +25,7 @@ pub struct QemuM0;
 impl Board for QemuM0 {
     const SIZES: Sizes = SIZES;
 
-    type Serial = Uart;
+    type Serial = Polled<Uart>;
     type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
     type Clock = NoClock;
     type Screen = NoScreen;
@@ -36,11 +34,11 @@ impl Board for QemuM0 {
         // SAFETY: the caller calls this once; 24 kB of RAM are at this address, and the linker knows nothing of them
         // (qemu_m0.x).
         let (buffers, flash) = unsafe { (MEMORY.take(&SIZES), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
-        Parts { serial: Uart::start(), flash, clock: NoClock, screen: NoScreen, buffers }
+        Parts { serial: Polled(Uart::start()), flash, clock: NoClock, screen: NoScreen, buffers }
     }
 
-    fn idle(serial: &mut Uart) {
-        serial.sleep();
+    fn idle(serial: &mut Polled<Uart>) {
+        serial.0.sleep();
     }
 
     fn restart() -> ! {
@@ -75,10 +73,6 @@ impl Uart {
         Self(())
     }
 
-    fn has_byte(&self) -> bool {
-        UART.read(Self::FLAGS) & Self::RX_EMPTY == 0
-    }
-
     fn sleep(&mut self) {
         NVIC::unpend(UartReceive);
         if !self.has_byte() {
@@ -98,35 +92,20 @@ unsafe impl cortex_m::interrupt::InterruptNumber for UartReceive {
     }
 }
 
-impl ErrorType for Uart {
-    type Error = Infallible;
-}
-
-impl ReadReady for Uart {
-    fn read_ready(&mut self) -> Result<bool, Infallible> {
-        Ok(self.has_byte())
-    }
-}
-
-impl Read for Uart {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
-        let Some(place) = buf.first_mut() else { return Ok(0) };
-        while !self.has_byte() {}
-        *place = UART.read(Self::DATA) as u8;
-        Ok(1)
-    }
-}
-
-impl Write for Uart {
-    fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
-        for &byte in buf {
-            while UART.read(Self::FLAGS) & Self::TX_FULL != 0 {}
-            UART.write(Self::DATA, u32::from(byte));
-        }
-        Ok(buf.len())
+impl Registers for Uart {
+    fn has_byte(&self) -> bool {
+        UART.read(Self::FLAGS) & Self::RX_EMPTY == 0
     }
 
-    fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
+    fn receive(&self) -> u8 {
+        UART.read(Self::DATA) as u8
+    }
+
+    fn is_full(&self) -> bool {
+        UART.read(Self::FLAGS) & Self::TX_FULL != 0
+    }
+
+    fn send(&self, byte: u8) {
+        UART.write(Self::DATA, u32::from(byte));
     }
 }

@@ -7,6 +7,7 @@ use nickeldime_core::device::Clock;
 use nickeldime_core::storage::RamFlash;
 
 use super::cmsdk::Uart;
+use super::polled_uart::Polled;
 use super::{Board, Parts};
 use crate::memory;
 use crate::register::Peripheral;
@@ -27,7 +28,7 @@ pub struct QemuM4;
 impl Board for QemuM4 {
     const SIZES: Sizes = SIZES;
 
-    type Serial = Uart;
+    type Serial = Polled<Uart>;
     type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
     type Clock = Timer;
     type Screen = NoScreen;
@@ -38,13 +39,13 @@ impl Board for QemuM4 {
         let (buffers, flash) = unsafe { (MEMORY.take(&SIZES), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
         // SAFETY: UART 0 of this chip, whose receive interrupt is the first; the caller calls this once.
         let serial = unsafe { Uart::start(UART, 0) };
-        Parts { serial, flash, clock: Timer::start(), screen: NoScreen, buffers }
+        Parts { serial: Polled(serial), flash, clock: Timer::start(), screen: NoScreen, buffers }
     }
 
     /// At once, and not after a while of looking: every look takes a lock that the emulator needs to bring the next byte
     /// (50 kB/s this way, 15 to 20 the other).
-    fn idle(serial: &mut Uart) {
-        serial.sleep();
+    fn idle(serial: &mut Polled<Uart>) {
+        serial.0.sleep();
     }
 
     fn restart() -> ! {

@@ -7,6 +7,7 @@ use nickeldime_core::device::Clock;
 use nickeldime_core::storage::RamFlash;
 
 use super::cmsdk::Uart;
+use super::polled_uart::Polled;
 use super::{Board, Parts};
 use crate::memory;
 use crate::register::Peripheral;
@@ -30,7 +31,7 @@ pub struct QemuM55;
 impl Board for QemuM55 {
     const SIZES: Sizes = SIZES;
 
-    type Serial = Uart;
+    type Serial = Polled<Uart>;
     type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
     type Clock = Counter;
     type Screen = NoScreen;
@@ -41,12 +42,12 @@ impl Board for QemuM55 {
         let (buffers, flash) = unsafe { (MEMORY.take(&SIZES), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
         // SAFETY: as above, and the numbers are this chip's.
         let serial = unsafe { Uart::start(UART, UART_RECEIVE) };
-        Parts { serial, flash, clock: Counter::start(), screen: NoScreen, buffers }
+        Parts { serial: Polled(serial), flash, clock: Counter::start(), screen: NoScreen, buffers }
     }
 
     /// At once, as on `qemu-m4`.
-    fn idle(serial: &mut Uart) {
-        serial.sleep();
+    fn idle(serial: &mut Polled<Uart>) {
+        serial.0.sleep();
     }
 
     fn restart() -> ! {

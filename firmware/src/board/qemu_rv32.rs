@@ -2,13 +2,12 @@
 //!
 //! 16 MB of its RAM stand in for flash.
 
-use core::convert::Infallible;
 use core::ptr;
 
-use embedded_io::{ErrorType, Read, ReadReady, Write};
 use nickeldime_core::device::Clock;
 use nickeldime_core::storage::RamFlash;
 
+use super::polled_uart::{Polled, Registers};
 use super::{Board, Parts};
 use crate::memory;
 use crate::register::Peripheral;
@@ -33,7 +32,7 @@ pub struct QemuRv32;
 impl Board for QemuRv32 {
     const SIZES: Sizes = SIZES;
 
-    type Serial = Uart;
+    type Serial = Polled<Uart>;
     type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
     type Clock = Time;
     type Screen = NoScreen;
@@ -42,11 +41,11 @@ impl Board for QemuRv32 {
         // SAFETY: the caller calls this once; 16 MB of RAM are at this address, and the linker knows nothing of them
         // (qemu_rv32.x).
         let (buffers, flash) = unsafe { (MEMORY.take(&SIZES), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
-        Parts { serial: Uart::start(), flash, clock: Time, screen: NoScreen, buffers }
+        Parts { serial: Polled(Uart::start()), flash, clock: Time, screen: NoScreen, buffers }
     }
 
-    fn idle(serial: &mut Uart) {
-        serial.sleep();
+    fn idle(serial: &mut Polled<Uart>) {
+        serial.0.sleep();
     }
 
     fn restart() -> ! {
@@ -92,10 +91,6 @@ impl Uart {
         uart
     }
 
-    fn has_byte(&self) -> bool {
-        self.read_register(Self::STATE) & Self::RX_FULL != 0
-    }
-
     fn sleep(&mut self) {
         if !self.has_byte() {
             riscv::asm::wfi();
@@ -118,36 +113,21 @@ impl Uart {
     }
 }
 
-impl ErrorType for Uart {
-    type Error = Infallible;
-}
-
-impl ReadReady for Uart {
-    fn read_ready(&mut self) -> Result<bool, Infallible> {
-        Ok(self.has_byte())
-    }
-}
-
-impl Read for Uart {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
-        let Some(place) = buf.first_mut() else { return Ok(0) };
-        while !self.has_byte() {}
-        *place = self.read_register(Self::DATA);
-        Ok(1)
-    }
-}
-
-impl Write for Uart {
-    fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
-        for &byte in buf {
-            while self.read_register(Self::STATE) & Self::TX_EMPTY == 0 {}
-            self.write_register(Self::DATA, byte);
-        }
-        Ok(buf.len())
+impl Registers for Uart {
+    fn has_byte(&self) -> bool {
+        self.read_register(Self::STATE) & Self::RX_FULL != 0
     }
 
-    fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
+    fn receive(&self) -> u8 {
+        self.read_register(Self::DATA)
+    }
+
+    fn is_full(&self) -> bool {
+        self.read_register(Self::STATE) & Self::TX_EMPTY == 0
+    }
+
+    fn send(&self, byte: u8) {
+        self.write_register(Self::DATA, byte);
     }
 }
 

@@ -47,7 +47,7 @@ impl Board for Stm32f405 {
 
     type Serial = Usart;
     #[cfg(not(feature = "emulated"))]
-    type Flash = chip::ChipFlash;
+    type Flash = crate::flash::Mapped<chip::ChipFlash>;
     #[cfg(feature = "emulated")]
     type Flash = nickeldime_core::storage::RamFlash<&'static mut [u8], 4, 4096>;
     type Clock = Millis;
@@ -62,7 +62,7 @@ impl Board for Stm32f405 {
         // SAFETY: the caller calls this once.
         let buffers = unsafe { MEMORY.take(&SIZES) };
         #[cfg(not(feature = "emulated"))]
-        let flash = chip::ChipFlash::new();
+        let flash = crate::flash::Mapped(chip::ChipFlash::new());
         // SAFETY: QEMU has 64 kB of RAM there, and the linker knows nothing of them (stm32f405.x).
         #[cfg(feature = "emulated")]
         let flash = unsafe { memory::ram_flash(0x2002_0000, 64 << 10) };
@@ -83,18 +83,18 @@ impl Board for Stm32f405 {
         GPIOC.write(BSRR, if on { PIN << 16 } else { PIN });
     }
 
-    fn feed() {
+    fn feed_watchdog() {
         const FEED: u32 = 0xAAAA;
         WATCHDOG.write(0, FEED);
     }
 
-    fn starved() -> bool {
+    fn reset_by_watchdog() -> bool {
         const CSR: usize = 0x74;
         const BY_WATCHDOG: u32 = 1 << 29;
         const FORGET: u32 = 1 << 24;
-        let starved = RCC.read(CSR) & BY_WATCHDOG != 0;
+        let reset_by_watchdog = RCC.read(CSR) & BY_WATCHDOG != 0;
         RCC.modify(CSR, FORGET, FORGET);
-        starved
+        reset_by_watchdog
     }
 
     fn restart() -> ! {
@@ -147,7 +147,7 @@ fn start_watchdog() {
     WATCHDOG.write(KEY, 0x5555);
     WATCHDOG.write(0x04, 6);
     WATCHDOG.write(0x08, 1000);
-    Stm32f405::feed();
+    Stm32f405::feed_watchdog();
     WATCHDOG.write(KEY, 0xCCCC);
 }
 
@@ -247,13 +247,11 @@ impl Write for Usart {
 mod chip {
     use core::{ptr, slice};
 
-    use embedded_storage::nor_flash::{
-        ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
-    };
-    use nickeldime_core::storage::MappedFlash;
+    use embedded_storage::nor_flash::NorFlashErrorKind;
 
     use super::{ACR, FLASH, SIZES, Stm32f405};
     use crate::Board;
+    use crate::flash::RawFlash;
 
     /// Sector 5, and its number.
     const START: usize = 0x0802_0000;
@@ -292,33 +290,19 @@ mod chip {
         }
     }
 
-    impl ErrorType for ChipFlash {
-        type Error = NorFlashErrorKind;
-    }
-
-    impl ReadNorFlash for ChipFlash {
-        const READ_SIZE: usize = 1;
-
-        fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
-            check_read(self, offset, bytes.len())?;
-            bytes.copy_from_slice(&self.bytes()[offset as usize..][..bytes.len()]);
-            Ok(())
-        }
-
-        fn capacity(&self) -> usize {
-            SIZES.storage as usize
-        }
-    }
-
-    impl NorFlash for ChipFlash {
+    impl RawFlash for ChipFlash {
         const WRITE_SIZE: usize = 4;
         const ERASE_SIZE: usize = SIZES.sector as usize;
 
+        fn bytes(&self) -> &[u8] {
+            // SAFETY: flash of this chip; it changes in `&mut self` methods only.
+            unsafe { slice::from_raw_parts(START as *const u8, SIZES.storage as usize) }
+        }
+
         fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
-            check_erase(self, from, to)?;
             for sector in from / SIZES.sector..to / SIZES.sector {
                 // A second or two, in which the core waits for its next instruction.
-                Stm32f405::feed();
+                Stm32f405::feed_watchdog();
                 let mode = ERASE | (FIRST + sector) << 3;
                 self.unlocked(mode, || FLASH.write(CR, WORDS | mode | GO))?;
             }
@@ -332,7 +316,6 @@ mod chip {
         }
 
         fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
-            check_write(self, offset, bytes.len())?;
             self.unlocked(PROGRAM, || {
                 for (word, at) in bytes.as_chunks().0.iter().zip((START + offset as usize..).step_by(4)) {
                     // SAFETY: inside the packs' sectors, as checked; the controller is unlocked for just this.
@@ -340,13 +323,6 @@ mod chip {
                     while FLASH.read(SR) & BUSY != 0 {}
                 }
             })
-        }
-    }
-
-    impl MappedFlash for ChipFlash {
-        fn bytes(&self) -> &[u8] {
-            // SAFETY: flash of this chip; it changes in `&mut self` methods only.
-            unsafe { slice::from_raw_parts(START as *const u8, SIZES.storage as usize) }
         }
     }
 }

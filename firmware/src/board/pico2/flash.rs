@@ -4,14 +4,12 @@
 use core::cell::UnsafeCell;
 use core::{ptr, slice};
 
-use embedded_storage::nor_flash::{
-    ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
-};
-use nickeldime_core::storage::MappedFlash;
+use embedded_storage::nor_flash::NorFlashErrorKind;
 use rp235x_hal::rom_data;
 
 use super::{Pico2, SIZES};
 use crate::Board;
+use crate::flash::RawFlash;
 
 /// Where the flash appears in memory.
 const MAPPED: usize = 0x1000_0000;
@@ -72,7 +70,7 @@ impl PicoFlash {
         };
         // SAFETY: interrupts are masked, the other core was never started, and the range is inside the flash.
         cortex_m::interrupt::free(|_| unsafe { apply(&rom, &change) });
-        Pico2::feed();
+        Pico2::feed_watchdog();
     }
 }
 
@@ -96,30 +94,16 @@ unsafe fn apply(rom: &Rom, change: &Change<'_>) {
     }
 }
 
-impl ErrorType for PicoFlash {
-    type Error = NorFlashErrorKind;
-}
-
-impl ReadNorFlash for PicoFlash {
-    const READ_SIZE: usize = 1;
-
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
-        check_read(self, offset, bytes.len())?;
-        bytes.copy_from_slice(&self.bytes()[offset as usize..][..bytes.len()]);
-        Ok(())
-    }
-
-    fn capacity(&self) -> usize {
-        SIZES.storage as usize
-    }
-}
-
-impl NorFlash for PicoFlash {
+impl RawFlash for PicoFlash {
     const WRITE_SIZE: usize = 256;
     const ERASE_SIZE: usize = SIZES.sector as usize;
 
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: flash of this board; it changes in `&mut self` methods only.
+        unsafe { slice::from_raw_parts((MAPPED + SIZES.program as usize) as *const u8, SIZES.storage as usize) }
+    }
+
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
-        check_erase(self, from, to)?;
         let mut next = from;
         while next < to {
             // A block where one begins, for its speed; else up to the next one. Between two, interrupts are served.
@@ -131,15 +115,7 @@ impl NorFlash for PicoFlash {
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
-        check_write(self, offset, bytes.len())?;
         self.change(Change::Write { at: SIZES.program + offset, bytes });
         Ok(())
-    }
-}
-
-impl MappedFlash for PicoFlash {
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: flash of this board; it changes in `&mut self` methods only.
-        unsafe { slice::from_raw_parts((MAPPED + SIZES.program as usize) as *const u8, SIZES.storage as usize) }
     }
 }

@@ -182,7 +182,7 @@ impl Write for Serial {
             let sent = with(|usb| if usb.port.dtr() { usb.port.write_packet(packet) } else { Ok(buf.len()) });
             match sent {
                 Some(Ok(len)) => return Ok(len),
-                _ => Pico2::feed(),
+                _ => Pico2::feed_watchdog(),
             }
         }
         Err(ErrorKind::TimedOut)

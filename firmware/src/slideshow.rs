@@ -1,26 +1,26 @@
-//! A board with a display and nobody who asks for images shows its own.
+//! Shows images of the board's own on its display while no host asks for any.
 
 use embedded_io::{Read, ReadReady, Write};
 use nickeldime_core::device::{Clock, Device, Engine};
 use nickeldime_core::storage::MappedFlash;
 
-/// After the last request: seconds.
+/// The pause after the last request, in seconds.
 const AWAY: u64 = 10;
-/// From one image to the next: seconds.
+/// The time from one image to the next, in seconds.
 const EACH: u64 = 4;
-/// Truncation 0.7, Q14: pleasing more often than surprising.
+/// Truncation psi of the images: 0.7 in Q14.
 const PSI: i16 = 11_469;
 
-/// Which image comes next, and when.
+/// The slideshow: the seed of the next image, and the time at which it is due.
 #[derive(Debug, Default)]
-pub struct Standalone {
+pub struct Slideshow {
     seed: u64,
     due: u64,
 }
 
-impl Standalone {
-    /// Draws the next image when it is time. It shows where the engine shows its rows, and breaks off when a host speaks.
-    pub fn look<S, F, C, E>(&mut self, device: &mut Device<'_, S, F, C, E>)
+impl Slideshow {
+    /// Draws the next image if it is due. The engine shows its rows; a request from the host interrupts the drawing.
+    pub fn tick<S, F, C, E>(&mut self, device: &mut Device<'_, S, F, C, E>)
     where
         S: Read + ReadReady + Write,
         F: MappedFlash,
@@ -36,8 +36,8 @@ impl Standalone {
         self.after(EACH, device);
     }
 
-    /// A host has asked for something.
-    pub fn not_now<S, F, C, E>(&mut self, device: &mut Device<'_, S, F, C, E>)
+    /// Postpones the next image, because the host has sent a request.
+    pub fn postpone<S, F, C, E>(&mut self, device: &mut Device<'_, S, F, C, E>)
     where
         S: Read + ReadReady + Write,
         F: MappedFlash,

@@ -1,10 +1,10 @@
-//! What a board remembers over a restart that nobody asked for.
+//! The note that a panic leaves in RAM for the next start: which code it happened in.
 
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::ptr;
 
-/// Bytes of the longest note: a hello has room for it.
+/// The longest note in bytes. A hello has room for it.
 const MOST: usize = 48;
 const MARK: u32 = 0x4E44_4E4F;
 
@@ -18,7 +18,7 @@ struct Kept {
 }
 
 impl Kept {
-    /// The text that was kept. RAM holds anything after power-on.
+    /// Returns the text, or `None` if the RAM holds something else, as after power-on.
     fn text(&self) -> Option<&str> {
         let text = self.text.get(..self.len as usize).filter(|text| self.mark == MARK && self.sum == sum(text))?;
         core::str::from_utf8(text).ok()
@@ -31,19 +31,19 @@ fn sum(text: &[u8]) -> u32 {
 
 struct Note(UnsafeCell<MaybeUninit<Kept>>);
 
-// SAFETY: `take` reads it at the start and `keep` writes it at the end, each while nothing else runs.
+// SAFETY: `load` reads it at the start and `store` writes it at the end, each while nothing else runs.
 unsafe impl Sync for Note {}
 
-/// In RAM that the runtime leaves as it is.
+/// The note lies in RAM that the runtime does not initialise.
 #[cfg_attr(target_os = "none", unsafe(link_section = ".uninit.note"))]
 static NOTE: Note = Note(UnsafeCell::new(MaybeUninit::uninit()));
 
-/// Notes that there was a panic, and the addresses that it would have returned to, innermost first: the first one or two
-/// lie in the panic's own code. Sources and lines would make the firmware a tenth larger.
+/// Stores that a panic happened, with the return addresses on the stack, innermost first. The first one or two lie in the
+/// panic's own code. Source files and lines would make the firmware a tenth larger.
 ///
 /// # Safety
 /// Nothing else runs any more.
-pub unsafe fn keep() {
+pub unsafe fn store() {
     let mut kept = Kept { mark: MARK, len: 0, text: [0; MOST], sum: 0 };
     let mut add = |byte: u8| {
         if let Some(place) = kept.text.get_mut(kept.len as usize) {
@@ -64,7 +64,7 @@ pub unsafe fn keep() {
     unsafe { ptr::write_volatile(NOTE.0.get(), MaybeUninit::new(kept)) };
 }
 
-/// How many addresses a note has room for.
+/// The number of addresses that a note has room for.
 const CALLERS: usize = 4;
 
 /// Return addresses, by the frame pointers that every Thumb function keeps in r7.
@@ -92,7 +92,7 @@ unsafe fn callers() -> [u32; CALLERS] {
     found
 }
 
-/// There are no frame pointers.
+/// Returns no addresses: this processor's code keeps no frame pointers.
 ///
 /// # Safety
 /// None is needed.
@@ -101,11 +101,11 @@ unsafe fn callers() -> [u32; CALLERS] {
     [0; CALLERS]
 }
 
-/// The note of the run before this one, which is then forgotten.
+/// Returns the note that the last panic stored, and clears it.
 ///
 /// # Safety
 /// Called once, before anything else runs.
-pub unsafe fn take() -> Option<&'static str> {
+pub unsafe fn load() -> Option<&'static str> {
     let note = NOTE.0.get();
     // SAFETY: the caller's promise. Every pattern of bits is a `Kept`; the linker has put it into RAM that there is.
     unsafe {

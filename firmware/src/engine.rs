@@ -1,4 +1,4 @@
-//! The engine of a board: what shows, and what must not be forgotten, while an image is made.
+//! Wraps the generator: lights the lamp, restarts the watchdog's count and updates the display during an image.
 
 use core::cell::RefCell;
 use core::ops::ControlFlow;
@@ -10,19 +10,19 @@ use nickeldime_core::pack::{Hashed, Pack, PackError};
 use crate::Board;
 use crate::screen::Screen;
 
-/// [`Integers`] with the board's lamp lit meanwhile, its watchdog fed at every row, and every row on its screen.
-pub struct Lamp<B: Board> {
+/// [`Integers`] that lights the board's lamp during an image, and at every row feeds the watchdog and shows the row.
+pub struct BoardEngine<B: Board> {
     screen: RefCell<B::Screen>,
 }
 
-impl<B: Board> Lamp<B> {
-    /// The engine of a board with this screen.
+impl<B: Board> BoardEngine<B> {
+    /// Creates the engine of a board with this screen.
     pub fn new(screen: B::Screen) -> Self {
         Self { screen: RefCell::new(screen) }
     }
 }
 
-impl<B: Board> Engine for Lamp<B> {
+impl<B: Board> Engine for BoardEngine<B> {
     fn open(&self, pack: Hashed<'_>) -> Result<Facts, PackError> {
         Integers.open(pack)
     }
@@ -39,7 +39,7 @@ impl<B: Board> Engine for Lamp<B> {
         let channels = if B::Screen::PRESENT { Pack::reopen(pack).map_or(3, |pack| pack.channels()) } else { 3 };
         B::lamp(true);
         let result = Integers.generate(pack, sample, workspace, &mut |y, pixels| {
-            B::feed();
+            B::feed_watchdog();
             screen.row(y, pixels, channels);
             row(y, pixels)
         });
