@@ -4,10 +4,9 @@
 
 use cobs::{DecodeResult, DecoderState};
 use crc::{CRC_32_ISO_HDLC, Crc, Digest};
-use postcard::ser_flavors::{Cobs, Slice, crc::CrcModifier};
-
 use serde::Serialize;
 
+use super::framed::Framed;
 use super::message::{Packet, Reply, Request};
 
 /// The checksum of a frame, and of the records in the storage.
@@ -75,8 +74,7 @@ pub(super) fn decode_request(message: &[u8]) -> Option<Request<'_>> {
 }
 
 fn frame<'o>(message: &impl Serialize, out: &'o mut [u8]) -> Result<&'o [u8], EncodeError> {
-    let cobs = Cobs::try_new(Slice::new(out)).map_err(|_| EncodeError)?;
-    match postcard::serialize_with_flavor(message, CrcModifier::new(cobs, CRC.digest())) {
+    match postcard::serialize_with_flavor(message, Framed::new(out)) {
         Ok(frame) => Ok(frame),
         Err(_) => Err(EncodeError),
     }

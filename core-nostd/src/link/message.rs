@@ -1,13 +1,18 @@
 //! The messages. The link encodes a variant of an enum by its position, here and in every type that a message carries: new
 //! variants go to the end.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::pack::{NoiseKind, PackError};
 use crate::sample::{GenerateError, Join, Noise};
 
 /// SHA-256 of a whole pack as it was sent, or of an image's RGB bytes in row order.
 pub type Sha256Hash = [u8; 32];
+
+/// Serialises bytes in one piece. The link's encoding is that of a sequence of numbers, made without a call for each.
+fn in_one_piece<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
+}
 
 /// Everything that travels in a frame. The first byte is the direction, so that a device which hears its own echo
 /// (a terminal in cooked mode) does not answer itself.
@@ -68,6 +73,7 @@ pub enum Ask<'a> {
         /// Place of the first byte; the device takes chunks in order.
         offset: u32,
         /// At most the chunk size of [`Answer::Ready`]; a multiple of its granule but for the last.
+        #[serde(serialize_with = "in_one_piece")]
         data: &'a [u8],
     },
     /// Verifies the uploaded pack and loads it. Answered by [`Answer::Committed`].
@@ -210,6 +216,7 @@ pub enum Answer<'a> {
         /// The first pixel of the piece.
         x: u16,
         /// Pixels, [`Model::channels`] bytes each.
+        #[serde(serialize_with = "in_one_piece")]
         pixels: &'a [u8],
     },
     /// The image is complete.

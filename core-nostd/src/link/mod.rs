@@ -8,6 +8,7 @@
 //! [`mod@line`] a byte stream with both directions of frames on it. `docs/link.md` has the same as bytes.
 
 pub mod frame;
+mod framed;
 pub mod line;
 pub mod message;
 
