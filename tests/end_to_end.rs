@@ -163,7 +163,9 @@ fn an_image_can_be_stopped_and_the_next_one_is_whole() {
 fn a_board_that_panicked_says_so_after_its_restart() {
     use nickeldime_boards::{BoardSpec, EmulatorSpec};
 
-    for (name, says) in [("qemu-m4", "a panic 0"), ("qemu-rv32", "a panic"), ("stm32f405", "a panic 08")] {
+    for (name, says) in
+        [("qemu-m4", "a panic 0"), ("qemu-m55", "a panic 0"), ("qemu-rv32", "a panic"), ("stm32f405", "a panic 08")]
+    {
         let board = *nickeldime_boards::find(name).expect("known");
         let emulator = board.emulator.expect("emulated");
         let features: &'static [&'static str] = [emulator.features, &["panic-once"]].concat().leak();

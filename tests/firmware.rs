@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use nickeldime::boards::build;
 use nickeldime::boards::elf::Program;
-use nickeldime_boards::{BOARDS, BoardSpec, Load};
+use nickeldime_boards::{BOARDS, BoardSpec, CoreKind, Load};
 use serde_json::Value;
 
 fn nickeldime(args: &[&str]) -> Command {
@@ -23,9 +23,10 @@ fn error(output: &Output) -> String {
     last.to_owned()
 }
 
-/// The largest firmware without a model, in bytes: loops of a RISC-V processor take more code than Arm's.
+/// The largest firmware without a model, in bytes: loops of a RISC-V processor and those of Helium take more code than others.
 fn most_flash(board: &nickeldime_boards::BoardSpec) -> u64 {
-    if board.target.starts_with("riscv32") { 80 << 10 } else { 64 << 10 }
+    let large = [CoreKind::Rv32, CoreKind::CortexM55].contains(&board.core);
+    if large { 80 << 10 } else { 64 << 10 }
 }
 
 /// The boards whose target is installed.

@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 use nickeldime_core::device::{Buffers, Device, Engine, Facts, Identity, NoClock};
 use nickeldime_core::generator::{GenerateError, Join, Noise, Sample};
 use nickeldime_core::link::{Ask, LatentSource, Packet, Request, checksum, encode, upload_tag};
-use nickeldime_core::pack::{NoiseKind, PackError};
+use nickeldime_core::pack::{Hashed, NoiseKind, PackError};
 use nickeldime_core::storage::{FailingFlash, MappedFlash, RamFlash};
 use sha2::{Digest, Sha256};
 
@@ -58,10 +58,12 @@ impl Write for Line {
 struct Simple;
 
 impl Engine for Simple {
-    fn open(&self, pack: &[u8]) -> Result<Facts, PackError> {
+    fn open(&self, pack: Hashed<'_>) -> Result<Facts, PackError> {
+        let pack = pack.bytes();
         let [b'P', ..] = pack else { return Err(PackError::NotAPack) };
         let (name, noise) = (heapless::String::new(), NoiseKind::None);
-        Ok(Facts { name, resolution: 8, z_dim: 3, w_dim: 2, noise, workspace_len: usize::from(pack.len() > 400) })
+        let workspace_len = usize::from(pack.len() > 400);
+        Ok(Facts { name, resolution: 8, channels: 3, z_dim: 3, w_dim: 2, num_ws: 2, noise, workspace_len })
     }
 
     fn generate(
@@ -108,7 +110,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut memory = (vec![0; 150], vec![0; 256], vec![0; 4], vec![0; 0]);
     let (receive, send, latents, workspace) = (&mut *memory.0, &mut *memory.1, &mut *memory.2, &mut *memory.3);
     let buffers = Buffers { receive, send, latents, workspace, window: 4 * usize::from(input.byte()) };
-    let identity = Identity { board: "fuzz", firmware: "0", restart: None };
+    let identity = Identity { board: "fuzz", firmware: "0", restart: None, trusted: &[] };
     let flash = Flash::new(RamFlash::erased(vec![0; 20 * SECTOR]));
     let mut device = Device::new(identity, line.clone(), flash, NoClock, Simple, buffers);
     let mut frame = vec![0; 1024];
@@ -135,18 +137,20 @@ fuzz_target!(|bytes: &[u8]| {
                 latent: LatentSource::Pair { seeds: [1, 2], join: Join::Cut(1) },
                 psi: 1,
                 noise: Noise::None,
+                piece: input.byte().into(),
             },
             8 => Ask::Sample {
                 latent: LatentSource::W(&pack[..usize::from(input.byte() % 20)]),
                 psi: 1,
                 noise: Noise::Const,
+                piece: 0,
             },
             9 => match input.byte() % 5 {
                 0 => Ask::Status,
                 1 => Ask::Cancel,
                 2 => Ask::UploadAbort,
                 3 => Ask::Erase,
-                _ => Ask::Hello { protocol: 2 },
+                _ => Ask::Hello { protocol: 3 },
             },
             10 => Ask::UploadBegin { len: input.place(), sha256 },
             11 => {
@@ -174,6 +178,25 @@ fuzz_target!(|bytes: &[u8]| {
                 device = Device::new(identity, serial, flash, clock, Simple, buffers);
                 continue;
             }
+            14 => match input.byte() % 3 {
+                0 => Ask::StoreLatent {
+                    first: u16::from(input.byte()) % 6,
+                    numbers: &pack[..usize::from(input.byte() % 20)],
+                },
+                1 => Ask::Sample {
+                    latent: LatentSource::Layers { checksum: checksum(&pack[..16]) },
+                    psi: 1,
+                    noise: Noise::None,
+                    piece: 0,
+                },
+                _ => Ask::Pieces {
+                    sample: id - id.min(u32::from(input.byte() % 4)),
+                    model: sha256,
+                    piece: input.byte().into(),
+                    first: input.place(),
+                    wanted: &pack[..usize::from(input.byte()).min(100)],
+                },
+            },
             _ => {
                 device.poll();
                 continue;

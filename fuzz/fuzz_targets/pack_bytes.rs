@@ -6,7 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use nickeldime_core::pack::Pack;
-use nickeldime_core::pack::layout::{FORMAT_VERSION, MAGIC, PREFIX_LEN};
+use nickeldime_core::pack::layout::{ALIGNMENT, FORMAT_VERSION, HASH_LEN, MAGIC, PREFIX_LEN};
 use nickeldime_testkit::packs::{Aligned, Random, exercise, rehash};
 
 /// Elements of the largest workspace that is worth the time.
@@ -14,15 +14,19 @@ const LARGEST: usize = 1 << 14;
 
 fuzz_target!(|data: &[u8]| {
     let _ = Pack::open(Aligned::new(data).bytes());
-    if data.len() < PREFIX_LEN {
+    let contents = data.len().saturating_sub(HASH_LEN) / ALIGNMENT * ALIGNMENT;
+    if contents < PREFIX_LEN {
         return;
     }
-    let mut bytes = data.to_vec();
+    let mut bytes = data[..contents + HASH_LEN].to_vec();
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..10].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-    bytes[12..16].copy_from_slice(&(data.len() as u32).to_le_bytes());
+    let length = bytes.len() as u32;
+    bytes[12..16].copy_from_slice(&length.to_le_bytes());
+    bytes[20..24].copy_from_slice(&(contents as u32).to_le_bytes());
     let mut pack = Aligned::new(&bytes);
     rehash(&mut pack);
+    let _ = Pack::reopen(pack.bytes());
     if let Ok(pack) = Pack::open(pack.bytes())
         && pack.workspace_len() < LARGEST
     {

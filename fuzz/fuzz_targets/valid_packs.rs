@@ -16,10 +16,11 @@ fuzz_target!(|data: &[u8]| -> Corpus {
         change(&mut header, &mut random);
     }
     for _ in 0..random.below(3) {
-        fill(&mut arrays, &mut random);
+        fill(arrays.arrays_mut(), &mut random);
     }
     // Bytes of the fuzzer's own in the arrays.
     for _ in 0..random.below(8) {
+        let arrays = arrays.arrays_mut();
         let at = random.below(arrays.len() as u32) as usize;
         arrays[at] = random.below(256) as u8;
     }

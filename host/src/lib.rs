@@ -1,7 +1,18 @@
-//! Compress a StyleGAN2 generator, quantise it, and ship it to a microcontroller.
+//! The library behind the `nickeldime` command: compress a StyleGAN2 generator, quantise it, and send it to a microcontroller.
 //!
-//! The pipeline, in its order: [`nickeldime_checkpoint`] -> [`nets`] -> [`compress`] -> [`quantise`] -> [`nickeldime_link`],
-//! with [`cli`] on top, [`metrics`] and [`report`] beside.
+//! The rooms, in the order of the pipeline:
+//!
+//! * [`nickeldime_checkpoint`] reads `.pkl`, `.pth` and safetensors files and knows architectures and their costs.
+//! * [`data`] reads images, [`embed`] holds the embedding networks, [`nets`] the generator and the discriminator.
+//! * [`compress`] prunes a teacher and distils it; [`run`] knows a run's folder.
+//! * [`quantise`] turns a student into a model pack; [`draw`] draws images of checkpoints, packs and devices.
+//! * [`boards`] says what fits a board and builds its firmware; [`nickeldime_link`] speaks to a board, [`emulate`] is one.
+//! * [`metrics`] measures images, [`report`] shows runs on a page, [`doctor`] checks a [`backend`].
+//! * [`cli`] is the command line over all of these.
+//!
+//! `docs/architecture.md` in the repository has the picture, a glossary, and a table of where to change what.
+//!
+//! Features: `ndarray` (default) adds a second CPU backend, `cuda` adds NVIDIA GPUs.
 
 pub mod backend;
 pub mod boards;

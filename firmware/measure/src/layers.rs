@@ -3,7 +3,8 @@
 use core::fmt::Write;
 
 use nickeldime_core::kernel::layout::conv_len;
-use nickeldime_core::kernel::{Activation, Work, conv3x3_row, padded, plane_len};
+use nickeldime_core::kernel::selected::ACCUMULATORS;
+use nickeldime_core::kernel::{Activation, Work, conv3x3_row, modulated_len, padded};
 
 use crate::machine::{self, Carve, Out, Random, now, since};
 
@@ -17,7 +18,7 @@ pub fn run() -> Option<()> {
     for [inputs, outputs, size] in SHAPES {
         let mut carve = Carve::new(workspace);
         let mut random = Random::new(inputs as u32);
-        let row = padded(inputs) / 2 * plane_len(size);
+        let row = modulated_len(inputs, size);
         let (rows, weights) = (carve.halves(size * row)?, carve.bytes(conv_len(inputs, outputs))?);
         rows.fill_with(|| random.signed(20000) as i16);
         weights.fill_with(|| random.signed(127) as i8);
@@ -26,7 +27,8 @@ pub fn run() -> Option<()> {
         // Shifts of 38: from 30 bits to 24 and the output's 8 fractional ones.
         requants.iter_mut().skip(1).step_by(2).for_each(|shift| *shift = 38);
         biases.fill_with(|| random.signed(1 << 16));
-        let (taps, acc, noise) = (carve.halves(9 * padded(inputs))?, carve.words(size)?, carve.words(size)?);
+        let (taps, acc, noise) =
+            (carve.halves(9 * padded(inputs))?, carve.words(ACCUMULATORS * size)?, carve.words(size)?);
         noise.fill(0);
         let out = carve.halves(outputs * size)?;
         let (pairs, _) = requants.as_chunks::<2>();

@@ -6,11 +6,11 @@ use core::ops::ControlFlow;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use nickeldime_core::device::{Buffers, Device, Identity, Integers, NoClock};
+use nickeldime_core::hash::Sha256;
 use nickeldime_core::link::frame::{FrameReader, decode, encode};
 use nickeldime_core::link::message::{Answer, Ask, LatentSource, Packet, Request};
 use nickeldime_core::sample::Noise;
 use nickeldime_core::storage::RamFlash;
-use sha2::{Digest, Sha256};
 
 use crate::machine::{self, Carve, Out, now, since};
 
@@ -32,7 +32,7 @@ pub fn cost(len: u32) -> Option<()> {
     let send = bytemuck::cast_slice_mut(carve.words(SEND / 4)?);
     let latents = carve.words(LATENTS)?;
     let buffers = Buffers { receive, send, latents, workspace: carve.rest(), window: 0 };
-    let identity = Identity { board: "measure", firmware: "", restart: None };
+    let identity = Identity { board: "measure", firmware: "", restart: None, trusted: &[] };
     let started = now();
     let mut device = Device::new(identity, Line::default(), flash, NoClock, Integers, buffers);
     let start = since(started);
@@ -48,7 +48,7 @@ pub fn cost(len: u32) -> Option<()> {
 
 /// Sends one request for the image of seed 0 and lets the device answer it. Returns the rows that it says it made.
 fn ask(device: &mut Device<'_, Line, RamFlash<&'static mut [u8]>>, id: u32) -> Option<u16> {
-    let ask = Ask::Sample { latent: LatentSource::Seed(0), psi: 1 << 14, noise: Noise::Random(0) };
+    let ask = Ask::Sample { latent: LatentSource::Seed(0), psi: 1 << 14, noise: Noise::Random(0), piece: 0 };
     let mut request = [0; 64];
     let frame = encode(&Packet::Request(Request { id, ask }), &mut request).ok()?;
     device.serial().hear(frame)?;

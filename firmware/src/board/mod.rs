@@ -22,6 +22,9 @@ macro_rules! boards {
     };
 }
 
+#[cfg(all(target_os = "none", any(feature = "qemu-m4", feature = "qemu-m55")))]
+mod cmsdk;
+
 /// Refuses two boards at once with a sentence, before the compiler finds two of everything.
 macro_rules! only_one {
     ($first:literal $($other:literal)+) => {
@@ -35,6 +38,7 @@ macro_rules! only_one {
 boards! {
     "qemu-m0" => qemu_m0::QemuM0, cortex_m_rt;
     "qemu-m4" => qemu_m4::QemuM4, cortex_m_rt;
+    "qemu-m55" => qemu_m55::QemuM55, cortex_m_rt;
     "qemu-rv32" => qemu_rv32::QemuRv32, riscv_rt;
     "pico2" => pico2::Pico2, cortex_m_rt;
     "nucleo-h743" => nucleo_h743::NucleoH743, cortex_m_rt;

@@ -2,13 +2,11 @@
 //!
 //! The chip has no flash that firmware could write; 16 MB of its RAM stand in for it.
 
-use core::convert::Infallible;
-
-use cortex_m::peripheral::{NVIC, SCB};
-use embedded_io::{ErrorType, Read, ReadReady, Write};
+use cortex_m::peripheral::SCB;
 use nickeldime_core::device::Clock;
 use nickeldime_core::storage::RamFlash;
 
+use super::cmsdk::Uart;
 use super::{Board, Parts};
 use crate::memory;
 use crate::register::Peripheral;
@@ -38,7 +36,9 @@ impl Board for QemuM4 {
         // SAFETY: the caller calls this once; 16 MB of RAM are at this address, and the linker knows nothing of them
         // (qemu_m4.x).
         let (buffers, flash) = unsafe { (MEMORY.take(&SIZES), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
-        Parts { serial: Uart::start(), flash, clock: Timer::start(), screen: NoScreen, buffers }
+        // SAFETY: UART 0 of this chip, whose receive interrupt is the first; the caller calls this once.
+        let serial = unsafe { Uart::start(UART, 0) };
+        Parts { serial, flash, clock: Timer::start(), screen: NoScreen, buffers }
     }
 
     /// At once, and not after a while of looking: every look takes a lock that the emulator needs to bring the next byte
@@ -49,92 +49,6 @@ impl Board for QemuM4 {
 
     fn restart() -> ! {
         SCB::sys_reset()
-    }
-}
-
-/// CMSDK UART 0, polled; its receive interrupt only ends the sleep and is never taken.
-pub struct Uart(());
-
-impl Uart {
-    const DATA: usize = 0x00;
-    const STATE: usize = 0x04;
-    const CTRL: usize = 0x08;
-    const INTCLEAR: usize = 0x0C;
-    const BAUDDIV: usize = 0x10;
-
-    const TX_FULL: u32 = 1 << 0;
-    const RX_FULL: u32 = 1 << 1;
-    const TX_ENABLE: u32 = 1 << 0;
-    const RX_ENABLE: u32 = 1 << 1;
-    const RX_INTERRUPT: u32 = 1 << 3;
-    const RX_PENDING: u32 = 1 << 1;
-
-    fn start() -> Self {
-        // Interrupts stay masked: a pending one wakes the core all the same.
-        cortex_m::interrupt::disable();
-        // The smallest divider that the model takes; it sends at once whatever the rate.
-        UART.write(Self::BAUDDIV, 16);
-        UART.write(Self::CTRL, Self::TX_ENABLE | Self::RX_ENABLE | Self::RX_INTERRUPT);
-        // SAFETY: with interrupts masked an enabled one runs no code; no critical section relies on this mask.
-        unsafe { NVIC::unmask(UartReceive) };
-        Self(())
-    }
-
-    fn has_byte(&self) -> bool {
-        UART.read(Self::STATE) & Self::RX_FULL != 0
-    }
-
-    fn sleep(&mut self) {
-        UART.write(Self::INTCLEAR, Self::RX_PENDING);
-        NVIC::unpend(UartReceive);
-        // A byte that came before these two lines is still in the register, one that comes after is pending again.
-        if !self.has_byte() {
-            cortex_m::asm::wfi();
-        }
-    }
-}
-
-/// Interrupt 0 of the AN386: UART 0 received a byte.
-#[derive(Clone, Copy)]
-struct UartReceive;
-
-// SAFETY: number 0 is an interrupt of this chip, and the only one that has this type.
-unsafe impl cortex_m::interrupt::InterruptNumber for UartReceive {
-    fn number(self) -> u16 {
-        0
-    }
-}
-
-impl ErrorType for Uart {
-    type Error = Infallible;
-}
-
-impl ReadReady for Uart {
-    fn read_ready(&mut self) -> Result<bool, Infallible> {
-        Ok(self.has_byte())
-    }
-}
-
-impl Read for Uart {
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
-        let Some(place) = buf.first_mut() else { return Ok(0) };
-        while !self.has_byte() {}
-        *place = UART.read(Self::DATA) as u8;
-        Ok(1)
-    }
-}
-
-impl Write for Uart {
-    fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
-        for &byte in buf {
-            while UART.read(Self::STATE) & Self::TX_FULL != 0 {}
-            UART.write(Self::DATA, u32::from(byte));
-        }
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
     }
 }
 

@@ -62,6 +62,7 @@ impl CoreSpeed {
             CoreKind::CortexM0 => (PLAIN, 1.4),
             CoreKind::CortexM4 | CoreKind::CortexM33 => (DSP, 1.4),
             CoreKind::CortexM7 => (DSP, 0.8),
+            CoreKind::CortexM55 => (MVE, 1.3),
             CoreKind::Rv32 => (PLAIN, 1.2),
         };
         Self { per, cycles_per_instruction }
@@ -75,5 +76,7 @@ impl CoreSpeed {
 
 /// Instructions of the kernels with DSP instructions.
 const DSP: [f64; 4] = [1.15, 1.5, 24.0, 4.0];
+/// Instructions of the kernels with Helium's vectors.
+const MVE: [f64; 4] = [0.36, 0.7, 9.0, 1.2];
 /// Instructions of the plain kernels, built for size.
 const PLAIN: [f64; 4] = [12.6, 5.4, 30.0, 8.0];

@@ -14,7 +14,7 @@ use crate::emulate::{BoardKind, VirtualBoard};
 /// Start an emulated board and print its port; it runs until Ctrl-C.
 #[derive(Debug, Args)]
 pub struct EmulateArgs {
-    /// The board: qemu-m4, qemu-m0, qemu-rv32, stm32f405 (its firmware in an emulator), or host (the device code in this
+    /// The board: qemu-m4, qemu-m55, qemu-m0, qemu-rv32, stm32f405 (its firmware in an emulator), or host (the device code in this
     /// process).
     #[arg(long, default_value_t = BoardKind::roomy())]
     pub board: BoardKind,

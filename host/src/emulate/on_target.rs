@@ -29,16 +29,26 @@ struct Measured {
     emulator: &'static [&'static str],
     /// The processor's own kernels.
     kernels: &'static str,
+    /// Cargo features of the program that say what the target's name does not.
+    features: &'static [&'static str],
 }
 
-const MEASURED: [Measured; 3] = [
-    Measured { board: "qemu-m4", machine: Machine::AN386, emulator: &["mps2-an386"], kernels: "dsp" },
-    Measured { board: "qemu-m0", machine: Machine::AN386, emulator: &["mps2-an386"], kernels: "m0" },
+const MEASURED: [Measured; 4] = [
+    Measured { board: "qemu-m4", machine: Machine::AN386, emulator: &["mps2-an386"], kernels: "dsp", features: &[] },
+    Measured {
+        board: "qemu-m55",
+        machine: Machine::AN547,
+        emulator: &["mps3-an547"],
+        kernels: "mve",
+        features: &["mve"],
+    },
+    Measured { board: "qemu-m0", machine: Machine::AN386, emulator: &["mps2-an386"], kernels: "m0", features: &[] },
     Measured {
         board: "qemu-rv32",
         machine: Machine::VIRT,
         emulator: &["virt", "-bios", "none", "-m", "256M"],
         kernels: "rv32",
+        features: &[],
     },
 ];
 
@@ -140,7 +150,7 @@ impl OnTarget {
         let measured = MEASURED.into_iter().find(|measured| measured.board == board.name());
         let measured = measured.ok_or(BoardError::NotEmulated { board: board.name() })?;
         let emulator = emulator::check(&board)?.program;
-        let features: &[&str] = if kernels == Kernels::Portable { &["portable-kernels"] } else { &[] };
+        let features = if kernels == Kernels::Portable { &["portable-kernels"] } else { measured.features };
         let source = build::Source { package: "nickeldime-measure", program: "measure", features };
         let program = build::build_program(board, source)?.path;
         Ok(Self { program, emulator, measured, kernels })
@@ -280,7 +290,9 @@ fn flash_with(pack: &[u8]) -> Option<Vec<u8>> {
     let mut words = vec![0u32; sectors * SECTOR / 4];
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
     let mut storage = Storage::mount(RamFlash::<_, 4, SECTOR>::erased(bytes));
-    storage.begin(u32::try_from(pack.len()).ok()?, Sha256::digest(pack).into()).ok()?;
+    let len = u32::try_from(pack.len()).ok()?;
+    storage.begin(len, Sha256::digest(pack).into()).ok()?;
+    storage.announce(0, 0, len).ok()?;
     for (offset, chunk) in (0..).step_by(SECTOR).zip(pack.chunks(SECTOR)) {
         storage.write(offset, chunk).ok()?;
     }

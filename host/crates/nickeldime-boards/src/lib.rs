@@ -48,6 +48,8 @@ pub enum CoreKind {
     CortexM7,
     /// The Cortex-M33 of an RP2350, its flash behind 16 kB of cache on four wires.
     CortexM33,
+    /// The Cortex-M55 with Helium, its code in tightly coupled memory.
+    CortexM55,
     /// The RV32IMAC.
     Rv32,
 }
@@ -92,7 +94,7 @@ pub const RP2350_ARM: u32 = 0xE48B_FF59;
 const ARM: &str = "qemu-system-arm";
 
 /// Every board, real ones first.
-pub static BOARDS: [BoardSpec; 6] = [
+pub static BOARDS: [BoardSpec; 7] = [
     BoardSpec {
         sizes: sizes::PICO2,
         description: "Raspberry Pi Pico 2 (RP2350, Cortex-M33): USB",
@@ -121,6 +123,15 @@ pub static BOARDS: [BoardSpec; 6] = [
         load: Load::Probe { chip: "STM32F405RGTx", id_at: 0xE004_2000, id: 0x413 },
     },
     QEMU_M4,
+    BoardSpec {
+        sizes: sizes::QEMU_M55,
+        description: "emulated Cortex-M55 with Helium (QEMU mps3-an547)",
+        profile: "firmware",
+        target: "thumbv8m.main-none-eabihf",
+        core: CoreKind::CortexM55,
+        emulator: Some(EmulatorSpec { program: ARM, machine: &["mps3-an547"], features: &[] }),
+        load: Load::Emulator,
+    },
     BoardSpec {
         sizes: sizes::QEMU_RV32,
         description: "emulated RISC-V (QEMU virt, RV32IMAC)",

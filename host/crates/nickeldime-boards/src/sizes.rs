@@ -70,6 +70,9 @@ pub const QEMU_M4: Sizes = Sizes {
     clock_hz: 25_000_000,
 };
 
+/// QEMU's `mps3-an547`: a Cortex-M55 with 512 kB for code.
+pub const QEMU_M55: Sizes = Sizes { name: "qemu-m55", program: 512 << 10, clock_hz: 32_000_000, ..QEMU_M4 };
+
 /// QEMU's RISC-V `virt`, as an RV32IMAC.
 pub const QEMU_RV32: Sizes = Sizes { name: "qemu-rv32", program: 4 << 20, clock_hz: 1_000_000_000, ..QEMU_M4 };
 
