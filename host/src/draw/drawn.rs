@@ -69,7 +69,7 @@ impl Drawn {
         let channels = self.raw.first().map_or(0, Vec::len) / (self.resolution * self.resolution).max(1);
         let size = self.resolution;
         let at = |at: IxDyn| self.raw[at[0]][(at[1] * size + at[2]) * size + at[3]];
-        let images = ArrayD::from_shape_fn(IxDyn(&[self.raw.len(), channels, size, size]), |index| at(index));
+        let images = ArrayD::from_shape_fn(IxDyn(&[self.raw.len(), channels, size, size]), at);
         write_tensors(path, &Tensors::from([("images".to_string(), images)]), &Default::default())
     }
 }
