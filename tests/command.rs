@@ -361,9 +361,17 @@ fn latents_come_from_numpys_files_too() {
         let worst = images(&raw).iter().zip(&expected).fold(0f32, |most, (a, b)| (a - b).abs().max(most));
         assert!(worst < 1e-4, "{worst}");
     }
+    // A pack draws w for every layer too, as near to the float images as any.
+    let pack = folder.path().join("m.ndm");
+    json(&["pack", text(&model), "-o", text(&pack)]);
+    let w = case("latent-files/projected_w.npz");
+    json(&["sample", text(&pack), "--latents", text(&w), "--raw", text(&raw)]);
+    let (levels, expected) = (images(&raw), images(&case("latent-files/ref.safetensors")));
+    let apart = |(level, value): (&f32, &f32)| (level - (value * 127.5 + 127.5).clamp(0.0, 255.0)).abs();
+    let mean = levels.iter().zip(&expected).map(apart).sum::<f32>() / levels.len() as f32;
+    assert!(mean < 2.0, "{mean} levels");
     // Of another width, and for another number of layers.
     let other = case("cifar-critic/model.pkl");
-    let w = case("latent-files/projected_w.npz");
     assert!(error(&["sample", text(&other), "--latents", text(&w)]).contains("layers"));
     let narrow = folder.path().join("n.safetensors");
     latents(&narrow, "z", &Array2::zeros((1, 7)));

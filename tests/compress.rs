@@ -554,6 +554,11 @@ fn a_checkpoint_of_rosinalitys_goes_all_the_way_to_a_device() {
     let here_too = hash(&[&[text(&pack)], &numpy[..]].concat());
     assert_eq!(hash(&[&["--port", &board.port], &numpy[..]].concat()), here_too);
     assert_ne!(here, here_too);
+    // And so does w for every layer.
+    let w = fixture("cases/latent-files/projected_w.npz");
+    let w = ["--latents", text(&w)];
+    let here = hash(&[&[text(&pack)], &w[..]].concat());
+    assert_eq!(hash(&[&["--port", &board.port], &w[..]].concat()), here);
 }
 
 #[test]

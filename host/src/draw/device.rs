@@ -41,7 +41,7 @@ impl DrawRequest<'_> {
         let Some(model) = client.board().model.clone() else {
             return Err(DrawError::NoModel);
         };
-        let latents = self.fixed_latents(model.z_dim.into())?;
+        let latents = self.fixed_latents(model.z_dim.into());
         let images = match images(client, &self.samples(&latents, model.noise), progress) {
             Err(PortError::Stopped) => return Err(DrawError::Stopped),
             images => images?,

@@ -34,9 +34,6 @@ pub enum DrawError {
     /// The integer engine refused a sample.
     #[error("{0}")]
     Integers(GenerateError),
-    /// w that differs from layer to layer, for the integer engine.
-    #[error("w differs from layer to layer: packs and devices take one w for all layers")]
-    LayersDiffer,
     /// The board failed, or the line to it.
     #[error(transparent)]
     Port(#[from] PortError),

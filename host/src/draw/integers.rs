@@ -28,7 +28,7 @@ impl DrawRequest<'_> {
     /// # Errors
     /// Latents that the pack does not take; `progress` asked to stop.
     pub fn in_integers(&self, pack: &Pack<'_>, progress: &mut dyn Progress) -> Result<Drawn, DrawError> {
-        let latents = self.fixed_latents(pack.z_dim())?;
+        let latents = self.fixed_latents(pack.z_dim());
         let samples = self.samples(&latents, pack.noise_default());
         progress.begin("drawing", "img", samples.len() as u64);
         let mut rgb = Vec::with_capacity(samples.len());

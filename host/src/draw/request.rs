@@ -4,10 +4,7 @@ use ndarray::ArrayView2;
 use nickeldime_core::generator::{Join, Latent, Sample};
 use nickeldime_core::pack::NoiseKind;
 
-use super::{
-    error::DrawError,
-    latents::{Latents, NoiseMode, device_noise},
-};
+use super::latents::{Latents, NoiseMode, device_noise};
 use crate::numpy_random;
 
 /// What to draw, and how.
@@ -23,10 +20,10 @@ pub struct DrawRequest<'a> {
 
 impl DrawRequest<'_> {
     /// The latents in the device's fixed point, for a model whose z is `z_dim` wide.
-    pub(super) fn fixed_latents(&self, z_dim: usize) -> Result<Vec<FixedLatent>, DrawError> {
+    pub(super) fn fixed_latents(&self, z_dim: usize) -> Vec<FixedLatent> {
         let z = |&x: &f32| fixed(x, 12).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
         let w = |&x: &f32| fixed(x, 16);
-        Ok(match self.latents {
+        match self.latents {
             Latents::Seeds(seeds) => seeds.iter().map(|&seed| FixedLatent::Seed(seed)).collect(),
             Latents::NumpySeeds(seeds) => {
                 let latent = |&seed| FixedLatent::Z(numpy_random::latent(seed, z_dim).iter().map(z).collect());
@@ -35,13 +32,13 @@ impl DrawRequest<'_> {
             Latents::LayerW(layers) => {
                 let one = |ws: ArrayView2<'_, f32>| {
                     let first = ws.row(0);
-                    let alike = ws.rows().into_iter().all(|row| row == first);
-                    if !alike {
-                        return Err(DrawError::LayersDiffer);
+                    // Projectors often give every layer the same w, which is quicker to send.
+                    match ws.rows().into_iter().all(|row| row == first) {
+                        true => FixedLatent::W(first.iter().map(w).collect()),
+                        false => FixedLatent::Layers(ws.iter().map(w).collect()),
                     }
-                    Ok(FixedLatent::W(first.iter().map(w).collect()))
                 };
-                layers.outer_iter().map(one).collect::<Result<_, _>>()?
+                layers.outer_iter().map(one).collect()
             }
             Latents::Pairs { seeds, join } => seeds.iter().map(|&seeds| FixedLatent::Pair(seeds, *join)).collect(),
             Latents::Z(rows) => {
@@ -50,7 +47,7 @@ impl DrawRequest<'_> {
             Latents::W(rows) => {
                 rows.rows().into_iter().map(|row| FixedLatent::W(row.iter().map(w).collect())).collect()
             }
-        })
+        }
     }
 
     /// One description an image, for the integer engine.
@@ -62,6 +59,7 @@ impl DrawRequest<'_> {
                 FixedLatent::Seed(seed) => Latent::Seed(*seed),
                 FixedLatent::Z(z) => Latent::Z(z),
                 FixedLatent::W(w) => Latent::W(w),
+                FixedLatent::Layers(layers) => Latent::Layers(layers),
                 FixedLatent::Pair(seeds, join) => Latent::Pair { seeds: *seeds, join: *join },
             },
             psi,
@@ -76,6 +74,7 @@ pub(super) enum FixedLatent {
     Seed(u64),
     Z(Vec<i16>),
     W(Vec<i32>),
+    Layers(Vec<i32>),
     Pair([u64; 2], Join),
 }
 

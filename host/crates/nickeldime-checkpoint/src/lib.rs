@@ -17,6 +17,7 @@ mod place;
 pub mod random;
 mod rosinality;
 mod source;
+mod stored_zip;
 mod stylegan2;
 mod tensor_file;
 mod torch_file;

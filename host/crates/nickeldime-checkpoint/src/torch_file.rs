@@ -3,16 +3,15 @@
 //! zip with a tree of modules in place of a dict, and code that is not looked at.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 use std::path::Path;
 
 use ndarray::{ArrayD, IxDyn};
-use zip::{CompressionMethod, ZipArchive};
 
 use super::error::{CheckpointError, printable};
 use super::networks::TensorSource;
 use super::pickle::{Global, Pickle, PickleError, Value, View};
 use super::place::{join, refused};
+use super::stored_zip::files;
 use super::torch_legacy::{Reference, TensorView, preamble};
 use crate::model::arch::Shapes;
 
@@ -31,12 +30,10 @@ pub(super) fn with_zip<T>(
     /// What is in the zip: the numbers of a TorchScript archive's code lie apart, and weights may be among them.
     const FOLDERS: [&str; 2] = ["constants/", "data/"];
     let damaged = |problem: String| CheckpointError::format(path, problem);
-    let unreadable =
-        |e: zip::result::ZipError| damaged(format!("a zip that cannot be read: {e}: cut short or damaged"));
-    let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(unreadable)?;
+    let files = files(bytes).map_err(|problem| damaged(format!("a zip that cannot be read: {problem}")))?;
     // A name that is no text is none of PyTorch's.
-    let names: Vec<_> = (0..zip.len()).map(|i| zip.name_for_index(i).and_then(Result::ok).map(String::from)).collect();
-    let pickles = names.iter().flatten().filter(|name| *name == PICKLE || name.ends_with("/data.pkl"));
+    let files = || files.iter().filter_map(|file| Some((str::from_utf8(file.name).ok()?, &file.content)));
+    let pickles = files().map(|(name, _)| name).filter(|name| *name == PICKLE || name.ends_with("/data.pkl"));
     let Some(name) = pickles.min_by_key(|name| name.len()) else {
         let problem =
             "a zip without data.pkl: neither a checkpoint nor a PyTorch weights file (torch.save, torch.jit.save)";
@@ -45,23 +42,16 @@ pub(super) fn with_zip<T>(
     let root = name.strip_suffix(PICKLE).unwrap_or_default();
     let mut storages = Storages::new();
     let mut data = None;
-    for (index, name) in names.iter().enumerate() {
-        let Some(own) = name.as_ref().and_then(|name| name.strip_prefix(root)) else { continue };
+    for (name, content) in files() {
+        let Some(own) = name.strip_prefix(root) else { continue };
         let key = FOLDERS.iter().find_map(|folder| Some((*folder, own.strip_prefix(folder)?)));
         if key.is_none() && own != PICKLE && own != "byteorder" {
             continue;
         }
-        let entry = zip.by_index_raw(index).map_err(unreadable)?;
         let shown = printable(own.as_bytes());
-        if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
-            let problem = "compressed: PyTorch stores it as it is; save the file again with torch.save";
-            return Err(CheckpointError::network(path, shown, problem));
-        }
-        let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
-        let end = start.zip(usize::try_from(entry.size()).ok()).and_then(|(start, size)| start.checked_add(size));
-        let inside = start.zip(end).and_then(|(start, end)| Some((start, bytes.get(start..end)?)));
-        let Some((start, slice)) = inside else {
-            return Err(CheckpointError::network(path, shown, "reaches beyond the file: cut short or damaged"));
+        let (start, slice) = match *content {
+            Ok(content) => content,
+            Err(problem) => return Err(CheckpointError::network(path, shown, problem)),
         };
         match key {
             None if own == PICKLE => data = Some((start, slice)),
