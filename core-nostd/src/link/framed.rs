@@ -82,7 +82,7 @@ mod tests {
     fn a_frame_is_what_postcards_own_sinks_make() {
         for len in [0, 1, 200, 252, 253, 254, 255, 256, 508, 509, 510, 1000] {
             for zeros in [0, 2, 7, 253, 254, 255] {
-                let byte = |at: usize| if zeros > 0 && at % zeros == 0 { 0 } else { (at % 251) as u8 + 1 };
+                let byte = |at: usize| if zeros > 0 && at.is_multiple_of(zeros) { 0 } else { (at % 251) as u8 + 1 };
                 let bytes: Vec<u8> = (0..len).map(byte).collect();
                 let (mut ours, mut theirs) = ([0xAA; 1200], [0xAA; 1200]);
                 let made = postcard::serialize_with_flavor(&bytes[..], Framed::new(&mut ours)).unwrap();
