@@ -161,10 +161,12 @@ impl House {
         // Something that this file re-exports lies where it comes from.
         if let (Some(name), true) = (left.first(), depth < 8) {
             for (public, path, alias) in imports(&self.sources[&file]) {
-                if public && alias.as_ref().or(path.last()) == Some(name) && path.len() > 1 {
-                    if let Some(from) = self.target(&file, &path, depth + 1) {
-                        return Some(from);
-                    }
+                if public
+                    && alias.as_ref().or(path.last()) == Some(name)
+                    && path.len() > 1
+                    && let Some(from) = self.target(&file, &path, depth + 1)
+                {
+                    return Some(from);
                 }
             }
         }
@@ -184,10 +186,10 @@ impl House {
                 &self.crate_of(target).0 == folder && there.len() > own.len() && there.starts_with(&own)
             };
             for (public, path, _) in imports(&source) {
-                if let Some(target) = self.target(file, &path, 0).filter(|target| target != file) {
-                    if !(public && child(&target)) {
-                        arrows.insert((file.clone(), target));
-                    }
+                if let Some(target) = self.target(file, &path, 0).filter(|target| target != file)
+                    && !(public && child(&target))
+                {
+                    arrows.insert((file.clone(), target));
                 }
             }
             for path in paths(&source) {
@@ -232,10 +234,11 @@ impl House {
             self.sources.keys().filter(|file| room(file).is_none()).map(|file| format!("{file}: has no floor")),
         );
         for (from, to) in &arrows {
-            if let (Some((high, here)), Some((low, there))) = (room(from), room(to)) {
-                if here != there && low >= high {
-                    faults.push(format!("{from} imports {to}: {here} is on floor {high}, {there} on floor {low}"));
-                }
+            if let (Some((high, here)), Some((low, there))) = (room(from), room(to))
+                && here != there
+                && low >= high
+            {
+                faults.push(format!("{from} imports {to}: {here} is on floor {high}, {there} on floor {low}"));
             }
         }
         faults.extend(circles(&arrows).into_iter().map(|files| format!("a circle of imports: {}", files.join(", "))));
