@@ -10,7 +10,7 @@ use std::path::Path;
 /// longest name that a file's path begins with is its room. A file may import from its own room and from lower floors.
 const FLOORS: &[&[&str]] = &[
     // The core: scalar arithmetic, then kernels, the pack, the networks, the generator, and the device on top.
-    &["core-nostd/src/hex", "core-nostd/src/number"],
+    &["core-nostd/src/hash", "core-nostd/src/hex", "core-nostd/src/number"],
     &["core-nostd/src/kernel"],
     &["core-nostd/src/latent"],
     &["core-nostd/src/sample"],

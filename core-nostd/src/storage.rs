@@ -13,7 +13,7 @@
 //! what is there already counts: a host compares the sums of the storage with those of its pack ([`Storage::survey`])
 //! and sends the rest, in ranges ([`Storage::announce`]). Nothing is kept of an upload but the bytes themselves.
 
-use crate::link::frame::CRC;
+use crate::link::checksum::CRC;
 use crate::link::{Sha256Hash, checksum, upload_tag};
 use crate::pack::Hashed;
 use embedded_storage::nor_flash::NorFlash;

@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::engine::{Engine, Facts};
 use crate::hash::Sha256;
 use crate::link::Line;
-use crate::link::frame::Checksum;
+use crate::link::checksum::Checksum;
 use crate::link::message::{Answer, Ask, DeviceError, LatentSource, MAX_WANTED, Phase, Sha256Hash, Status};
 use crate::sample::{GenerateError, Join, Latent, Noise, Sample};
 

@@ -3,45 +3,17 @@
 //! A zero byte never occurs inside a frame, so a reader that has lost its place finds it again at the next one.
 
 use cobs::{DecodeResult, DecoderState};
-use crc::{CRC_32_ISO_HDLC, Crc, Digest};
 use serde::Serialize;
 
+use super::checksum::checksum;
 use super::framed::Framed;
 use super::message::{Packet, Reply, Request};
-
-/// The checksum of a frame, and of the records in the storage.
-pub(crate) static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 const CRC_LEN: usize = 4;
 
 /// The first byte of a message: the variant of [`Packet`].
 const REQUEST: u8 = 0;
 const REPLY: u8 = 1;
-
-/// The CRC-32 of zlib and Ethernet: the sum at the end of a frame, and those of a survey.
-pub fn checksum(bytes: &[u8]) -> u32 {
-    CRC.checksum(bytes)
-}
-
-/// A [`checksum`] of bytes that come piece by piece.
-pub(crate) struct Checksum(Digest<'static, u32>);
-
-impl Checksum {
-    /// The checksum of no bytes yet.
-    pub fn new() -> Self {
-        Self(CRC.digest())
-    }
-
-    /// Adds bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The checksum of all bytes so far.
-    pub fn finish(self) -> u32 {
-        self.0.finalize()
-    }
-}
 
 /// A message did not fit into the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

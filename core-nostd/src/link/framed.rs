@@ -3,7 +3,7 @@
 use postcard::ser_flavors::Flavor;
 use postcard::{Error, Result};
 
-use super::frame::Checksum;
+use super::checksum::Checksum;
 
 /// The largest distance from a code to the next one.
 const FULL: u8 = 255;
@@ -76,7 +76,7 @@ mod tests {
     use postcard::ser_flavors::{Cobs, Slice, crc::CrcModifier};
 
     use super::*;
-    use crate::link::frame::CRC;
+    use crate::link::checksum::CRC;
 
     #[test]
     fn a_frame_is_what_postcards_own_sinks_make() {

@@ -7,12 +7,14 @@
 //! Both ends use these types, so neither can drift from the other. [`message`] has the messages, [`frame`] the envelope,
 //! [`mod@line`] a byte stream with both directions of frames on it. `docs/link.md` has the same as bytes.
 
+pub(crate) mod checksum;
 pub mod frame;
 mod framed;
 pub mod line;
 pub mod message;
 
-pub use frame::{EncodeError, FrameReader, checksum, decode, encode, payload_room};
+pub use checksum::checksum;
+pub use frame::{EncodeError, FrameReader, decode, encode, payload_room};
 pub use line::Line;
 pub use message::{
     Answer, Ask, DeviceError, Hello, KEY_ID_LEN, LatentSource, MAX_WANTED, Model, Packet, Phase, Reply, Request,
