@@ -13,11 +13,11 @@ use nickeldime_core::{
 };
 use serde::Serialize;
 
-use super::{model::Model, pack::noise_options};
+use super::model::Model;
 use crate::{
     draw::{NoiseMode, Preview},
     emulate::on_target::{self, ImageCost, Kernels, LayerCost, OnTarget, Stage},
-    quantise::write_pack,
+    quantise::{PackOptions, write_pack},
 };
 
 /// The number of images that the host's measurement draws.
@@ -112,7 +112,7 @@ fn random_pack(arch: &str, ratio: f64) -> anyhow::Result<(String, Vec<u8>)> {
     let weights: GeneratorWeights = initial::like_trained(&arch, 0);
     let seeds: Vec<u64> = (0..CALIBRATION_SEEDS).collect();
     let calibration = Preview::new(&weights)?.calibrate(&seeds, NoiseMode::Random, &mut |_| {});
-    Ok((name, write_pack(&weights, &calibration, &noise_options(NoiseMode::Random))?.bytes))
+    Ok((name, write_pack(&weights, &calibration, &PackOptions::for_noise(NoiseMode::Random))?.bytes))
 }
 
 /// Measures images per second on one core.

@@ -10,7 +10,6 @@ use serde::Serialize;
 use super::{
     embedder::make,
     model::checkpoint_from,
-    pack::noise_options,
     progress::{Bar, say, stop_on_ctrl_c},
     training::{SettingFlags, finish},
 };
@@ -34,7 +33,8 @@ use crate::{
         spec::{self, EmbedSpec, Kind},
     },
     metrics::cache::FeatureCache,
-    run::{Record, RunFolder, drive, drive::write_grid},
+    quantise::PackOptions,
+    run::{Record, RunFolder, drive, drive::write_grid, layout},
 };
 
 /// Arguments of `compress`.
@@ -172,7 +172,7 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     }
     if let Some(board) = &board {
         let (dense, ratio) = (&teacher.generator.arch, record.settings.ratio);
-        let options = noise_options(NoiseMode::Const);
+        let options = PackOptions::for_noise(NoiseMode::Const);
         if fit::check(board, dense, ratio, &options).is_err() {
             fit::check(board, dense, ratio, &fit::narrow(&options))
                 .with_context(|| format!("the student at --ratio {ratio}"))?;
@@ -247,7 +247,7 @@ fn announce(record: &Record) -> anyhow::Result<()> {
     if !used {
         say(format_args!("without DiME: no embedding"));
     }
-    let own = record.own_embedder.then(|| EmbedSpec::own("embedder.safetensors".into()));
+    let own = record.own_embedder.then(|| EmbedSpec::own(layout::EMBEDDER.into()));
     let all: Vec<EmbedSpec> = record.embeds.iter().cloned().chain(own).collect();
     for spec in &all {
         let own = if record.own_embedder { ": none was given, so the run trains one on its own images" } else { "" };
