@@ -8,18 +8,23 @@ use crate::model::arch::GeneratorArch;
 
 /// Latents behind the mean: as many as rosinality's own tool takes.
 pub(super) const LATENTS: usize = 4096;
-/// Latents at a time, which bounds the memory.
+/// The most latents at a time.
 const BATCH: usize = 64;
+/// The most numbers of a batch in one layer, which bounds the memory where a file has very wide layers.
+const NUMBERS: usize = 1 << 15;
 /// The learning-rate multiplier of the mapping network: its stored weights are 1 / 0.01 times as large.
 const LR_MULT: f32 = 0.01;
 
 /// The mean of w `[w_dim]` over the latents of the seeds 0, 1, ... that devices draw from. `tensors` are those of the
 /// mapping network, in the shapes of `arch` (method.md, section 1).
 pub(super) fn mean_of_w(arch: &GeneratorArch, tensors: &Tensors) -> ArrayD<f32> {
+    let widest = arch.z_dim.max(arch.w_dim).max(1);
+    // A power of two: batches come out even.
+    let batch = 1 << (NUMBERS / widest).clamp(1, BATCH).ilog2();
     let mut sum = Array1::<f64>::zeros(arch.w_dim);
-    for start in (0..LATENTS).step_by(BATCH) {
+    for start in (0..LATENTS).step_by(batch) {
         let z = |(n, i): (usize, usize)| f32::from(gaussian((start + n) as u64, i as u32)) / 4096.0;
-        let mut x = Array2::from_shape_fn((BATCH, arch.z_dim), z);
+        let mut x = Array2::from_shape_fn((batch, arch.z_dim), z);
         for mut row in x.rows_mut() {
             let power = row.iter().map(|v| v * v).sum::<f32>() / row.len() as f32;
             row /= (power + 1e-8).sqrt();

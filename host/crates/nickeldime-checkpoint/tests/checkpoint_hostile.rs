@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use nickeldime_testkit::fixture;
 use nickeldime_testkit::hashed;
-use nickeldime_testkit::official::{Official, small, storage, view};
+use nickeldime_testkit::official::{self, Official, small, storage, view};
 use nickeldime_testkit::pickle_writer::{Py, call, dict, ordered_dict, pickle, text};
+use nickeldime_testkit::rosinality;
 use nickeldime_testkit::torch_writer::{legacy, module, state_dict, zip};
 
 /// The system's allocator, and the most that was in use at once.
@@ -229,6 +230,43 @@ fn a_weights_file_with_wrong_bytes_is_an_error_or_tensors() {
     // The bombs of other tests are pickles too: a dict in itself, in a zip.
     let itself = Py::Raw(b"}q\x00X\x01\0\0\0aq\x01h\x00sX\x01\0\0\0bq\x02h\x00s".to_vec());
     assert!(!survives_as_weights(3, &zip(&itself, &vec![])));
+}
+
+#[test]
+fn a_training_of_rosinalitys_with_wrong_bytes_is_an_error_or_a_network() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let whole = official::weights(&small());
+    let generator = rosinality::generator(&whole.generator, true);
+    let critic = rosinality::critic(whole.critic().unwrap());
+    let mean = whole.generator.tensors["mapping.w_avg"].clone();
+    let mut random = Random(6);
+    for (former, lone) in [(false, vec![("latent_avg", mean)]), (true, vec![])] {
+        let networks = [("d", &critic), ("g_ema", &generator)];
+        let (mut entries, storages) = rosinality::state_dicts(&networks, &lone, former);
+        entries.extend(rosinality::training());
+        let mut bytes = if former { legacy(&dict(entries), &storages) } else { zip(&dict(entries), &storages) };
+        assert!(survives(&bytes));
+        let mut networks = 0;
+        for _ in 0..tries(6_000) {
+            let (at, bit) = (random.below(bytes.len()), random.below(8));
+            bytes[at] ^= 1 << bit;
+            networks += usize::from(survives(&bytes));
+            bytes[at] ^= 1 << bit;
+        }
+        assert!(networks > 0, "{networks}");
+        for end in (0..bytes.len()).step_by(211) {
+            survives(&bytes[..end]);
+        }
+    }
+    // A dict of numbers that is in itself under many names: each of its entries is looked at once for every name.
+    let many = Py::Dict((0..2_000).map(|i| (Py::Int(i), Py::None)).collect());
+    let shared = Py::Raw(b"j\x60\xea\0\0".to_vec());
+    let mut names: Vec<(String, Py)> = (0..2_000).map(|i| (format!("n{i}"), shared.clone())).collect();
+    let remembered = pickle(&many, 2);
+    // Without the protocol in front and the end behind, and remembered under number 60000.
+    let inner = [&remembered[2..remembered.len() - 1], b"r\x60\xea\0\0"].concat();
+    names.insert(0, ("first".into(), Py::Raw(inner)));
+    assert!(!survives_as_weights(8, &zip(&dict(names), &vec![("FloatStorage", vec![0; 1 << 19])])));
 }
 
 #[test]

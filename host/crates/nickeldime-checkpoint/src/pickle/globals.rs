@@ -82,8 +82,8 @@ pub(super) fn is_refused(module: &[u8], name: &[u8]) -> bool {
     };
     // Python 2 calls it `__builtin__`.
     let module = if module == b"__builtin__" { b"builtins" } else { module };
-    let exactly = |&&(m, n): &&(&str, &str)| m.as_bytes() == module && n.as_bytes() == name;
-    REFUSED_MODULES.iter().any(|package| below(&package)) || REFUSED.iter().any(|refused| exactly(&refused))
+    let exactly = |&(m, n): &(&str, &str)| m.as_bytes() == module && n.as_bytes() == name;
+    REFUSED_MODULES.iter().any(below) || REFUSED.iter().any(exactly)
 }
 
 /// Every name that has a meaning here; all others are [`Global::Foreign`], or refused ([`is_refused`]).
