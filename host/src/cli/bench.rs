@@ -13,10 +13,10 @@ use nickeldime_core::{
 };
 use serde::Serialize;
 
-use super::model::Model;
+use super::model::ModelFile;
 use crate::{
     draw::{NoiseMode, Preview},
-    emulate::on_target::{self, ImageCost, Kernels, LayerCost, OnTarget, Stage},
+    emulate::on_target::{self, ImageCost, Kernels, MeasuredLayer, OnTarget, Stage},
     quantise::{PackOptions, write_pack},
 };
 
@@ -48,7 +48,7 @@ pub struct BenchArgs {
 struct Counted {
     board: String,
     kernels: &'static str,
-    layers: Vec<LayerCost>,
+    layers: Vec<MeasuredLayer>,
     /// The seed of the first image.
     image: ImageCost,
     images: Vec<CountedImage>,
@@ -100,9 +100,9 @@ fn packs(args: &BenchArgs, otherwise: &[(&str, f64)]) -> anyhow::Result<Vec<(Str
     let Some(path) = &args.pack else {
         return otherwise.iter().map(|&(arch, ratio)| random_pack(arch, ratio)).collect();
     };
-    match Model::open(path)? {
-        Model::Pack(bytes) => Ok(vec![(path.display().to_string(), bytes)]),
-        Model::Checkpoint(_) => bail!("{}: is no pack; make one: nickeldime pack", path.display()),
+    match ModelFile::open(path)? {
+        ModelFile::Pack(bytes) => Ok(vec![(path.display().to_string(), bytes)]),
+        ModelFile::Checkpoint(_) => bail!("{}: is no pack; make one: nickeldime pack", path.display()),
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     training::{SettingFlags, finish},
 };
 use crate::{
-    backend::{Choice, Inner, with_backend},
+    backend::{BackendKind, Inner, with_backend},
     boards::{self, fit},
     compress::{
         bank::{TeacherSide, banks},
@@ -26,7 +26,7 @@ use crate::{
         pipeline::{Start, check, prepare},
         settings::{Refine, Settings},
     },
-    data::{Dataset, Sizes},
+    data::{Dataset, ImageSizes},
     draw::NoiseMode,
     embed::{
         EmbedderWeights,
@@ -74,7 +74,7 @@ pub struct CompressArgs {
     masks: Option<PathBuf>,
     /// The backend to compute on. Default for a resumed run: the backend that it ran on.
     #[arg(long, value_enum)]
-    backend: Option<Choice>,
+    backend: Option<BackendKind>,
     /// Refuse, before training, a student that would not fit this board.
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
@@ -179,7 +179,7 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
             say(format_args!("this student fits {} with `pack --mapping-bits 8` only", board.name()));
         }
     }
-    let data = Dataset::open_as(&record.data, record.resize.map_or(Sizes::Exactly(size), Sizes::Resized))?;
+    let data = Dataset::open_as(&record.data, record.resize.map_or(ImageSizes::Exactly(size), ImageSizes::Resized))?;
     let mut embedders = record.embeds.iter().map(EmbedderWeights::read).collect::<Result<Vec<_>, _>>()?;
     let given = args.moments.as_deref().map(|path| read_moments(path, &teacher.generator, &embedders)).transpose()?;
     let kernel = record.settings.mmd != Mmd::Moments;

@@ -13,7 +13,7 @@ use nickeldime_checkpoint::{
 use nickeldime_core::pack::Pack;
 use serde::Serialize;
 
-use super::{model::Model, pack::RamParts};
+use super::{model::ModelFile, pack::RamParts};
 use crate::{
     boards::fit::{Fit, Need, fits},
     draw::NoiseMode,
@@ -81,13 +81,13 @@ pub fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
             Some(arch) => (arch, None, Vec::new()),
             None => bail!("{name}: no such architecture"),
         },
-        (None, Some(path)) => match Model::open(path)? {
-            Model::Checkpoint(checkpoint) => {
+        (None, Some(path)) => match ModelFile::open(path)? {
+            ModelFile::Checkpoint(checkpoint) => {
                 let Checkpoint { generator, discriminator, remarks } = *checkpoint;
                 (generator.arch, Some(discriminator.is_some()), remarks)
             }
-            Model::Pack(bytes) if args.ratio.is_none() => return inspect_pack(&bytes, json),
-            Model::Pack(_) => bail!("{}: a pack is compressed already; --ratio is for checkpoints", path.display()),
+            ModelFile::Pack(bytes) if args.ratio.is_none() => return inspect_pack(&bytes, json),
+            ModelFile::Pack(_) => bail!("{}: a pack is compressed already; --ratio is for checkpoints", path.display()),
         },
         (None, None) => bail!("name a model or an architecture"),
     };

@@ -13,7 +13,7 @@ use nickeldime_core::{
 };
 use serde::Serialize;
 
-use super::{model::Model, progress::Bar};
+use super::{model::ModelFile, progress::Bar};
 use crate::{
     boards::{
         self,
@@ -22,7 +22,7 @@ use crate::{
     draw::NoiseMode,
     hash::sha256,
     progress::Progress,
-    quantise::{LayerReport, PackOptions, Packed, Parts, pack},
+    quantise::{LayerReport, PackOptions, PackParts, Packed, pack},
 };
 
 /// Arguments of `pack`.
@@ -55,7 +55,7 @@ pub struct PackArgs {
 pub struct PackSummary {
     pub pack: PathBuf,
     pub pack_bytes: usize,
-    pub parts: Parts,
+    pub parts: PackParts,
     /// In the pack's order.
     pub layers: Vec<LayerReport>,
     pub ram_bytes: usize,
@@ -75,7 +75,7 @@ pub struct PackSummary {
 }
 
 pub fn run(args: &PackArgs, json: bool) -> anyhow::Result<()> {
-    let Model::Checkpoint(checkpoint) = Model::open(&args.model)? else {
+    let ModelFile::Checkpoint(checkpoint) = ModelFile::open(&args.model)? else {
         bail!("{}: is a pack already", args.model.display());
     };
     let stem = args.model.file_stem().map(|s| s.to_string_lossy().into_owned());

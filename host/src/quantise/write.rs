@@ -65,7 +65,7 @@ impl Default for PackOptions {
 
 /// Bytes of a pack by part; they add up to its length.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Parts {
+pub struct PackParts {
     /// Weights of the mapping network.
     pub mapping: usize,
     /// Weights of the affine layers.
@@ -102,7 +102,7 @@ pub struct PackFile {
     /// The file.
     pub bytes: Vec<u8>,
     /// Its bytes by part.
-    pub parts: Parts,
+    pub parts: PackParts,
     /// Its layers.
     pub layers: Vec<LayerReport>,
 }
@@ -167,7 +167,7 @@ pub(super) fn write_with(
         options,
         fits,
         pack: PackBuilder::new(),
-        parts: Parts::default(),
+        parts: PackParts::default(),
         layers: Vec::new(),
     };
     let header = writer.header()?;
@@ -190,7 +190,7 @@ struct Writer<'a, 'f> {
     options: &'a PackOptions,
     fits: &'f mut FitCache,
     pack: PackBuilder,
-    parts: Parts,
+    parts: PackParts,
     layers: Vec<LayerReport>,
 }
 
