@@ -6,7 +6,7 @@
 use std::process::Command;
 use std::sync::LazyLock;
 
-use nickeldime::emulate::on_target::{ImageCost, Kernels, LayerCost, OnTarget};
+use nickeldime::emulate::on_target::{ImageCost, Kernels, MeasuredLayer, OnTarget};
 use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::pack::{Pack, WeightWidth};
 use nickeldime_testkit::packs::{Shape, draw, random_pack, tiny};
@@ -83,7 +83,7 @@ fn single_layers_are_within_their_budgets() {
 /// What `nickeldime bench --json` says.
 #[derive(Deserialize)]
 struct Bench {
-    layers: Vec<LayerCost>,
+    layers: Vec<MeasuredLayer>,
     images: Vec<Image>,
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, RgbaImage};
-use nickeldime::data::{Batch, DataError, Dataset, Sizes, ahead};
+use nickeldime::data::{Batch, DataError, Dataset, ImageSizes, ahead};
 
 fn digits() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/digits32/digits32.zip"))
@@ -150,7 +150,7 @@ fn images_are_resized_only_when_asked_to() {
     };
     let folder = folder(&[("a.png", &halves(8, 8)), ("b.png", &halves(64, 40)), ("c.png", &halves(2000, 1100))]);
     assert_refused(folder.path(), &["b.png: 64x40: expected a square", "--resize"]);
-    let data = Dataset::open_as(folder.path(), Sizes::Resized(16)).unwrap();
+    let data = Dataset::open_as(folder.path(), ImageSizes::Resized(16)).unwrap();
     assert_eq!((data.len(), data.resolution()), (3, 16));
     for index in 0..3 {
         let image = data.image(index).unwrap();
@@ -160,9 +160,9 @@ fn images_are_resized_only_when_asked_to() {
         assert!(row[11..].iter().all(|&x| x.abs_diff(200) < 8), "{index}: {row:?}");
     }
     // What has the size already stays as it is.
-    let same = Dataset::open_as(folder.path(), Sizes::Resized(8)).unwrap();
+    let same = Dataset::open_as(folder.path(), ImageSizes::Resized(8)).unwrap();
     assert_eq!(same.image(0).unwrap()[..8], [40, 40, 40, 40, 200, 200, 200, 200]);
-    let exact = Dataset::open_as(folder.path(), Sizes::Exactly(16)).unwrap_err().to_string();
+    let exact = Dataset::open_as(folder.path(), ImageSizes::Exactly(16)).unwrap_err().to_string();
     assert!(exact.contains("a.png: 8x8: an image of 16x16 is needed"), "{exact}");
 }
 
@@ -184,7 +184,7 @@ fn batches_decoded_ahead_are_those_that_were_asked_for() {
     // Whoever has enough leaves, and nobody waits for them.
     assert_eq!(ahead(&data, plan, 0..u64::MAX, |batches| batches.take(3).count()), 3);
     fs::write(folder.path().join("4.png"), "no picture").unwrap();
-    let again = Dataset::open_as(folder.path(), Sizes::Resized(8));
+    let again = Dataset::open_as(folder.path(), ImageSizes::Resized(8));
     assert!(again.is_err());
 }
 

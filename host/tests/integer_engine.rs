@@ -1,7 +1,9 @@
 //! The integer engine draws what the float generator draws.
 
 use nickeldime::draw::{NoiseMode, Preview, render};
-use nickeldime::quantise::{Calibration, Fidelity, PackFile, PackOptions, PackWriteError, psnr, spend, write_pack};
+use nickeldime::quantise::{
+    Calibration, Fidelity, PackFile, PackOptions, PackWriteError, choose_16_bit_layers, psnr, write_pack,
+};
 use nickeldime_checkpoint::model::weights::GeneratorWeights;
 use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::latent::{self, gaussian};
@@ -91,8 +93,8 @@ fn rounding_looks_at_the_outputs_and_wider_weights_go_where_the_images_show_them
     let narrow = write_pack(&g, &calibration, &options).unwrap();
     let error =
         &mut |pack: &[u8]| Ok::<_, PackWriteError>(10f64.powf(-fidelity(&g, pack, Noise::Const, 4).mean_db / 10.0));
-    let wide = spend(&g, &calibration, &options, 8192, error).unwrap();
-    let wider = write_pack(&g, &calibration, &PackOptions { wide, ..options }).unwrap();
+    let wide = choose_16_bit_layers(&g, &calibration, &options, 8192, error).unwrap();
+    let wider = write_pack(&g, &calibration, &PackOptions { sixteen_bit: wide, ..options }).unwrap();
     let (before, after) = (mean(&narrow, 16), mean(&wider, 16));
     println!("8-bit mapping {before:.1} dB, with 8 kB more {after:.1} dB");
     assert!(after > before + 1.0, "{before} {after}");

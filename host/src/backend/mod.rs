@@ -20,7 +20,7 @@ pub type Inner<A> = <A as AutodiffBackend>::InnerBackend;
 /// A backend by its name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Choice {
+pub enum BackendKind {
     /// The CPU: the fastest there, and the same numbers in every run and with any number of threads.
     #[default]
     Flex,
@@ -35,7 +35,7 @@ pub enum Choice {
 #[error("{0}")]
 pub struct Unavailable(String);
 
-impl Choice {
+impl BackendKind {
     /// Whether this program and this machine have the backend. To be asked before its first tensor: CUDA's panics where there
     /// is no device.
     ///
@@ -76,20 +76,20 @@ fn without(backend: &str) -> Unavailable {
 /// backends. Returns early where the backend cannot be had.
 macro_rules! with_backend {
     ($choice:expr, $training:ident => $body:expr) => {{
-        let choice: $crate::backend::Choice = $choice;
+        let choice: $crate::backend::BackendKind = $choice;
         choice.check()?;
         match choice {
-            $crate::backend::Choice::Flex => {
+            $crate::backend::BackendKind::Flex => {
                 type $training = $crate::backend::CpuTraining;
                 $body
             }
             #[cfg(feature = "ndarray")]
-            $crate::backend::Choice::Ndarray => {
+            $crate::backend::BackendKind::Ndarray => {
                 type $training = burn::backend::Autodiff<burn::backend::NdArray>;
                 $body
             }
             #[cfg(feature = "cuda")]
-            $crate::backend::Choice::Cuda => {
+            $crate::backend::BackendKind::Cuda => {
                 type $training = burn::backend::Autodiff<burn::backend::Cuda>;
                 $body
             }

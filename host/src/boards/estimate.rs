@@ -7,7 +7,7 @@ use nickeldime_checkpoint::model::cost::{Cost, LayerKind};
 
 /// What an image is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Work {
+pub struct ImageWork {
     /// Multiply-accumulates of the 3x3 convolutions.
     pub convolutions: u64,
     /// Of the mapping network and the styles.
@@ -18,7 +18,7 @@ pub struct Work {
     pub colours: u64,
 }
 
-impl Work {
+impl ImageWork {
     /// Of one image.
     pub fn of(arch: &GeneratorArch) -> Self {
         let cost = Cost::of(arch);
@@ -49,7 +49,7 @@ impl Work {
 /// How fast a kind of core does each part of the work.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CoreSpeed {
-    /// Instructions for one of each of [`Work::numbers`].
+    /// Instructions for one of each of [`ImageWork::numbers`].
     pub per: [f64; 4],
     /// Cycles that an instruction takes, waiting for flash included: a usual number, not a measured one.
     pub cycles_per_instruction: f64,
@@ -69,7 +69,7 @@ impl CoreSpeed {
     }
 
     /// Instructions of one image.
-    pub fn instructions(&self, work: &Work) -> u64 {
+    pub fn instructions(&self, work: &ImageWork) -> u64 {
         self.per.iter().zip(work.numbers()).map(|(per, number)| per * number).sum::<f64>() as u64
     }
 }

@@ -6,7 +6,7 @@ use nickeldime_checkpoint::model::arch::{GeneratorArch, RGB};
 use nickeldime_core::pack::{Pack, PackError, WeightWidth};
 use serde::Serialize;
 
-use super::estimate::{CoreSpeed, Work};
+use super::estimate::{CoreSpeed, ImageWork};
 use crate::quantise::{Outline, PackOptions};
 
 /// Stack of a device with a model: what the deepest requests take, measured on the emulated boards
@@ -23,7 +23,7 @@ pub struct Need {
     /// Bytes of RAM for an image.
     pub ram: usize,
     /// What an image is made of.
-    pub work: Work,
+    pub work: ImageWork,
 }
 
 impl Need {
@@ -38,7 +38,7 @@ impl Need {
             img_channels: RGB,
             conv_clamp: None,
         };
-        Self { flash: pack.bytes().len(), ram: pack.ram().total(), work: Work::of(&arch) }
+        Self { flash: pack.bytes().len(), ram: pack.ram().total(), work: ImageWork::of(&arch) }
     }
 
     /// Of an architecture, packed as `options` say.
@@ -47,7 +47,7 @@ impl Need {
     /// [`PackError`]: beyond what any pack can hold.
     pub fn of_arch(arch: &GeneratorArch, options: &PackOptions) -> Result<Self, PackError> {
         let Outline { bytes, ram } = Outline::of(arch, options)?;
-        Ok(Self { flash: bytes, ram: ram.total(), work: Work::of(arch) })
+        Ok(Self { flash: bytes, ram: ram.total(), work: ImageWork::of(arch) })
     }
 }
 

@@ -40,28 +40,28 @@ pub fn uf2_file(board: &BoardSpec, firmware: &Firmware) -> Result<Option<PathBuf
 ///
 /// # Errors
 /// What is missing, or that it is another board, and what to do.
-pub fn check(board: &BoardSpec, volume: Option<&Path>) -> Result<Target, BoardError> {
+pub fn check(board: &BoardSpec, volume: Option<&Path>) -> Result<FlashTarget, BoardError> {
     match board.load {
         Load::Emulator => Err(BoardError::NotABoard { board: board.name() }),
-        Load::Uf2 { id, .. } => find_volume(board.name(), id, volume).map(Target::Volume),
+        Load::Uf2 { id, .. } => find_volume(board.name(), id, volume).map(FlashTarget::Volume),
         Load::Probe { chip, id_at, id } => {
             let probe = Probe { board: board.name(), chip };
             probe.check(id_at, id)?;
-            Ok(Target::Probe(probe))
+            Ok(FlashTarget::Probe(probe))
         }
     }
 }
 
 /// Where firmware goes.
 #[derive(Debug)]
-pub enum Target {
+pub enum FlashTarget {
     /// A boot loader's volume.
     Volume(PathBuf),
     /// The chip at a debug probe.
     Probe(Probe),
 }
 
-impl Target {
+impl FlashTarget {
     /// Writes the firmware.
     ///
     /// # Errors
@@ -193,7 +193,7 @@ mod tests {
     fn the_boot_loader_of_another_board_is_refused() {
         let pico = crate::boards::find("pico2").expect("known");
         let right = volume("UF2 Bootloader v1.0\r\nModel: Raspberry Pi RP2350\r\nBoard-ID: RP2350\r\n");
-        assert!(matches!(check(&pico, Some(right.path())), Ok(Target::Volume(path)) if path == right.path()));
+        assert!(matches!(check(&pico, Some(right.path())), Ok(FlashTarget::Volume(path)) if path == right.path()));
         let wrong = volume("UF2 Bootloader v3.0\r\nModel: Raspberry Pi RP2\r\nBoard-ID: RPI-RP2\r\n");
         let said = check(&pico, Some(wrong.path())).expect_err("another board").to_string();
         assert!(said.contains("RPI-RP2") && said.contains("RP2350"), "{said}");

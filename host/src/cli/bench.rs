@@ -13,11 +13,11 @@ use nickeldime_core::{
 };
 use serde::Serialize;
 
-use super::{model::Model, pack::noise_options};
+use super::model::ModelFile;
 use crate::{
     draw::{NoiseMode, Preview},
-    emulate::on_target::{self, ImageCost, Kernels, LayerCost, OnTarget, Stage},
-    quantise::write_pack,
+    emulate::on_target::{self, ImageCost, Kernels, MeasuredLayer, OnTarget, Stage},
+    quantise::{PackOptions, write_pack},
 };
 
 /// The number of images that the host's measurement draws.
@@ -48,7 +48,7 @@ pub struct BenchArgs {
 struct Counted {
     board: String,
     kernels: &'static str,
-    layers: Vec<LayerCost>,
+    layers: Vec<MeasuredLayer>,
     /// The seed of the first image.
     image: ImageCost,
     images: Vec<CountedImage>,
@@ -100,9 +100,9 @@ fn packs(args: &BenchArgs, otherwise: &[(&str, f64)]) -> anyhow::Result<Vec<(Str
     let Some(path) = &args.pack else {
         return otherwise.iter().map(|&(arch, ratio)| random_pack(arch, ratio)).collect();
     };
-    match Model::open(path)? {
-        Model::Pack(bytes) => Ok(vec![(path.display().to_string(), bytes)]),
-        Model::Checkpoint(_) => bail!("{}: is no pack; make one: nickeldime pack", path.display()),
+    match ModelFile::open(path)? {
+        ModelFile::Pack(bytes) => Ok(vec![(path.display().to_string(), bytes)]),
+        ModelFile::Checkpoint(_) => bail!("{}: is no pack; make one: nickeldime pack", path.display()),
     }
 }
 
@@ -112,7 +112,7 @@ fn random_pack(arch: &str, ratio: f64) -> anyhow::Result<(String, Vec<u8>)> {
     let weights: GeneratorWeights = initial::like_trained(&arch, 0);
     let seeds: Vec<u64> = (0..CALIBRATION_SEEDS).collect();
     let calibration = Preview::new(&weights)?.calibrate(&seeds, NoiseMode::Random, &mut |_| {});
-    Ok((name, write_pack(&weights, &calibration, &noise_options(NoiseMode::Random))?.bytes))
+    Ok((name, write_pack(&weights, &calibration, &PackOptions::for_noise(NoiseMode::Random))?.bytes))
 }
 
 /// Measures images per second on one core.

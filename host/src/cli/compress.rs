@@ -10,12 +10,11 @@ use serde::Serialize;
 use super::{
     embedder::make,
     model::checkpoint_from,
-    pack::noise_options,
     progress::{Bar, say, stop_on_ctrl_c},
     training::{SettingFlags, finish},
 };
 use crate::{
-    backend::{Choice, Inner, with_backend},
+    backend::{BackendKind, Inner, with_backend},
     boards::{self, fit},
     compress::{
         bank::{TeacherSide, banks},
@@ -27,14 +26,15 @@ use crate::{
         pipeline::{Start, check, prepare},
         settings::{Refine, Settings},
     },
-    data::{Dataset, Sizes},
+    data::{Dataset, ImageSizes},
     draw::NoiseMode,
     embed::{
         EmbedderWeights,
         spec::{self, EmbedSpec, Kind},
     },
     metrics::cache::FeatureCache,
-    run::{Record, RunFolder, drive, drive::write_grid},
+    quantise::PackOptions,
+    run::{Record, RunFolder, drive, drive::write_grid, layout},
 };
 
 /// Arguments of `compress`.
@@ -74,7 +74,7 @@ pub struct CompressArgs {
     masks: Option<PathBuf>,
     /// The backend to compute on. Default for a resumed run: the backend that it ran on.
     #[arg(long, value_enum)]
-    backend: Option<Choice>,
+    backend: Option<BackendKind>,
     /// Refuse, before training, a student that would not fit this board.
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
@@ -172,14 +172,14 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     }
     if let Some(board) = &board {
         let (dense, ratio) = (&teacher.generator.arch, record.settings.ratio);
-        let options = noise_options(NoiseMode::Const);
+        let options = PackOptions::for_noise(NoiseMode::Const);
         if fit::check(board, dense, ratio, &options).is_err() {
             fit::check(board, dense, ratio, &fit::narrow(&options))
                 .with_context(|| format!("the student at --ratio {ratio}"))?;
             say(format_args!("this student fits {} with `pack --mapping-bits 8` only", board.name()));
         }
     }
-    let data = Dataset::open_as(&record.data, record.resize.map_or(Sizes::Exactly(size), Sizes::Resized))?;
+    let data = Dataset::open_as(&record.data, record.resize.map_or(ImageSizes::Exactly(size), ImageSizes::Resized))?;
     let mut embedders = record.embeds.iter().map(EmbedderWeights::read).collect::<Result<Vec<_>, _>>()?;
     let given = args.moments.as_deref().map(|path| read_moments(path, &teacher.generator, &embedders)).transpose()?;
     let kernel = record.settings.mmd != Mmd::Moments;
@@ -247,7 +247,7 @@ fn announce(record: &Record) -> anyhow::Result<()> {
     if !used {
         say(format_args!("without DiME: no embedding"));
     }
-    let own = record.own_embedder.then(|| EmbedSpec::own("embedder.safetensors".into()));
+    let own = record.own_embedder.then(|| EmbedSpec::own(layout::EMBEDDER.into()));
     let all: Vec<EmbedSpec> = record.embeds.iter().cloned().chain(own).collect();
     for spec in &all {
         let own = if record.own_embedder { ": none was given, so the run trains one on its own images" } else { "" };

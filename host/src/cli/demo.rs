@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     Interrupted,
     model::read_pack,
-    pack::{noise_options, pack},
+    pack::pack_to,
     progress::{Bar, say, stop_on_ctrl_c},
 };
 use crate::{
@@ -108,8 +108,8 @@ pub fn run(args: &DemoArgs, json: bool) -> anyhow::Result<()> {
     drawn.write_grid(student_grid, COLUMNS)?;
 
     say(format_args!("3/4  pack: 8-bit weights, 16-bit activations"));
-    let options = PackOptions { name: "digits32 demo".into(), ..noise_options(NoiseMode::Const) };
-    let packed = pack(&student, options, NoiseMode::Const, 0, &folder.join("student.ndm"), &mut bar)?;
+    let options = PackOptions { name: "digits32 demo".into(), ..PackOptions::for_noise(NoiseMode::Const) };
+    let packed = pack_to(&student, options, NoiseMode::Const, 0, &folder.join("student.ndm"), &mut bar)?;
     let bytes = read_pack(&packed.pack)?;
     let host = drawing.in_integers(&Pack::open(&bytes)?, &mut bar)?;
     host.write_grid(host_grid, COLUMNS)?;

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::progress::say;
 use crate::{
-    backend::{Choice, with_backend},
+    backend::{BackendKind, with_backend},
     doctor::{
         golden::{self, Check},
-        speed::{self, Load, Speed},
+        speed::{self, Speed, SpeedLoad},
     },
 };
 
@@ -19,7 +19,7 @@ use crate::{
 pub struct DoctorArgs {
     /// The backend to check.
     #[arg(long, value_enum, default_value_t)]
-    backend: Choice,
+    backend: BackendKind,
     /// The architecture whose training iteration is timed.
     #[arg(long, default_value = "digits32", value_parser = PossibleValuesParser::new(GeneratorArch::PRESETS))]
     arch: String,
@@ -36,7 +36,7 @@ pub struct DoctorArgs {
 
 #[derive(Serialize)]
 struct Health {
-    backend: Choice,
+    backend: BackendKind,
     tolerance: f64,
     checks: Vec<Check>,
     #[serde(flatten)]
@@ -46,7 +46,7 @@ struct Health {
 pub fn run(args: &DoctorArgs, json: bool) -> anyhow::Result<()> {
     let backend = args.backend;
     let dense = GeneratorArch::preset(&args.arch).context("a preset's name")?;
-    let load = Load { arch: args.arch.clone(), ratio: args.ratio, batch: args.batch, iterations: args.iterations };
+    let load = SpeedLoad { arch: args.arch.clone(), ratio: args.ratio, batch: args.batch, iterations: args.iterations };
     let health = with_backend!(backend, A => {
         let device = Default::default();
         say(format_args!("computing golden numbers on {}", backend.name()));
@@ -65,8 +65,8 @@ pub fn run(args: &DoctorArgs, json: bool) -> anyhow::Result<()> {
 }
 
 /// GPUs round the factors of matrix products to 10 bits and more (TF32).
-fn tolerance(backend: Choice) -> f64 {
-    if backend == Choice::Cuda { 2e-2 } else { 1e-4 }
+fn tolerance(backend: BackendKind) -> f64 {
+    if backend == BackendKind::Cuda { 2e-2 } else { 1e-4 }
 }
 
 fn names(checks: &[&Check]) -> String {

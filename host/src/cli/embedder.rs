@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::progress::{Bar, say, stop_on_ctrl_c};
 use crate::{
-    backend::{Choice, with_backend},
+    backend::{BackendKind, with_backend},
     compress::in_domain::{self, BATCH, InDomain, LR, Learned},
-    data::{Dataset, Sizes},
+    data::{Dataset, ImageSizes},
 };
 
 /// Arguments of `embedder`.
@@ -54,7 +54,7 @@ struct TrainArgs {
     mirror: bool,
     /// The backend to compute on.
     #[arg(long, value_enum, default_value_t)]
-    backend: Choice,
+    backend: BackendKind,
     /// The seed of every random choice.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -77,7 +77,7 @@ pub fn run(args: &EmbedderArgs, json: bool) -> anyhow::Result<()> {
     stop_on_ctrl_c();
     ensure!((0.0..1e6).contains(&args.kimg), "--kimg {}: must be 0 or more, and below 1e6", args.kimg);
     ensure!(args.lr > 0.0 && args.lr.is_finite(), "--lr {}: must be above 0", args.lr);
-    let data = Dataset::open_as(&args.data, args.resize.map_or(Sizes::Alike, Sizes::Resized))?;
+    let data = Dataset::open_as(&args.data, args.resize.map_or(ImageSizes::Alike, ImageSizes::Resized))?;
     let settings =
         InDomain { kimg: args.kimg, batch: args.batch as usize, lr: args.lr, mirror: args.mirror, seed: args.seed };
     let started = Instant::now();
@@ -99,7 +99,7 @@ pub fn run(args: &EmbedderArgs, json: bool) -> anyhow::Result<()> {
 }
 
 /// Trains an embedder on a dataset and writes it, for `--embed small=FILE`.
-pub fn make(data: &Dataset, settings: InDomain, backend: Choice, output: &Path) -> anyhow::Result<Learned> {
+pub fn make(data: &Dataset, settings: InDomain, backend: BackendKind, output: &Path) -> anyhow::Result<Learned> {
     let learned = with_backend!(backend, A => {
         in_domain::train::<A>(data, settings, &Default::default(), &mut Bar::new())?
     });

@@ -16,13 +16,13 @@ use super::{
     source::{Drawing, Shown, Source, SourceKind, record_of},
 };
 use crate::{
-    backend::Choice,
+    backend::BackendKind,
     draw::NoiseMode,
     metrics::{
         FewSamples, Metrics, Wanted,
         cache::FeatureCache,
         evaluate,
-        extractor::{ExtractError, Extractor, FeatureNetwork, Identity},
+        extractor::{ExtractError, Extractor, FeatureIdentity, FeatureNetwork},
     },
     run::{EvalLine, RunSummary, evals, is_run, layout, log},
 };
@@ -74,7 +74,7 @@ pub struct EvalArgs {
     few_samples: bool,
     /// The backend of float generators and of feature extraction.
     #[arg(long, value_enum, default_value_t)]
-    backend: Choice,
+    backend: BackendKind,
     /// Cache features in this folder. Default for a run: RUN/features.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -106,7 +106,7 @@ struct Evaluated {
     b: Side,
     #[serde(flatten)]
     metrics: Metrics,
-    extractor: Identity,
+    extractor: FeatureIdentity,
     features: usize,
     samples: usize,
     reference_samples: usize,
@@ -249,16 +249,17 @@ fn side(path: &Path, source: &Source) -> Side {
 /// Takes features, or finds them.
 struct Features<'a> {
     network: &'a FeatureNetwork,
-    backend: Choice,
+    backend: BackendKind,
     cache: Option<FeatureCache>,
     bar: Bar,
 }
 
 impl Features<'_> {
     fn of(&mut self, source: &Source) -> anyhow::Result<Array2<f32>> {
-        let Identity { kind, sha256, .. } = self.network.identity();
+        let FeatureIdentity { kind, sha256, .. } = self.network.identity();
         // Other backends' features differ in their last digits.
-        let place = if self.backend == Choice::Flex { String::new() } else { format!(" on {}", self.backend.name()) };
+        let place =
+            if self.backend == BackendKind::Flex { String::new() } else { format!(" on {}", self.backend.name()) };
         let key = format!("{kind} {sha256} {}{place}", source.key);
         let kept = self.cache.as_ref().and_then(|cache| cache.get(&key, source.images.len()));
         if let Some(features) = kept {

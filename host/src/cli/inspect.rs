@@ -13,14 +13,12 @@ use nickeldime_checkpoint::{
 use nickeldime_core::pack::Pack;
 use serde::Serialize;
 
-use super::{
-    model::Model,
-    pack::{RamParts, noise_options},
-};
+use super::{model::ModelFile, pack::RamParts};
 use crate::{
     boards::fit::{Fit, Need, fits},
     draw::NoiseMode,
     hash::sha256,
+    quantise::PackOptions,
 };
 
 /// Arguments of `inspect`.
@@ -83,13 +81,13 @@ pub fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
             Some(arch) => (arch, None, Vec::new()),
             None => bail!("{name}: no such architecture"),
         },
-        (None, Some(path)) => match Model::open(path)? {
-            Model::Checkpoint(checkpoint) => {
+        (None, Some(path)) => match ModelFile::open(path)? {
+            ModelFile::Checkpoint(checkpoint) => {
                 let Checkpoint { generator, discriminator, remarks } = *checkpoint;
                 (generator.arch, Some(discriminator.is_some()), remarks)
             }
-            Model::Pack(bytes) if args.ratio.is_none() => return inspect_pack(&bytes, json),
-            Model::Pack(_) => bail!("{}: a pack is compressed already; --ratio is for checkpoints", path.display()),
+            ModelFile::Pack(bytes) if args.ratio.is_none() => return inspect_pack(&bytes, json),
+            ModelFile::Pack(_) => bail!("{}: a pack is compressed already; --ratio is for checkpoints", path.display()),
         },
         (None, None) => bail!("name a model or an architecture"),
     };
@@ -98,7 +96,7 @@ pub fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
         None => dense.clone(),
     };
     let cost = Cost::of(&arch);
-    let options = noise_options(NoiseMode::Const);
+    let options = PackOptions::for_noise(NoiseMode::Const);
     let need = Need::of_arch(&arch, &options)?;
     let inspected = Inspected {
         resolution: arch.resolution(),
@@ -169,7 +167,7 @@ fn inspect_pack(bytes: &[u8], json: bool) -> anyhow::Result<()> {
         ram_bytes: pack.ram().total(),
         ram: pack.ram().into(),
         sha256: sha256(bytes),
-        boards: fits(&Need::of_pack(&pack), None, &noise_options(NoiseMode::Const)),
+        boards: fits(&Need::of_pack(&pack), None, &PackOptions::for_noise(NoiseMode::Const)),
     };
     super::print(json, &inspected, || {
         format!(

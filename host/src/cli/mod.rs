@@ -34,7 +34,7 @@ use std::{io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{compress::error::CompressError, draw::DrawError};
+use crate::{compress::error::CompressError, draw::DrawError, quantise::PackingError};
 
 /// Compress a StyleGAN2 generator, quantise it, send it over serial, and generate images on a microcontroller.
 #[derive(Parser)]
@@ -123,7 +123,8 @@ pub fn main() -> ExitCode {
             progress::say(format_args!("error: {error:#}"));
             let stopped = error.is::<Interrupted>()
                 || matches!(error.downcast_ref(), Some(CompressError::Stopped))
-                || matches!(error.downcast_ref(), Some(DrawError::Stopped));
+                || matches!(error.downcast_ref(), Some(DrawError::Stopped))
+                || matches!(error.downcast_ref(), Some(PackingError::Draw(DrawError::Stopped)));
             ExitCode::from(if stopped { 130 } else { 1 })
         }
     }

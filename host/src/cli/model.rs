@@ -10,14 +10,14 @@ use super::progress::say;
 use crate::run::student_of;
 
 /// What a file turned out to be.
-pub enum Model {
+pub enum ModelFile {
     /// Float networks.
     Checkpoint(Box<Checkpoint>),
     /// The bytes of a verified pack.
     Pack(Vec<u8>),
 }
 
-impl Model {
+impl ModelFile {
     /// Reads and verifies a model.
     ///
     /// # Errors

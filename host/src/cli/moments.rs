@@ -12,7 +12,7 @@ use super::{
     progress::{Bar, say, stop_on_ctrl_c},
 };
 use crate::{
-    backend::{Choice, Inner, with_backend},
+    backend::{BackendKind, Inner, with_backend},
     compress::moments::{BATCH, GlobalMoments, Sampling},
     embed::{
         EmbedderWeights,
@@ -40,7 +40,7 @@ pub struct MomentsArgs {
     batch: u32,
     /// The backend to compute on.
     #[arg(long, value_enum, default_value_t)]
-    backend: Choice,
+    backend: BackendKind,
     /// The safetensors file to write.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,

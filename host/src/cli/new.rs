@@ -14,7 +14,7 @@ use nickeldime_checkpoint::{
 };
 use serde::Serialize;
 
-use super::model::Model;
+use super::model::ModelFile;
 
 /// Arguments of `new`.
 #[derive(clap::Args)]
@@ -71,9 +71,9 @@ pub fn run(args: &NewArgs, json: bool) -> anyhow::Result<()> {
     dense.check()?;
     let arch = dense.pruned(args.ratio)?;
     let generator = match &args.like {
-        Some(path) => match Model::open(path)? {
-            Model::Checkpoint(trained) => resample::like(&trained.generator, &arch, args.seed),
-            Model::Pack(_) => bail!("{}: is a pack; a checkpoint's weights are wanted", path.display()),
+        Some(path) => match ModelFile::open(path)? {
+            ModelFile::Checkpoint(trained) => resample::like(&trained.generator, &arch, args.seed),
+            ModelFile::Pack(_) => bail!("{}: is a pack; a checkpoint's weights are wanted", path.display()),
         },
         None => initial::like_trained(&arch, args.seed),
     };

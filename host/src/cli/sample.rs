@@ -8,7 +8,7 @@ use nickeldime_link::Client;
 use serde::Serialize;
 
 use super::{
-    model::Model,
+    model::ModelFile,
     progress::{Bar, stop_on_ctrl_c},
 };
 use crate::{
@@ -121,9 +121,11 @@ pub fn run(args: &SampleArgs, json: bool) -> anyhow::Result<()> {
             (port.clone(), drawing.on_device(&mut client, &mut bar)?)
         }
         (None, Some(path)) => {
-            let drawn = match Model::open(path)? {
-                Model::Checkpoint(checkpoint) => drawing.in_float(&Preview::new(&checkpoint.generator)?, &mut bar)?,
-                Model::Pack(bytes) => drawing.in_integers(&Pack::open(&bytes)?, &mut bar)?,
+            let drawn = match ModelFile::open(path)? {
+                ModelFile::Checkpoint(checkpoint) => {
+                    drawing.in_float(&Preview::new(&checkpoint.generator)?, &mut bar)?
+                }
+                ModelFile::Pack(bytes) => drawing.in_integers(&Pack::open(&bytes)?, &mut bar)?,
             };
             (path.display().to_string(), drawn)
         }

@@ -11,10 +11,10 @@ use nickeldime_core::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::model::Model;
+use super::model::ModelFile;
 use crate::{
-    backend::Choice,
-    data::{Dataset, Sizes},
+    backend::BackendKind,
+    data::{Dataset, ImageSizes},
     draw::{NoiseMode, Preview, device_noise, render},
     hash::{hex, sha256_of},
     metrics::images::{DrawnImages, ImageError, Images, RealImages, in_steps},
@@ -29,7 +29,7 @@ pub struct Drawing {
     /// `None`: a pack's own, random noise for float networks.
     pub noise: Option<NoiseMode>,
     /// Where float networks draw.
-    pub backend: Choice,
+    pub backend: BackendKind,
 }
 
 /// What is made of the images of a folder or zip.
@@ -67,7 +67,7 @@ impl Source {
         }
         if path.is_dir() || begins_like_a_zip(path) {
             let Shown { mirror, resize } = shown;
-            let data = Dataset::open_as(path, resize.map_or(Sizes::Alike, Sizes::Resized))?;
+            let data = Dataset::open_as(path, resize.map_or(ImageSizes::Alike, ImageSizes::Resized))?;
             let resized = resize.map(|size| format!(" resize {size}")).unwrap_or_default();
             let key = format!("images {} mirror {mirror}{resized}", content(path, &data)?);
             return Ok(Self { kind: SourceKind::Images, images: Box::new(RealImages { data, mirror }), key });
@@ -79,13 +79,13 @@ impl Source {
     pub fn of_model(path: &Path, drawing: &Drawing) -> anyhow::Result<Self> {
         let Drawing { seeds, psi, noise, backend } = drawing.clone();
         let hash = || sha256_of(path);
-        let (kind, noise, hash, images): (_, _, _, Box<dyn Images>) = match Model::open(path)? {
-            Model::Checkpoint(checkpoint) => {
+        let (kind, noise, hash, images): (_, _, _, Box<dyn Images>) = match ModelFile::open(path)? {
+            ModelFile::Checkpoint(checkpoint) => {
                 let noise = noise.unwrap_or(NoiseMode::Random);
                 let preview = Preview::on(backend, &checkpoint.generator)?;
                 (SourceKind::Model, noise, hash()?, Box::new(DrawnImages { preview, seeds: seeds.clone(), psi, noise }))
             }
-            Model::Pack(bytes) => {
+            ModelFile::Pack(bytes) => {
                 let noise = noise.unwrap_or(Pack::open(&bytes)?.noise_default().into());
                 (SourceKind::Pack, noise, hash()?, Box::new(PackImages { bytes, seeds: seeds.clone(), psi, noise }))
             }

@@ -10,12 +10,12 @@ use super::{
     training::{SettingFlags, finish},
 };
 use crate::{
-    backend::{Choice, with_backend},
+    backend::{BackendKind, with_backend},
     compress::{
         method::Method,
         pipeline::{Start, prepare_scratch},
     },
-    data::{Dataset, Sizes},
+    data::{Dataset, ImageSizes},
     run::{Record, RunFolder, drive},
 };
 
@@ -54,7 +54,7 @@ pub struct TrainArgs {
     mapping_layers: Option<usize>,
     /// The backend to compute on. Default for a resumed run: the backend that it ran on.
     #[arg(long, value_enum)]
-    backend: Option<Choice>,
+    backend: Option<BackendKind>,
     #[command(flatten)]
     settings: SettingFlags,
 }
@@ -91,7 +91,7 @@ pub fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
 }
 
 fn opened(path: &Path, resize: Option<usize>) -> anyhow::Result<Dataset> {
-    Ok(Dataset::open_as(path, resize.map_or(Sizes::Alike, Sizes::Resized))?)
+    Ok(Dataset::open_as(path, resize.map_or(ImageSizes::Alike, ImageSizes::Resized))?)
 }
 
 fn begin(args: &TrainArgs, data: PathBuf, resolution: usize) -> anyhow::Result<(Record, RunFolder)> {

@@ -5,7 +5,7 @@ use ndarray::Array2;
 use nickeldime_checkpoint::model::weights::GeneratorWeights;
 
 use super::{
-    dime::Target,
+    dime::MomentTarget,
     error::CompressError,
     mmd::{Bank, Mmd},
     moments::{GlobalMoments, Sampling, embed_teacher, fingerprint},
@@ -29,14 +29,14 @@ impl TeacherSide {
         index: usize,
         embedder: &EmbedderWeights,
         device: &B::Device,
-    ) -> Option<Target<B>> {
+    ) -> Option<MomentTarget<B>> {
         match self {
-            Self::Moments(moments) => moments.of(embedder, device).map(Target::Moments),
+            Self::Moments(moments) => moments.of(embedder, device).map(MomentTarget::Moments),
             Self::Banks(mmd, banks) => {
                 let features = banks.get(index).filter(|bank| bank.ncols() == embedder.spec.kind.features())?;
                 let shape = [features.nrows(), features.ncols()];
                 let data = TensorData::new(features.iter().copied().collect(), shape);
-                Bank::new(*mmd, Tensor::from_data(data, device)).map(Target::Bank)
+                Bank::new(*mmd, Tensor::from_data(data, device)).map(MomentTarget::Bank)
             }
         }
     }

@@ -35,14 +35,14 @@ pub fn loss<B: Backend>(features: Tensor<B, 2>, global: &Moments<B>, weights: Mo
 
 /// The teacher's distribution in one embedding, as tensors.
 #[derive(Debug, Clone)]
-pub enum Target<B: Backend> {
+pub enum MomentTarget<B: Backend> {
     /// The global moments, as in the paper.
     Moments(Moments<B>),
     /// A bank of features, compared by a kernel.
     Bank(Bank<B>),
 }
 
-impl<B: Backend> Target<B> {
+impl<B: Backend> MomentTarget<B> {
     /// The weighted distance of a student batch's features `[batch, features]` from the teacher's distribution. A bank
     /// uses the first weight only.
     pub fn loss(&self, features: Tensor<B, 2>, weights: MomentWeights) -> Tensor<B, 1> {

@@ -58,7 +58,7 @@ impl<A: AutodiffBackend> EnergyPlayer<A> {
 }
 
 /// An image, and the feature maps of the blocks that the relation loss compares.
-pub struct Drawn<B: Backend> {
+pub struct ObservedImages<B: Backend> {
     /// `[batch, 3, height, width]`.
     pub image: Tensor<B, 4>,
     /// `[2 batch, channels, height, width]`, the second half being the moved samples; nothing without a relation loss.
@@ -109,7 +109,12 @@ impl<A: AutodiffBackend> Imitation<A> {
     }
 
     /// The terms for the same latents. `stream` is for the noise of Langevin's chain.
-    pub fn terms(&mut self, teacher: Drawn<A::InnerBackend>, student: &Drawn<A>, stream: Stream) -> Terms<A> {
+    pub fn terms(
+        &mut self,
+        teacher: ObservedImages<A::InnerBackend>,
+        student: &ObservedImages<A>,
+        stream: Stream,
+    ) -> Terms<A> {
         let target = Tensor::<A, 4>::from_inner(teacher.image);
         let energy = self.energy.as_mut().map(|player| {
             let (plus, minus) =
@@ -172,9 +177,9 @@ pub fn draw<B: Backend>(
     ws: Tensor<B, 3>,
     offsets: Option<Tensor<B, 2>>,
     noise: &Noise<B>,
-) -> Drawn<B> {
+) -> ObservedImages<B> {
     let Some(offsets) = offsets else {
-        return Drawn { image: generator.synthesise(ws, noise), maps: Vec::new() };
+        return ObservedImages { image: generator.synthesise(ws, noise), maps: Vec::new() };
     };
     let [batch, num_ws, w_dim] = ws.dims();
     let moved = ws.clone() + offsets.reshape([batch, 1, w_dim]).expand([batch, num_ws, w_dim]);
@@ -189,7 +194,7 @@ pub fn draw<B: Backend>(
     let names = relation::relation_blocks(resolution).into_iter().map(|block| format!("b{block}.x")).collect();
     let mut catch = CatchMaps { names, maps: Vec::new() };
     let image = generator.synthesise_tapped(both.into(), &noise, &mut catch).primal;
-    Drawn { image: image.narrow(0, 0, batch), maps: catch.maps }
+    ObservedImages { image: image.narrow(0, 0, batch), maps: catch.maps }
 }
 
 /// Keeps the outputs of some synthesis blocks.

@@ -8,7 +8,7 @@ use super::{
     imitation::Imitation,
     optimise::LazyAdam,
     settings::Settings,
-    trainer::{Critic, Kernel, Trainer},
+    trainer::{Critic, EmbeddingTerm, Trainer},
 };
 use crate::{
     data::Dataset,
@@ -38,7 +38,7 @@ pub(crate) struct Players<A: AutodiffBackend> {
     pub(crate) student: GeneratorWeights,
     pub(crate) student_critic: DiscriminatorWeights,
     pub(crate) teacher_critic: Option<DiscriminatorWeights>,
-    pub(crate) kernels: Vec<Kernel<A>>,
+    pub(crate) kernels: Vec<EmbeddingTerm<A>>,
     pub(crate) imitation: Imitation<A>,
     pub(crate) sparse: bool,
 }

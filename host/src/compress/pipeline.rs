@@ -18,7 +18,7 @@ use super::{
     settings::Settings,
     start::{Beginning, begin, one_mask, perceptual_embedder},
     state,
-    trainer::{Kernel, Trainer},
+    trainer::{EmbeddingTerm, Trainer},
 };
 use crate::{
     embed::EmbedderWeights,
@@ -69,7 +69,7 @@ pub fn prepare<A: AutodiffBackend>(
     let kernel = |(index, embedder): (usize, &EmbedderWeights)| {
         let missing = CompressError::Embeddings("the teacher was measured in other embeddings");
         let target = side.target(index, embedder, device).ok_or(missing)?;
-        Ok(Kernel { embedder: embedder.build(device)?, weights: embedder.spec.weights(), target })
+        Ok(EmbeddingTerm { embedder: embedder.build(device)?, weights: embedder.spec.weights(), target })
     };
     let kernels: Result<_, CompressError> = embedders.iter().enumerate().map(kernel).collect();
     let size = dense.arch.resolution();

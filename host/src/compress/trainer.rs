@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     adversarial::{as_fake, as_real},
     baselines::slimming,
-    dime::{MomentWeights, Target},
+    dime::{MomentTarget, MomentWeights},
     imitation::{self, Imitation},
     nickel,
     optimise::{LazyAdam, blend},
@@ -28,13 +28,13 @@ use crate::{
 };
 
 /// An embedding, its weights in the loss, and the teacher's distribution under it.
-pub struct Kernel<A: AutodiffBackend> {
+pub struct EmbeddingTerm<A: AutodiffBackend> {
     /// The embedding network phi.
     pub embedder: Embedder<A>,
     /// The weights of first and second moments.
     pub weights: MomentWeights,
     /// The teacher's distribution.
-    pub target: Target<A>,
+    pub target: MomentTarget<A>,
 }
 
 /// A critic and its optimiser.
@@ -145,7 +145,7 @@ pub struct Trainer<A: AutodiffBackend> {
     /// The teacher's critic D_T; `None` if the method does not use it.
     pub teacher_critic: Option<Critic<A>>,
     /// The embeddings of DiME; without any, DiME is left out.
-    pub kernels: Vec<Kernel<A>>,
+    pub kernels: Vec<EmbeddingTerm<A>>,
     /// The terms that compare the student's images with the teacher's.
     pub imitation: Imitation<A>,
     /// GAN Slimming's sparse stage: the styles' penalty is part of the generator's loss.
@@ -161,7 +161,7 @@ pub struct Trainer<A: AutodiffBackend> {
 /// A phase of an iteration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Phase {
+pub enum LossPhase {
     /// The student generator learns from both critics and from the teacher's distribution.
     Generator,
     /// Path length regularisation of the student generator.
@@ -194,27 +194,27 @@ impl<A: AutodiffBackend> Trainer<A> {
     }
 
     /// Runs one iteration as [`Trainer::iterate`] does, and calls a function after every phase.
-    pub fn iterate_watched(&mut self, real: Tensor<A::InnerBackend, 4>, done: &mut dyn FnMut(Phase)) -> Losses {
+    pub fn iterate_watched(&mut self, real: Tensor<A::InnerBackend, 4>, done: &mut dyn FnMut(LossPhase)) -> Losses {
         let mut losses = Losses::default();
         let mut readings = Readings(Vec::new());
         self.generator_main(&mut losses, &mut readings);
-        done(Phase::Generator);
+        done(LossPhase::Generator);
         let path_interval = self.settings.path_interval;
         if path_interval > 0 && self.step.is_multiple_of(path_interval.into()) {
             self.generator_path(&mut losses);
-            done(Phase::Path);
+            done(LossPhase::Path);
         }
         self.critics_main(real.clone(), &mut losses, &mut readings);
-        done(Phase::Critics);
+        done(LossPhase::Critics);
         if self.step.is_multiple_of(self.settings.r1_interval.into()) {
             self.critics_r1(real, &mut losses);
-            done(Phase::R1);
+            done(LossPhase::R1);
         }
         let now = self.student.valid();
         let average = self.average.clone();
         self.average = blend(average, &now, self.settings.ema_keep(self.step));
         readings.read(&mut losses);
-        done(Phase::Average);
+        done(LossPhase::Average);
         self.step += 1;
         losses
     }
@@ -405,7 +405,7 @@ impl<A: AutodiffBackend> Critic<A> {
 
 /// DiME over groups of `size` images of a batch's features `[batch, features]`: the mean of the groups' losses.
 fn dime_loss<B: Backend>(
-    target: &Target<B>,
+    target: &MomentTarget<B>,
     features: Tensor<B, 2>,
     weights: MomentWeights,
     size: usize,

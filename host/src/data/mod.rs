@@ -32,14 +32,14 @@ pub struct Dataset {
     path: PathBuf,
     source: Source,
     entries: Vec<Entry>,
-    sizes: Sizes,
+    sizes: ImageSizes,
     resolution: usize,
     kept: Vec<OnceLock<Box<[u8]>>>,
 }
 
 /// The image sizes that a dataset accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sizes {
+pub enum ImageSizes {
     /// The size of the first image; other sizes are refused.
     Alike,
     /// This size; other sizes are refused.
@@ -88,7 +88,7 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::open_as`].
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        Self::open_as(path, Sizes::Alike)
+        Self::open_as(path, ImageSizes::Alike)
     }
 
     /// Opens a dataset: lists the images and checks the size of each.
@@ -97,7 +97,7 @@ impl Dataset {
     /// The path does not exist, or has no image. An image is not square, is larger than 1024x1024 (8192x8192 if images
     /// are resized), or has a size that `sizes` does not accept. The zip or `dataset.json` is damaged. Each error names
     /// the file.
-    pub fn open_as(path: &Path, sizes: Sizes) -> Result<Self, DataError> {
+    pub fn open_as(path: &Path, sizes: ImageSizes) -> Result<Self, DataError> {
         let io = |cause| DataError::io(path, cause);
         let about = std::fs::metadata(path).map_err(io)?;
         let (source, mut entries) = match about.is_dir() {
@@ -300,7 +300,7 @@ impl Dataset {
     }
 }
 
-impl Sizes {
+impl ImageSizes {
     /// The height and width that an image of this width and height gets, if earlier images have `before`.
     fn taken(self, (width, height): (u32, u32), before: Option<usize>) -> Result<usize, String> {
         let largest = self.largest();

@@ -14,12 +14,12 @@ use serde::Serialize;
 
 use crate::{
     compress::{
-        dime::{MomentWeights, Moments, Target},
+        dime::{MomentTarget, MomentWeights, Moments},
         error::CompressError,
         imitation::Imitation,
         inputs::Players,
         settings::Settings,
-        trainer::{Kernel, Phase, Trainer},
+        trainer::{EmbeddingTerm, LossPhase, Trainer},
     },
     embed::{
         Embedder,
@@ -30,7 +30,7 @@ use crate::{
 
 /// The size of the training that is measured.
 #[derive(Debug, Clone, Serialize)]
-pub struct Load {
+pub struct SpeedLoad {
     /// The name of the dense architecture, see [`GeneratorArch::PRESETS`].
     pub arch: String,
     /// The pruning ratio: the share of the channels that the student lacks.
@@ -46,7 +46,7 @@ pub struct Load {
 pub struct Speed {
     /// The size of the training that was measured.
     #[serde(flatten)]
-    pub load: Load,
+    pub load: SpeedLoad,
     /// Real images per second, over all phases.
     pub images_per_second: f64,
     /// Real images per second of CPU time, over all threads of this process. This number can be compared even if the
@@ -54,7 +54,7 @@ pub struct Speed {
     pub images_per_cpu_second: f64,
     /// Time per iteration for each phase. The time of a phase that does not run in every iteration is spread over all
     /// iterations.
-    pub milliseconds: BTreeMap<Phase, f64>,
+    pub milliseconds: BTreeMap<LossPhase, f64>,
 }
 
 /// Trains random networks for a while: NICKEL with both critics, and at 32x32 DiME in the small embedder (its weights random
@@ -64,7 +64,7 @@ pub struct Speed {
 /// An architecture or settings that cannot be.
 pub fn measure<A: AutodiffBackend>(
     dense: &GeneratorArch,
-    load: Load,
+    load: SpeedLoad,
     device: &A::Device,
 ) -> Result<Speed, CompressError> {
     let mut trainer = trainer::<A>(dense, &load, device)?;
@@ -105,7 +105,7 @@ fn cpu_seconds() -> f64 {
 
 fn trainer<A: AutodiffBackend>(
     dense: &GeneratorArch,
-    load: &Load,
+    load: &SpeedLoad,
     device: &A::Device,
 ) -> Result<Trainer<A>, CompressError> {
     let critic = DiscriminatorArch::beside(dense, 4);
@@ -125,7 +125,7 @@ fn trainer<A: AutodiffBackend>(
     players.meet(&settings, device)
 }
 
-fn kernel<A: AutodiffBackend>(batch: usize, device: &A::Device) -> Result<Kernel<A>, CompressError> {
+fn kernel<A: AutodiffBackend>(batch: usize, device: &A::Device) -> Result<EmbeddingTerm<A>, CompressError> {
     let mut stream = Stream::new(0, "embedder", 0);
     let mut tensors = small::layout().tensors.into_iter().map(|(name, shape)| {
         let fan_in: usize = shape.iter().skip(1).product();
@@ -136,9 +136,9 @@ fn kernel<A: AutodiffBackend>(batch: usize, device: &A::Device) -> Result<Kernel
     let inner = Small::<A::InnerBackend>::new(&tensors, device)?;
     let images = Tensor::zeros([batch, 3, small::SIZE, small::SIZE], device);
     let Moments { first, second } = Moments::of(inner.features(images));
-    Ok(Kernel {
+    Ok(EmbeddingTerm {
         embedder: Embedder::Small(Small::new(&tensors, device)?),
         weights: MomentWeights { first: 5.0, second: 5.0 },
-        target: Target::Moments(Moments { first: Tensor::from_inner(first), second: Tensor::from_inner(second) }),
+        target: MomentTarget::Moments(Moments { first: Tensor::from_inner(first), second: Tensor::from_inner(second) }),
     })
 }

@@ -15,7 +15,7 @@ use super::{
     request::DrawRequest,
 };
 use crate::{
-    backend::{Choice, Inner, with_backend},
+    backend::{BackendKind, Inner, with_backend},
     nets::{
         draws::{latents, noise_maps},
         generator::{Generator, Noise},
@@ -59,14 +59,14 @@ impl Preview {
     /// # Errors
     /// Weights that do not fit their architecture.
     pub fn new(weights: &GeneratorWeights) -> Result<Self, DrawError> {
-        Self::on(Choice::Flex, weights)
+        Self::on(BackendKind::Flex, weights)
     }
 
     /// Takes the weights in, on a backend.
     ///
     /// # Errors
     /// Weights that do not fit their architecture, or a backend that is not there.
-    pub fn on(backend: Choice, weights: &GeneratorWeights) -> Result<Self, DrawError> {
+    pub fn on(backend: BackendKind, weights: &GeneratorWeights) -> Result<Self, DrawError> {
         let generator: Box<dyn Draw> = with_backend!(backend, A => Box::new(OnBackend::<Inner<A>>::new(weights)?));
         Ok(Self { generator, arch: weights.arch.clone() })
     }

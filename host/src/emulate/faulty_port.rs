@@ -26,7 +26,7 @@ const NAP: Duration = Duration::from_millis(50);
 const ROOM: usize = 1024;
 
 /// Sees what a program sends to the board, before anything happens to it.
-pub type Tap = Box<dyn FnMut(&[u8]) + Send>;
+pub type LineTap = Box<dyn FnMut(&[u8]) + Send>;
 
 /// A running port. Ends when dropped.
 pub struct FaultyPort {
@@ -47,7 +47,7 @@ impl FaultyPort {
         reset: ResetButton,
         faults: Faults,
         baud: Option<u32>,
-        tap: Option<Tap>,
+        tap: Option<LineTap>,
     ) -> Result<Self, BoardError> {
         let board = pty::hold(board).map_err(BoardError::Pty)?;
         let (host, path) = Host::plug()?;
@@ -119,7 +119,7 @@ struct Line {
     reset: ResetButton,
     faulty: Faulty,
     byte: Duration,
-    tap: Option<Tap>,
+    tap: Option<LineTap>,
     to_board: Way,
     to_host: Way,
     port: Arc<Mutex<PathBuf>>,

@@ -77,7 +77,7 @@ pub struct OnTarget {
 
 /// A 3x3 layer: i8 weights, i16 activations in and out, requantisation and leaky ReLU included.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct LayerCost {
+pub struct MeasuredLayer {
     /// For people.
     pub name: String,
     /// Input channels, output channels, height and width.
@@ -202,14 +202,14 @@ impl OnTarget {
     ///
     /// # Errors
     /// What the emulator said.
-    pub fn layers(&self) -> Result<Vec<LayerCost>, BoardError> {
+    pub fn layers(&self) -> Result<Vec<MeasuredLayer>, BoardError> {
         let said = self.run(Job::Layers, 1, &[])?;
         said.lines()
             .map(|line| {
                 let [inputs, outputs, size, ticks] = numbers(line).ok_or_else(|| self.failed(&said))?;
                 let macs = 9 * inputs * outputs * size * size;
                 let instructions = self.measured.machine.instructions(ticks);
-                Ok(LayerCost {
+                Ok(MeasuredLayer {
                     name: format!("{size}x{size}, {inputs} -> {outputs}"),
                     shape: [inputs, outputs, size],
                     macs,

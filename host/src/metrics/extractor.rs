@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::images::Images;
 use crate::{
-    backend::{Choice, Inner, Unavailable, with_backend},
+    backend::{BackendKind, Inner, Unavailable, with_backend},
     data::luminance,
     embed::{
         Embedder, EmbedderWeights,
@@ -85,7 +85,7 @@ impl FromStr for Extractor {
 
 /// The identity of the features that a metric was measured in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Identity {
+pub struct FeatureIdentity {
     /// The kind and the beginning of the file's hash. The name does not depend on the file's path.
     pub name: String,
     /// The kind of network, as in [`Extractor::kind`].
@@ -143,7 +143,7 @@ pub enum ExtractError {
 /// An extractor with its network on a backend.
 #[derive(Debug)]
 pub struct FeatureNetwork {
-    identity: Identity,
+    identity: FeatureIdentity,
     network: Box<dyn Extract>,
 }
 
@@ -216,12 +216,12 @@ impl FeatureNetwork {
     ///
     /// # Errors
     /// The file is missing, damaged, or holds another network, or the backend is not available.
-    pub fn open(extractor: &Extractor, backend: Choice) -> Result<Self, ExtractError> {
+    pub fn open(extractor: &Extractor, backend: BackendKind) -> Result<Self, ExtractError> {
         let file = extractor.path();
         let network: Box<dyn Extract> = with_backend!(backend, A => Box::new(Network::<Inner<A>>::open(extractor)?));
         let sha256 = sha256_of(file).map_err(|cause| ExtractError::Images(cause.into()))?;
         let kind = extractor.kind();
-        let identity = Identity {
+        let identity = FeatureIdentity {
             name: format!("{kind}-{}", &sha256[..8]),
             kind,
             file: file.into(),
@@ -232,7 +232,7 @@ impl FeatureNetwork {
     }
 
     /// The identity of the features that this extractor computes.
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &FeatureIdentity {
         &self.identity
     }
 

@@ -9,17 +9,17 @@ pub mod cache;
 mod error;
 mod evaluate;
 pub mod extractor;
-mod frechet;
+mod fid;
 pub mod images;
-mod kernel;
-mod manifold;
+mod kid;
 mod matrix;
+mod precision_recall;
 #[cfg(test)]
 mod testing;
 
 pub use error::MetricError;
 pub use evaluate::{Metrics, Wanted, evaluate};
-pub use frechet::{FewSamples, Gaussian, fid};
-pub use kernel::{Subsets, kid, kid_of_all};
-pub use manifold::{NEIGHBOURS, PrecisionRecall, precision_recall, radii};
+pub use fid::{FewSamples, Gaussian, fid};
+pub use kid::{Subsets, kid, kid_of_all};
 pub use matrix::Feature;
+pub use precision_recall::{NEIGHBOURS, PrecisionRecall, precision_recall, radii};

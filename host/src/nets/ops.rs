@@ -15,7 +15,7 @@ use burn::{
 
 use super::{
     dual::Dual,
-    kernel::{self, BiasAct, Convolution, Fir, Gate, ScaleChannels, Transposed, Window},
+    ops_cpu::{self, BiasAct, Convolution, Fir, Gate, ScaleChannels, Transposed, Window},
 };
 
 /// The activation that follows a bias.
@@ -88,7 +88,7 @@ pub fn channel_bias<B: Backend>(bias: Tensor<B, 1>) -> Tensor<B, 4> {
 /// The correlation of a feature map with `weight` `[out, in, k, k]`.
 pub fn correlate<B: Backend>(x: Tensor<B, 4>, weight: Tensor<B, 4>, stride: usize, padding: usize) -> Tensor<B, 4> {
     let [_, _, size, _] = weight.dims();
-    kernel::apply(Convolution(Window { size, stride, padding }), [x, weight], |[x, weight]| {
+    ops_cpu::apply(Convolution(Window { size, stride, padding }), [x, weight], |[x, weight]| {
         conv2d(x, weight, None, ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1))
     })
 }
@@ -97,7 +97,7 @@ pub fn correlate<B: Backend>(x: Tensor<B, 4>, weight: Tensor<B, 4>, stride: usiz
 /// `weight` is `[out, in, 3, 3]` as stored.
 pub fn transposed<B: Backend>(x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
     let window = Window { size: 3, stride: 2, padding: 0 };
-    kernel::apply(Transposed(window), [x, weight.swap_dims(0, 1)], |[x, weight]| {
+    ops_cpu::apply(Transposed(window), [x, weight.swap_dims(0, 1)], |[x, weight]| {
         conv_transpose2d(x, weight, None, ConvTransposeOptions::new([2, 2], [0, 0], [0, 0], [1, 1], 1))
     })
 }
@@ -106,7 +106,7 @@ pub fn transposed<B: Backend>(x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B
 /// (`(left and top, right and bottom)`), every `down`-th sample kept.
 pub fn fir<B: Backend>(x: Tensor<B, 4>, down: usize, (before, after): (usize, usize), gain: f32) -> Tensor<B, 4> {
     let [_, channels, _, size] = x.dims();
-    kernel::apply(Fir { up: 1, down, before, after, gain, size }, [x], |[x]| {
+    ops_cpu::apply(Fir { up: 1, down, before, after, gain, size }, [x], |[x]| {
         let taps = [1.0f32, 3.0, 3.0, 1.0];
         let filter: Vec<f32> = taps.iter().flat_map(|a| taps.map(|b| a * b * gain / 64.0)).collect();
         let filter = Tensor::<B, 4>::from_data(TensorData::new(filter, [1, 1, 4, 4]), &x.device());
@@ -122,7 +122,7 @@ pub fn fir<B: Backend>(x: Tensor<B, 4>, down: usize, (before, after): (usize, us
 /// Doubles an image's resolution: puts a zero after every sample, then filters with gain 4.
 pub fn upsample<B: Backend>(image: Tensor<B, 4>) -> Tensor<B, 4> {
     let [n, c, h, w] = image.dims();
-    kernel::apply(Fir { up: 2, down: 1, before: 2, after: 1, gain: 4.0, size: w }, [image], |[image]| {
+    ops_cpu::apply(Fir { up: 2, down: 1, before: 2, after: 1, gain: 4.0, size: w }, [image], |[image]| {
         let zeros = Tensor::zeros([n, c, h, w, 1], &image.device());
         let wide = Tensor::cat(vec![image.reshape([n, c, h, w, 1]), zeros], 4);
         let wide = wide.reshape([n, c, h, 1, 2 * w]);
@@ -149,14 +149,14 @@ pub fn bias_act<B: Backend>(
         limit.map_or(y.clone(), |limit| y.clamp(-limit, limit))
     };
     let y = match noise {
-        None => kernel::apply(BiasAct { gain, limit: limits }, [x.primal, bias], |[x, bias]| composed(x + bias)),
+        None => ops_cpu::apply(BiasAct { gain, limit: limits }, [x.primal, bias], |[x, bias]| composed(x + bias)),
         Some(noise) => {
             let act = BiasAct { gain, limit: limits };
-            kernel::apply(act, [x.primal, bias, noise], |[x, bias, noise]| composed(x + noise + bias))
+            ops_cpu::apply(act, [x.primal, bias, noise], |[x, bias, noise]| composed(x + noise + bias))
         }
     };
     let tangent = x.tangent.map(|tangent| {
-        kernel::apply(Gate { gain, limit: limits }, [tangent, y.clone().detach()], |[t, y]| {
+        ops_cpu::apply(Gate { gain, limit: limits }, [tangent, y.clone().detach()], |[t, y]| {
             let slope = y.clone().lower_elem(0.0).float().mul_scalar(-0.8 * gain).add_scalar(gain);
             match limit {
                 Some(limit) => t * slope * y.abs().lower_elem(limit).float(),
@@ -171,5 +171,5 @@ pub fn bias_act<B: Backend>(
 pub fn scale_channels<B: Backend>(x: Dual<B, 4>, scales: Dual<B, 2>) -> Dual<B, 4> {
     let [n, c] = scales.primal.dims();
     let scales = scales.linear(|s| s.reshape([n, c, 1, 1]));
-    x.bilinear(scales, |x, s| kernel::apply(ScaleChannels, [x, s], |[x, s]| x * s))
+    x.bilinear(scales, |x, s| ops_cpu::apply(ScaleChannels, [x, s], |[x, s]| x * s))
 }

@@ -3,27 +3,27 @@
 use std::collections::BTreeSet;
 
 use super::calibrate::Calibration;
-use super::write::{Fits, PackOptions, PackWriteError, write_with};
+use super::write::{FitCache, PackOptions, PackWriteError, write_with};
 use nickeldime_checkpoint::model::weights::GeneratorWeights;
 
-/// The layers for [`PackOptions::wide`] that `extra` bytes buy. `error` measures a pack: mean squared error of its images, say.
+/// The layers for [`PackOptions::sixteen_bit`] that `extra` bytes buy. `error` measures a pack: mean squared error of its images, say.
 /// Every layer's worth is what a pack gains in which it alone is wide.
 ///
 /// # Errors
 /// Those of the packer, and of `error`.
-pub fn spend<E: From<PackWriteError>>(
+pub fn choose_16_bit_layers<E: From<PackWriteError>>(
     weights: &GeneratorWeights,
     calibration: &Calibration,
     options: &PackOptions,
     extra: usize,
     error: &mut dyn FnMut(&[u8]) -> Result<f64, E>,
 ) -> Result<BTreeSet<String>, E> {
-    let mut fits = Fits::default();
+    let mut fits = FitCache::default();
     let base = write_with(weights, calibration, options, &mut fits)?;
     let before = error(&base.bytes)?;
     let mut worths = Vec::new();
-    for layer in base.layers.iter().filter(|layer| layer.can_be_wide && layer.bits == 8 && layer.bytes <= extra) {
-        let options = PackOptions { wide: [layer.name.clone()].into(), ..options.clone() };
+    for layer in base.layers.iter().filter(|layer| layer.can_be_16_bit && layer.bits == 8 && layer.bytes <= extra) {
+        let options = PackOptions { sixteen_bit: [layer.name.clone()].into(), ..options.clone() };
         let after = error(&write_with(weights, calibration, &options, &mut fits)?.bytes)?;
         worths.push(((before - after) / layer.bytes as f64, layer));
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::Array2;
 use nickeldime_checkpoint::random::Stream;
 
-use super::moments::Moments;
+use super::moments::Gram;
 
 /// Headroom over the largest activation seen: other latents, a psi above 1 and random noise reach further. It costs one of
 /// 15 bits, far below what the weights' rounding costs.
@@ -56,7 +56,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Calibration {
     largest: BTreeMap<String, f32>,
-    moments: BTreeMap<String, Moments>,
+    moments: BTreeMap<String, Gram>,
 }
 
 impl Calibration {
@@ -90,7 +90,7 @@ impl Calibration {
         if width > WIDEST {
             return;
         }
-        let moments = self.moments.entry(name.to_owned()).or_insert_with(|| Moments::new(width));
+        let moments = self.moments.entry(name.to_owned()).or_insert_with(|| Gram::new(width));
         let batch = factors.len() / maps.channels;
         let size = if kind == Kind::Doubling { 2 * maps.size } else { maps.size };
         let mut stream = Stream::new(moments.count() as u64, "calibration", 0);

@@ -7,12 +7,14 @@ pub mod fidelity;
 pub mod integers;
 pub mod moments;
 pub mod outline;
+pub mod pack;
 pub mod rounding;
 pub mod write;
 
-pub use budget::spend;
+pub use budget::choose_16_bit_layers;
 pub use calibrate::{Calibration, Kind, Maps};
 pub use fidelity::{Fidelity, psnr};
-pub use moments::Moments;
+pub use moments::Gram;
 pub use outline::Outline;
-pub use write::{LayerReport, PackFile, PackOptions, PackWriteError, Parts, write_pack};
+pub use pack::{Packed, PackingError, pack};
+pub use write::{LayerReport, PackFile, PackOptions, PackParts, PackWriteError, write_pack};

@@ -4,12 +4,12 @@ use ndarray::{Array2, ArrayView2};
 
 /// `sum x x^T` over the inputs x of a layer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Moments {
+pub struct Gram {
     sums: Array2<f64>,
     count: usize,
 }
 
-impl Moments {
+impl Gram {
     /// Of inputs of this width, none yet.
     pub fn new(width: usize) -> Self {
         Self { sums: Array2::zeros((width, width)), count: 0 }

@@ -118,7 +118,7 @@ mod tests {
         let (count, width) = (400, 40);
         let shared: Vec<f32> = (0..count).map(|_| stream.one_normal()).collect();
         let inputs = Array2::from_shape_fn((count, width), |(n, _)| shared[n] + 0.3 * stream.one_normal());
-        let mut moments = crate::quantise::Moments::new(width);
+        let mut moments = crate::quantise::Gram::new(width);
         moments.add(inputs.view());
         let feedback = Feedback::new(&moments.mean().unwrap()).unwrap();
         let weights = Array2::from_shape_fn((6, width), |_| f64::from(stream.one_normal()));

@@ -41,7 +41,7 @@ pub struct PackOptions {
     /// Weights of the toRGB layers.
     pub rgb: WeightWidth,
     /// Layers of these three kinds that have 16-bit weights anyway, by name: `mapping.fc0`, `b8.conv0.affine`, `b8.torgb`.
-    pub wide: BTreeSet<String>,
+    pub sixteen_bit: BTreeSet<String>,
     /// The noise that the pack is to be shown with.
     pub noise: NoiseKind,
     /// Stores the constant noise maps, of layers whose strength is not 0.
@@ -56,7 +56,7 @@ impl Default for PackOptions {
             mapping: WeightWidth::I16,
             affine: WeightWidth::I8,
             rgb: WeightWidth::I8,
-            wide: BTreeSet::new(),
+            sixteen_bit: BTreeSet::new(),
             noise: NoiseKind::None,
             const_noise: None,
         }
@@ -65,7 +65,7 @@ impl Default for PackOptions {
 
 /// Bytes of a pack by part; they add up to its length.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Parts {
+pub struct PackParts {
     /// Weights of the mapping network.
     pub mapping: usize,
     /// Weights of the affine layers.
@@ -91,9 +91,9 @@ pub struct LayerReport {
     pub bytes: usize,
     /// Output over error of the rounded weights, in dB, over the calibration latents; none where its inputs were not seen.
     pub sqnr_db: Option<f64>,
-    /// Whether [`PackOptions::wide`] may name it.
+    /// Whether [`PackOptions::sixteen_bit`] may name it.
     #[serde(skip)]
-    pub can_be_wide: bool,
+    pub can_be_16_bit: bool,
 }
 
 /// A pack and what is in it.
@@ -102,14 +102,14 @@ pub struct PackFile {
     /// The file.
     pub bytes: Vec<u8>,
     /// Its bytes by part.
-    pub parts: Parts,
+    pub parts: PackParts,
     /// Its layers.
     pub layers: Vec<LayerReport>,
 }
 
 /// Layers that were fitted before, for packs that differ in a few.
 #[derive(Debug, Default)]
-pub(super) struct Fits {
+pub(super) struct FitCache {
     /// Of the mapping layers, and behind the last: w.
     inputs: Vec<(Rc<Inputs>, f64)>,
     dense: BTreeMap<(String, u8), Rc<Fitted>>,
@@ -151,7 +151,7 @@ pub fn write_pack(
     calibration: &Calibration,
     options: &PackOptions,
 ) -> Result<PackFile, PackWriteError> {
-    write_with(weights, calibration, options, &mut Fits::default())
+    write_with(weights, calibration, options, &mut FitCache::default())
 }
 
 /// [`write_pack`], with the layers that are in `fits`.
@@ -159,7 +159,7 @@ pub(super) fn write_with(
     weights: &GeneratorWeights,
     calibration: &Calibration,
     options: &PackOptions,
-    fits: &mut Fits,
+    fits: &mut FitCache,
 ) -> Result<PackFile, PackWriteError> {
     let mut writer = Writer {
         weights,
@@ -167,7 +167,7 @@ pub(super) fn write_with(
         options,
         fits,
         pack: PackBuilder::new(),
-        parts: Parts::default(),
+        parts: PackParts::default(),
         layers: Vec::new(),
     };
     let header = writer.header()?;
@@ -188,9 +188,9 @@ struct Writer<'a, 'f> {
     weights: &'a GeneratorWeights,
     calibration: &'a Calibration,
     options: &'a PackOptions,
-    fits: &'f mut Fits,
+    fits: &'f mut FitCache,
     pack: PackBuilder,
-    parts: Parts,
+    parts: PackParts,
     layers: Vec<LayerReport>,
 }
 
@@ -308,7 +308,7 @@ impl<'a> Writer<'a, '_> {
 
     /// The width of a layer's weights.
     fn width(&self, name: &str, otherwise: WeightWidth) -> WeightWidth {
-        if self.options.wide.contains(name) { WeightWidth::I16 } else { otherwise }
+        if self.options.sixteen_bit.contains(name) { WeightWidth::I16 } else { otherwise }
     }
 
     /// A layer in integers, at the inputs of mapping layer `index` (behind the last one: at w).
@@ -374,10 +374,10 @@ impl<'a> Writer<'a, '_> {
         Ok((table, bytes))
     }
 
-    fn report(&mut self, name: &str, width: WeightWidth, bytes: usize, error: Option<f64>, can_be_wide: bool) {
+    fn report(&mut self, name: &str, width: WeightWidth, bytes: usize, error: Option<f64>, can_be_16_bit: bool) {
         let sqnr_db = error.filter(|&error| error > 0.0).map(|error| -10.0 * error.log10());
         let name = name.to_owned();
-        self.layers.push(LayerReport { name, bits: width.bits(), bytes, sqnr_db, can_be_wide });
+        self.layers.push(LayerReport { name, bits: width.bits(), bytes, sqnr_db, can_be_16_bit });
     }
 
     /// The affine layer of a convolution; `factor` is on the styles.

@@ -10,7 +10,7 @@ use nickeldime_checkpoint::model::arch::{DiscriminatorArch, GeneratorArch};
 use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
-use crate::{backend::Choice, compress::settings::Settings, embed::spec::EmbedSpec, hash::sha256};
+use crate::{backend::BackendKind, compress::settings::Settings, embed::spec::EmbedSpec, hash::sha256};
 
 /// A run's configuration, as saved in `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub struct Record {
     pub substitutions: Vec<String>,
     /// Where it is computed, unless a resumed run is told otherwise.
     #[serde(default)]
-    pub backend: Choice,
+    pub backend: BackendKind,
     /// The settings, resolved.
     pub settings: Settings,
 }
@@ -73,7 +73,7 @@ impl Record {
             embeds: Vec::new(),
             own_embedder: false,
             substitutions: Vec::new(),
-            backend: Choice::default(),
+            backend: BackendKind::default(),
             settings: Settings::default(),
         }
     }

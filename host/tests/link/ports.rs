@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nickeldime::emulate::faults::Faults;
-use nickeldime::emulate::faulty_port::{FaultyPort, Tap};
+use nickeldime::emulate::faulty_port::{FaultyPort, LineTap};
 use nickeldime::emulate::{BoardKind, VirtualBoard};
 use nickeldime_checkpoint::random::Stream;
 use nickeldime_core::link::{Ask, FrameReader, Packet, decode};
@@ -19,7 +19,7 @@ use nickeldime_testkit::boards::{Running, all_rows, emulate, json, packed, previ
 use nickeldime_testkit::command::text;
 
 /// Counts the bytes of packs that pass, those sent twice too.
-fn chunks(count: &Arc<AtomicU64>) -> Tap {
+fn chunks(count: &Arc<AtomicU64>) -> LineTap {
     let count = Arc::clone(count);
     let mut reader = FrameReader::new(vec![0; 8192]);
     Box::new(move |bytes| {

@@ -2,7 +2,7 @@
 
 /// A little-endian number format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Number {
+pub(super) enum DType {
     F64,
     F32,
     F16,
@@ -15,7 +15,7 @@ pub(super) enum Number {
     Bool,
 }
 
-impl Number {
+impl DType {
     /// Bytes of one number.
     pub fn size(self) -> usize {
         match self {
@@ -26,7 +26,7 @@ impl Number {
         }
     }
 
-    /// One number; `bytes` has [`Number::size`] of them (0 where it has not).
+    /// One number; `bytes` has [`DType::size`] of them (0 where it has not).
     pub fn read(self, bytes: &[u8]) -> f32 {
         fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
             bytes.try_into().unwrap_or([0; N])
@@ -90,14 +90,14 @@ mod tests {
 
     #[test]
     fn every_format_reads_its_own_bytes() {
-        assert_eq!(Number::F64.read_all(&0.5f64.to_le_bytes()), [0.5]);
-        assert_eq!(Number::F32.read_all(&(-3.25f32).to_le_bytes()), [-3.25]);
-        assert_eq!(Number::BF16.read_all(&[0x80, 0x3f, 0, 0xc0]), [1.0, -2.0]);
-        assert_eq!(Number::I64.read_all(&(-7i64).to_le_bytes()), [-7.0]);
-        assert_eq!(Number::I32.read_all(&9i32.to_le_bytes()), [9.0]);
-        assert_eq!(Number::I16.read_all(&(-9i16).to_le_bytes()), [-9.0]);
-        assert_eq!(Number::I8.read_all(&[0xff, 1]), [-1.0, 1.0]);
-        assert_eq!(Number::U8.read_all(&[0, 255]), [0.0, 255.0]);
-        assert_eq!(Number::Bool.read_all(&[0, 1]), [0.0, 1.0]);
+        assert_eq!(DType::F64.read_all(&0.5f64.to_le_bytes()), [0.5]);
+        assert_eq!(DType::F32.read_all(&(-3.25f32).to_le_bytes()), [-3.25]);
+        assert_eq!(DType::BF16.read_all(&[0x80, 0x3f, 0, 0xc0]), [1.0, -2.0]);
+        assert_eq!(DType::I64.read_all(&(-7i64).to_le_bytes()), [-7.0]);
+        assert_eq!(DType::I32.read_all(&9i32.to_le_bytes()), [9.0]);
+        assert_eq!(DType::I16.read_all(&(-9i16).to_le_bytes()), [-9.0]);
+        assert_eq!(DType::I8.read_all(&[0xff, 1]), [-1.0, 1.0]);
+        assert_eq!(DType::U8.read_all(&[0, 255]), [0.0, 255.0]);
+        assert_eq!(DType::Bool.read_all(&[0, 1]), [0.0, 1.0]);
     }
 }

@@ -16,7 +16,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use super::error::{CheckpointError, printable};
 use super::model::weights::{Checkpoint, RESAMPLE_FILTER, Tensors};
 use super::networks::{self, Hints, TensorSource};
-use super::number::Number;
+use super::number::DType;
 use super::source::read_file;
 use crate::files;
 use crate::model::arch::{Shapes, block_resolution};
@@ -281,16 +281,16 @@ const MOST_AXES: usize = 8;
 struct Shape(Vec<usize>);
 
 impl Entry {
-    fn number(&self) -> Result<Number, String> {
+    fn number(&self) -> Result<DType, String> {
         Ok(match &self.dtype[..] {
-            "F64" => Number::F64,
-            "F32" => Number::F32,
-            "F16" => Number::F16,
-            "BF16" => Number::BF16,
-            "I64" => Number::I64,
-            "I32" => Number::I32,
-            "U8" => Number::U8,
-            "BOOL" => Number::Bool,
+            "F64" => DType::F64,
+            "F32" => DType::F32,
+            "F16" => DType::F16,
+            "BF16" => DType::BF16,
+            "I64" => DType::I64,
+            "I32" => DType::I32,
+            "U8" => DType::U8,
+            "BOOL" => DType::Bool,
             other => {
                 let other = printable(other.as_bytes());
                 return Err(format!("number format {other} is not supported; convert it to F32"));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::number::Number;
+use super::number::DType;
 use super::pickle::{Global, Pickle, PickleError, Problem, Value, View};
 
 /// What every such file begins with, as a pickled integer of 10 bytes.
@@ -110,7 +110,7 @@ impl TensorView {
     }
 
     /// The numbers, row-major, out of a storage of these bytes in this format.
-    pub fn gather(&self, number: Number, data: &[u8]) -> Result<Vec<f32>, String> {
+    pub fn gather(&self, number: DType, data: &[u8]) -> Result<Vec<f32>, String> {
         let len = self.len().ok_or("more numbers than a machine can count")?;
         if len == 0 {
             return Ok(Vec::new());
@@ -170,7 +170,7 @@ pub(super) struct Storages<'p>(BTreeMap<usize, Storage<'p>>);
 
 /// A storage: numbers in a row.
 struct Storage<'p> {
-    number: Number,
+    number: DType,
     file: Cow<'p, [u8]>,
     /// Where in `file` the numbers begin.
     start: usize,
@@ -189,7 +189,7 @@ impl<'p> Storage<'p> {
     }
 
     /// The numbers' format, and where they begin.
-    fn open(bytes: &[u8]) -> Result<(Number, usize), PickleError> {
+    fn open(bytes: &[u8]) -> Result<(DType, usize), PickleError> {
         let begin = preamble(bytes)?;
         let storage = Pickle::read(bytes, begin)?;
         let (number, numbers) = embedded(&storage).map_err(|p| damaged(begin, &p))?;
@@ -241,13 +241,13 @@ fn is_big_endian(machine: &Pickle) -> bool {
 }
 
 /// Format and count of the one storage of a file that a `.pkl` carries.
-fn embedded(storage: &Pickle) -> Result<(Number, usize), String> {
+fn embedded(storage: &Pickle) -> Result<(DType, usize), String> {
     let View::Persistent(id) = storage.view(storage.root()) else {
         return Err("not a PyTorch storage".into());
     };
     let Reference { number, name, count, .. } = Reference::of(storage, id)?;
     match number {
-        Number::F64 | Number::F32 | Number::F16 => Ok((number, count)),
+        DType::F64 | DType::F32 | DType::F16 => Ok((number, count)),
         _ => Err(format!("{name}: only float, double and half storages are supported")),
     }
 }
@@ -256,7 +256,7 @@ fn embedded(storage: &Pickle) -> Result<(Number, usize), String> {
 /// with a last item for views.
 pub(super) struct Reference<'p> {
     /// Of the numbers.
-    pub number: Number,
+    pub number: DType,
     /// `FloatStorage`.
     pub name: &'static str,
     /// Tells the file's storages apart.

@@ -12,7 +12,7 @@ use clap::Args;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, poll, read};
 use nickeldime_core::generator::Sample;
 
-use self::screen::Screen;
+use self::screen::LiveScreen;
 use self::walk::Walk;
 use super::progress::{Bar, stop_on_ctrl_c};
 use crate::draw::{NoiseMode, device_noise};
@@ -63,7 +63,7 @@ pub fn run(args: &LiveArgs, json: bool) -> anyhow::Result<()> {
     let mut walk = Walk::new(args.seed, args.psi, args.steps, usize::from(model.resolution));
     let started = Instant::now();
     let mut images = 0u64;
-    let mut screen = Screen::open(usize::from(model.resolution))?;
+    let mut screen = LiveScreen::open(usize::from(model.resolution))?;
     let stopped = Bar::new();
     while args.images.is_none_or(|most| images < most) {
         screen.say(&format!("{}  {}  {:.1}/s", model.name, walk, images as f64 / started.elapsed().as_secs_f64()))?;

@@ -10,7 +10,7 @@ use crossterm::terminal::{
 use crossterm::{execute, queue};
 
 /// A terminal that shows images. Dropping this restores the terminal.
-pub struct Screen {
+pub struct LiveScreen {
     out: Stdout,
     resolution: usize,
     rgb: Vec<u8>,
@@ -20,7 +20,7 @@ pub struct Screen {
     full: bool,
 }
 
-impl Screen {
+impl LiveScreen {
     /// Takes over the terminal for images of this size.
     pub fn open(resolution: usize) -> io::Result<Self> {
         let depth = std::env::var("COLORTERM").unwrap_or_default();
@@ -96,7 +96,7 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for LiveScreen {
     fn drop(&mut self) {
         // Nothing can be done when the terminal is gone.
         let _ = execute!(self.out, ResetColor, EnableLineWrap, Show, LeaveAlternateScreen);

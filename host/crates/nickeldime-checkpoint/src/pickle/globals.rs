@@ -1,6 +1,6 @@
 //! The names that a pickle may mention.
 
-use crate::number::Number;
+use crate::number::DType;
 
 /// The role of a name that may appear in a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(crate) enum Global {
     NumpyScalar,
     NumpyDtype,
     /// Numbers of a format; none where each tensor says its own.
-    Storage(Option<Number>),
+    Storage(Option<DType>),
     /// A class of a TorchScript archive: its attributes are its state.
     Script,
     /// Known to checkpoints, and of no meaning here.
@@ -94,16 +94,16 @@ pub(super) const ALLOWED: &[(&str, &str, Global)] = &[
     ("torch._utils", "_rebuild_parameter", Global::RebuildParameter),
     ("torch._utils", "_rebuild_parameter_with_state", Global::RebuildParameter),
     ("torch.storage", "_load_from_bytes", Global::LoadFromBytes),
-    ("torch", "FloatStorage", Global::Storage(Some(Number::F32))),
-    ("torch", "DoubleStorage", Global::Storage(Some(Number::F64))),
-    ("torch", "HalfStorage", Global::Storage(Some(Number::F16))),
-    ("torch", "BFloat16Storage", Global::Storage(Some(Number::BF16))),
-    ("torch", "LongStorage", Global::Storage(Some(Number::I64))),
-    ("torch", "IntStorage", Global::Storage(Some(Number::I32))),
-    ("torch", "ShortStorage", Global::Storage(Some(Number::I16))),
-    ("torch", "CharStorage", Global::Storage(Some(Number::I8))),
-    ("torch", "ByteStorage", Global::Storage(Some(Number::U8))),
-    ("torch", "BoolStorage", Global::Storage(Some(Number::Bool))),
+    ("torch", "FloatStorage", Global::Storage(Some(DType::F32))),
+    ("torch", "DoubleStorage", Global::Storage(Some(DType::F64))),
+    ("torch", "HalfStorage", Global::Storage(Some(DType::F16))),
+    ("torch", "BFloat16Storage", Global::Storage(Some(DType::BF16))),
+    ("torch", "LongStorage", Global::Storage(Some(DType::I64))),
+    ("torch", "IntStorage", Global::Storage(Some(DType::I32))),
+    ("torch", "ShortStorage", Global::Storage(Some(DType::I16))),
+    ("torch", "CharStorage", Global::Storage(Some(DType::I8))),
+    ("torch", "ByteStorage", Global::Storage(Some(DType::U8))),
+    ("torch", "BoolStorage", Global::Storage(Some(DType::Bool))),
     ("torch.storage", "UntypedStorage", Global::Storage(None)),
     ("torch._utils", "_rebuild_qtensor", Global::Inert),
     ("torch.jit._pickle", "build_intlist", Global::Inert),

@@ -1,0 +1,139 @@
+//! From a float generator to a pack in one call.
+
+use std::ops::Range;
+
+use nickeldime_checkpoint::GeneratorWeights;
+use nickeldime_core::{
+    generator::{GenerateError, Latent, Sample},
+    pack::{NoiseKind, Pack, PackError, WeightWidth},
+};
+
+use super::{
+    budget::choose_16_bit_layers,
+    fidelity::{Fidelity, psnr},
+    write::{PackFile, PackOptions, PackWriteError, write_pack},
+};
+use crate::{
+    draw::{DrawError, Latents, NoiseMode, Preview, device_noise, render},
+    progress::Progress,
+};
+
+/// psi = 1 in the device's Q14.
+const PSI_ONE: i16 = 1 << 14;
+/// Latents that the activations' ranges are taken over.
+const CALIBRATION_SEEDS: u64 = 256;
+/// Latents that the fidelity is measured on; others than those of the calibration.
+const FIDELITY_SEEDS: std::ops::Range<u64> = 1_000_000..1_000_064;
+
+/// Latents that wider weights are tried on; others again.
+const TRIAL_SEEDS: std::ops::Range<u64> = 2_000_000..2_000_008;
+
+/// A pack, and how near its images are to the float generator's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Packed {
+    /// The pack and its parts.
+    pub file: PackFile,
+    /// The signal-to-noise ratios of its images, over 64 latents that were not used for the calibration.
+    pub fidelity: Fidelity,
+}
+
+/// Errors of packing a generator.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackingError {
+    /// The float generator could not draw, or was asked to stop.
+    #[error(transparent)]
+    Draw(#[from] DrawError),
+    /// The weights do not fit a pack.
+    #[error(transparent)]
+    Write(#[from] PackWriteError),
+    /// The pack was written and cannot be read.
+    #[error("{0}")]
+    Pack(PackError),
+    /// The pack was written and gives no image.
+    #[error("{0}")]
+    Generate(GenerateError),
+}
+
+impl PackOptions {
+    /// The options of a pack that is shown with this noise.
+    pub fn for_noise(noise: NoiseMode) -> Self {
+        let (noise, const_noise) = match noise {
+            NoiseMode::None => (NoiseKind::None, None),
+            NoiseMode::Const => (NoiseKind::Const, Some(WeightWidth::I8)),
+            NoiseMode::Random => (NoiseKind::Random, None),
+        };
+        Self { noise, const_noise, ..Self::default() }
+    }
+}
+
+/// Packs a generator: calibrates over 256 latents, chooses the layers that `extra_bytes` more bytes give 16-bit weights, writes
+/// the pack, and measures its images against the float generator's.
+///
+/// # Errors
+/// Weights that no pack holds; `progress` asked to stop.
+pub fn pack(
+    weights: &GeneratorWeights,
+    mut options: PackOptions,
+    noise: NoiseMode,
+    extra_bytes: usize,
+    progress: &mut dyn Progress,
+) -> Result<Packed, PackingError> {
+    let preview = Preview::new(weights)?;
+    progress.begin("calibrating", "img", CALIBRATION_SEEDS);
+    let seeds: Vec<u64> = (0..CALIBRATION_SEEDS).collect();
+    let calibration = preview.calibrate(&seeds, noise, &mut |done| progress.at(done as u64, ""));
+    progress.end();
+    if extra_bytes > 0 {
+        let sight = FidelityReference::new(&preview, TRIAL_SEEDS, noise, "choosing", progress)?;
+        options.sixteen_bit =
+            choose_16_bit_layers(weights, &calibration, &options, extra_bytes, &mut |pack| sight.squared_error(pack))?;
+    }
+    let file = write_pack(weights, &calibration, &options)?;
+    let pack = Pack::open(&file.bytes).map_err(PackingError::Pack)?;
+    let ratios = FidelityReference::new(&preview, FIDELITY_SEEDS, noise, "comparing", progress)?.ratios(&pack)?;
+    let fidelity = Fidelity::of(&ratios).unwrap_or(Fidelity { mean_db: f64::NAN, worst_db: f64::NAN, images: 0 });
+    Ok(Packed { file, fidelity })
+}
+
+/// The float generator's images, with which a pack's are compared.
+struct FidelityReference {
+    floats: Vec<Vec<f32>>,
+    latents: Latents,
+    noise: NoiseMode,
+}
+
+impl FidelityReference {
+    fn new(
+        preview: &Preview,
+        seeds: Range<u64>,
+        noise: NoiseMode,
+        what: &str,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, PackingError> {
+        let latents = Latents::Seeds(seeds.collect());
+        progress.begin(what, "img", latents.len() as u64);
+        let floats = preview.images(&latents, 1.0, noise, &mut |done| {
+            progress.at(done as u64, "");
+            !progress.stopped()
+        })?;
+        progress.end();
+        Ok(Self { floats, latents, noise })
+    }
+
+    /// The ratio of every image.
+    fn ratios(&self, pack: &Pack<'_>) -> Result<Vec<f64>, PackingError> {
+        let ratio = |(i, float): (usize, &Vec<f32>)| {
+            let seed = self.latents.seed(i);
+            let sample = Sample { latent: Latent::Seed(seed), psi: PSI_ONE, noise: device_noise(self.noise, seed) };
+            Ok(psnr(&render(pack, &sample).map_err(PackingError::Generate)?, float))
+        };
+        self.floats.iter().enumerate().map(ratio).collect()
+    }
+
+    /// Mean over the images, relative to white.
+    fn squared_error(&self, pack: &[u8]) -> Result<f64, PackingError> {
+        let ratios = self.ratios(&Pack::open(pack).map_err(PackingError::Pack)?)?;
+        Ok(ratios.iter().map(|db| 10f64.powf(-db / 10.0)).sum::<f64>() / ratios.len() as f64)
+    }
+}
