@@ -3,6 +3,7 @@
 //!
 //! The loops are written once, over the six operations that `vector` has for each processor.
 
+mod finish;
 mod loops;
 #[cfg_attr(target_arch = "x86_64", path = "sse2.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "neon.rs")]
@@ -11,11 +12,11 @@ mod vector;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use super::finish::RequantPlan;
 use super::portable;
 pub use super::portable::{
-    ACCUMULATORS, LANES, TWO_OUTPUTS, activate_row, blend_row, copy_row, correlate_pair, dot_i8_wide, dot_i16, expand,
-    filter_along, filter_down, modulate, normal_row, random_row, requantise_row, spread_pair, to_bytes,
-    upsample_rgb_row,
+    ACCUMULATORS, LANES, TWO_OUTPUTS, copy_row, correlate_pair, dot_i8_wide, dot_i16, expand, filter_along,
+    filter_down, modulate, normal_row, random_row, spread_pair, to_bytes, upsample_rgb_row,
 };
 
 static PORTABLE: AtomicBool = AtomicBool::new(false);
@@ -53,4 +54,28 @@ pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
         return portable::mix(row, taps, acc);
     }
     loops::mix(row, taps, acc);
+}
+
+/// As [`portable::activate_row`].
+pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, limit: i16, out: &mut [i16]) {
+    if portable_is_asked_for() {
+        return portable::activate_row(acc, noise, scale, bias, limit, out);
+    }
+    finish::activate_row(acc, noise, scale, bias, limit, out);
+}
+
+/// As [`portable::requantise_row`].
+pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
+    if portable_is_asked_for() {
+        return portable::requantise_row(acc, scale, out);
+    }
+    finish::requantise_row(acc, scale, out);
+}
+
+/// As [`portable::blend_row`].
+pub fn blend_row(acc: &[i32], scale: RequantPlan, bias: i32, limit: i32, rgb: &mut [i16]) {
+    if portable_is_asked_for() {
+        return portable::blend_row(acc, scale, bias, limit, rgb);
+    }
+    finish::blend_row(acc, scale, bias, limit, rgb);
 }
