@@ -25,6 +25,7 @@ macro_rules! with_requantisation {
 }
 
 /// As [`portable::activate_row`].
+#[inline(always)]
 pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, limit: i16, out: &mut [i16]) {
     with_requantisation!(scale, portable::activate_row(acc, noise, scale, bias, limit, out), |value| {
         for ((out, &acc), &noise) in out.iter_mut().zip(acc).zip(noise) {
@@ -34,6 +35,7 @@ pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, l
 }
 
 /// As [`portable::requantise_row`].
+#[inline(always)]
 pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     with_requantisation!(scale, portable::requantise_row(acc, scale, out), |value| {
         out.iter_mut().zip(acc).for_each(|(out, &acc)| *out = limited(value(acc)));
@@ -41,6 +43,7 @@ pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
 }
 
 /// As [`portable::blend_row`].
+#[inline(always)]
 pub fn blend_row(acc: &[i32], scale: RequantPlan, bias: i32, limit: i32, rgb: &mut [i16]) {
     with_requantisation!(scale, portable::blend_row(acc, scale, bias, limit, rgb), |value| {
         for (rgb, &acc) in rgb.iter_mut().zip(acc) {

@@ -1,8 +1,10 @@
 //! Kernels for computers: the multiply-accumulates by vectors of eight 16-bit values, on x86-64 (SSE2), on 64-bit Arm (NEON)
-//! and in WebAssembly (simd128). Every one of these processors has them, so that they are chosen at compile time.
+//! and in WebAssembly (simd128). Every one of these processors has them, so that they are chosen at compile time. Where an x86-64 also has AVX2, the way from accumulators to values takes it at run time.
 //!
 //! The loops are written once, over the six operations that `vector` has for each processor.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod finish;
 mod loops;
 #[cfg_attr(target_arch = "x86_64", path = "sse2.rs")]
@@ -61,6 +63,11 @@ pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, l
     if portable_is_asked_for() {
         return portable::activate_row(acc, noise, scale, bias, limit, out);
     }
+    #[cfg(target_arch = "x86_64")]
+    if avx2::is_here() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { avx2::activate_row(acc, noise, scale, bias, limit, out) };
+    }
     finish::activate_row(acc, noise, scale, bias, limit, out);
 }
 
@@ -69,6 +76,11 @@ pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     if portable_is_asked_for() {
         return portable::requantise_row(acc, scale, out);
     }
+    #[cfg(target_arch = "x86_64")]
+    if avx2::is_here() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { avx2::requantise_row(acc, scale, out) };
+    }
     finish::requantise_row(acc, scale, out);
 }
 
@@ -76,6 +88,11 @@ pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
 pub fn blend_row(acc: &[i32], scale: RequantPlan, bias: i32, limit: i32, rgb: &mut [i16]) {
     if portable_is_asked_for() {
         return portable::blend_row(acc, scale, bias, limit, rgb);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if avx2::is_here() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { avx2::blend_row(acc, scale, bias, limit, rgb) };
     }
     finish::blend_row(acc, scale, bias, limit, rgb);
 }
