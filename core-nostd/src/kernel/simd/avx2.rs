@@ -25,7 +25,6 @@ pub fn is_here() -> bool {
 
 /// The question, in the order that Intel's manual gives: section 14.3, "Detection of Intel AVX Instructions".
 #[cold]
-#[allow(unused_unsafe)]
 fn ask() -> bool {
     /// The registers that the operating system keeps: bits 1 and 2 stand for those of SSE and AVX.
     #[target_feature(enable = "xsave")]
@@ -33,17 +32,14 @@ fn ask() -> bool {
         // SAFETY: the caller has found XGETBV.
         unsafe { _xgetbv(0) }
     }
-    // SAFETY: every x86-64 has CPUID.
-    let (last, features) = unsafe { (__cpuid(0).eax, __cpuid(1).ecx) };
+    let (last, features) = (__cpuid(0).eax, __cpuid(1).ecx);
     let (xsave, avx) = (features >> 27 & 1 == 1, features >> 28 & 1 == 1);
     if last < 7 || !xsave || !avx {
         return false;
     }
     // SAFETY: bit 27 says that the operating system has made XGETBV usable.
     let kept = unsafe { kept_registers() };
-    // SAFETY: every x86-64 has CPUID, and leaf 7 is not beyond the last.
-    let extended = unsafe { __cpuid_count(7, 0) };
-    kept & 6 == 6 && extended.ebx >> 5 & 1 == 1
+    kept & 6 == 6 && __cpuid_count(7, 0).ebx >> 5 & 1 == 1
 }
 
 /// As [`finish::activate_row`].
