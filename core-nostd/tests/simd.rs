@@ -2,7 +2,8 @@
 
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 
-use nickeldime_core::kernel::{middle_len, plane_len, portable, selected};
+use nickeldime_core::kernel::{RequantPlan, middle_len, plane_len, portable, selected};
+use nickeldime_core::number::Requant;
 use nickeldime_testkit::packs::{Random, rounds};
 
 /// Random, largest, smallest and alternating values in turn.
@@ -44,4 +45,49 @@ fn every_vector_kernel_equals_its_portable_twin() {
         portable::mix(&rows[0], &taps[..2 * pairs], &mut wanted);
         assert_eq!(found, wanted, "mix: {width} pixels, {pairs} pairs");
     }
+}
+
+/// Random words of any size, or extremes in turn, within the limit.
+fn words(random: &mut Random, len: usize, limit: i32, kind: usize) -> Vec<i32> {
+    let value = |(at, random): (usize, &mut Random)| match kind % 4 {
+        0 => random.word() as i32 % limit,
+        1 => limit,
+        2 => -limit,
+        _ => [limit, -limit, 0][at % 3],
+    };
+    (0..len).map(|at| value((at, random))).collect()
+}
+
+#[test]
+fn every_finishing_kernel_equals_its_portable_twin() {
+    let mut random = Random::new(10);
+    let mut kinds = [0; 3];
+    for round in 0..rounds(2000) {
+        let width = 1 + random.below(70) as usize;
+        let multiplier = words(&mut random, 1, i32::MAX, round)[0];
+        let scale = RequantPlan::new(Requant { multiplier, shift: 20 + random.below(30) as u8 });
+        kinds[match scale {
+            RequantPlan::HighWord { doublings: 0, .. } => 0,
+            RequantPlan::HighWord { .. } => 1,
+            RequantPlan::Exact(_) => 2,
+        }] += 1;
+        let acc = words(&mut random, width, i32::MAX, round / 4);
+        let (noise, bias) =
+            (words(&mut random, width, 1 << 28, round / 2), words(&mut random, 1, 1 << 28, round / 8)[0]);
+        let before = fill(&mut random, width, 32767, round / 3);
+        for limit in [32767, 9000, 1] {
+            let (mut found, mut wanted) = (before.clone(), before.clone());
+            selected::activate_row(&acc, &noise, scale, bias, limit, &mut found);
+            portable::activate_row(&acc, &noise, scale, bias, limit, &mut wanted);
+            assert_eq!(found, wanted, "activate: {scale:?}");
+            selected::requantise_row(&acc, scale, &mut found);
+            portable::requantise_row(&acc, scale, &mut wanted);
+            assert_eq!(found, wanted, "requantise: {scale:?}");
+            let (mut found, mut wanted) = (before.clone(), before.clone());
+            selected::blend_row(&acc, scale, bias, i32::from(limit) << 9, &mut found);
+            portable::blend_row(&acc, scale, bias, i32::from(limit) << 9, &mut wanted);
+            assert_eq!(found, wanted, "blend: {scale:?}");
+        }
+    }
+    assert!(kinds.iter().all(|&count| count > 0), "every form of requantisation is met");
 }

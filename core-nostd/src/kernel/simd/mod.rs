@@ -1,8 +1,11 @@
 //! Kernels for computers: the multiply-accumulates by vectors of eight 16-bit values, on x86-64 (SSE2), on 64-bit Arm (NEON)
-//! and in WebAssembly (simd128). Every one of these processors has them, so that they are chosen at compile time.
+//! and in WebAssembly (simd128). Every one of these processors has them, so that they are chosen at compile time. Where an x86-64 also has AVX2, the way from accumulators to values takes it at run time.
 //!
 //! The loops are written once, over the six operations that `vector` has for each processor.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod finish;
 mod loops;
 #[cfg_attr(target_arch = "x86_64", path = "sse2.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "neon.rs")]
@@ -11,11 +14,11 @@ mod vector;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use super::finish::RequantPlan;
 use super::portable;
 pub use super::portable::{
-    ACCUMULATORS, LANES, TWO_OUTPUTS, activate_row, blend_row, copy_row, correlate_pair, dot_i8_wide, dot_i16, expand,
-    filter_along, filter_down, modulate, normal_row, random_row, requantise_row, spread_pair, to_bytes,
-    upsample_rgb_row,
+    ACCUMULATORS, LANES, TWO_OUTPUTS, copy_row, correlate_pair, dot_i8_wide, dot_i16, expand, filter_along,
+    filter_down, modulate, normal_row, random_row, spread_pair, to_bytes, upsample_rgb_row,
 };
 
 static PORTABLE: AtomicBool = AtomicBool::new(false);
@@ -53,4 +56,43 @@ pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
         return portable::mix(row, taps, acc);
     }
     loops::mix(row, taps, acc);
+}
+
+/// As [`portable::activate_row`].
+pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, limit: i16, out: &mut [i16]) {
+    if portable_is_asked_for() {
+        return portable::activate_row(acc, noise, scale, bias, limit, out);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if avx2::is_here() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { avx2::activate_row(acc, noise, scale, bias, limit, out) };
+    }
+    finish::activate_row(acc, noise, scale, bias, limit, out);
+}
+
+/// As [`portable::requantise_row`].
+pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
+    if portable_is_asked_for() {
+        return portable::requantise_row(acc, scale, out);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if avx2::is_here() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { avx2::requantise_row(acc, scale, out) };
+    }
+    finish::requantise_row(acc, scale, out);
+}
+
+/// As [`portable::blend_row`].
+pub fn blend_row(acc: &[i32], scale: RequantPlan, bias: i32, limit: i32, rgb: &mut [i16]) {
+    if portable_is_asked_for() {
+        return portable::blend_row(acc, scale, bias, limit, rgb);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if avx2::is_here() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { avx2::blend_row(acc, scale, bias, limit, rgb) };
+    }
+    finish::blend_row(acc, scale, bias, limit, rgb);
 }
