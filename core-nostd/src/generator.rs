@@ -1,4 +1,4 @@
-//! From a sample's description to RGB rows: the one entry to the engine.
+//! Makes an image from a sample's description, row by row. The only way into the engine.
 
 use core::ops::ControlFlow;
 

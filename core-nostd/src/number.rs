@@ -79,7 +79,7 @@ impl Requant {
     /// Largest shift that [`Requant::apply`] accepts.
     pub const MAX_SHIFT: u8 = 62;
 
-    /// The scaled accumulator. A shift above [`Requant::MAX_SHIFT`] counts as that.
+    /// The scaled accumulator. A shift above [`Requant::MAX_SHIFT`] counts as [`Requant::MAX_SHIFT`].
     #[inline]
     pub fn apply(self, acc: i32) -> i32 {
         // |product| <= 2^62 and the rounding term <= 2^61: the sum fits.
@@ -95,7 +95,7 @@ impl Requant {
 pub struct Gain {
     /// In `2^30 .. 2^31`.
     pub mantissa: u32,
-    /// Power of two.
+    /// `self / sqrt(energy)` as a multiplier and shift; 0 for an energy of 0.
     pub exponent: i8,
 }
 

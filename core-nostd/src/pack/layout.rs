@@ -157,7 +157,7 @@ pub struct Conv {
 /// A modulated 1x1 convolution to the image's channels, without demodulation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToRgb {
-    /// From w to the styles, one for each input channel, with their true scale.
+    /// The layer that turns w into the styles, one for each input channel, with their true scale.
     pub affine: Dense,
     /// The convolution at one pixel. Its inputs are `round(x * s / 2^15)` with the styles' exponent. It has an output
     /// for each channel of the image, in grey levels with the header's `image_fraction`.

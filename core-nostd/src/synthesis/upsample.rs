@@ -19,7 +19,7 @@ pub(crate) enum Doubled {
     Row(usize),
 }
 
-/// Two modulated input rows and three rows of the transposed convolution; the fourth is in the making.
+/// Output row y lies in the scratch's `row`. If y is the height, there are no more rows.
 pub(crate) struct UpsampleRows<'a, 'w> {
     layer: Layer<'a>,
     conv: &'a Conv,
