@@ -216,7 +216,7 @@ impl<F: MappedFlash> Storage<F> {
         Ok(0)
     }
 
-    /// Writes checksums ([`checksum`]) of the flash where the uploaded pack goes: one for every unit ([`Self::UNIT`])
+    /// Writes checksums ([`checksum()`]) of the flash where the uploaded pack goes: one for every unit ([`Self::UNIT`])
     /// from byte `from` of the pack on, until `sums` is full. The last unit ends with the pack. Returns the number of
     /// checksums.
     ///

@@ -45,7 +45,7 @@ pub fn modulate_row(row: &[i16], styles: &[i16], shift: u8, width: usize, out: &
 
 /// Makes one row of a 3x3 correlation with padding 1 and writes it to `out`, `[outputs][width]`. `rows` are the
 /// modulated rows above, at and below it, at least one of them present; an absent row counts as zeros. Weights are in
-/// the pack's [`layout`](super::layout).
+/// the pack's [`layout`].
 pub fn conv3x3_row(
     rows: [Option<&[i16]>; 3],
     width: usize,
