@@ -1,7 +1,7 @@
 //! Computes w from a latent: the mapping network and truncation.
 
 use crate::dense::{BlockFloat, DenseView};
-use crate::number::{leaky_relu, normalise, saturate_i32, shift_round};
+use crate::number::{leaky_relu, normalise, root, saturate_i32, shift_round};
 use crate::pack::Pack;
 use crate::pack::arrays::array;
 
@@ -20,9 +20,9 @@ fn normalise_z(z: &[i16], out: &mut [i32]) {
     }
     // With at most 2048 values, squares are below 2^42 and half is in 10 ..= 31.
     let half = squares.leading_zeros() / 2;
-    let root = (squares << (2 * half)).isqrt(); // sqrt(squares) * 2^half, in 2^31 .. 2^32
-    let root_n = (n << 48).isqrt(); // sqrt(n) * 2^24, below 2^30
-    let factor = ((root_n << 32) / root.max(1)) as i64; // sqrt(n / squares) * 2^(56 - half), below 2^31
+    let norm = root(squares << (2 * half)); // sqrt(squares) * 2^half, in 2^31 .. 2^32
+    let norm_n = root(n << 48); // sqrt(n) * 2^24, below 2^30
+    let factor = ((norm_n << 32) / norm.max(1)) as i64; // sqrt(n / squares) * 2^(56 - half), below 2^31
     for (out, &v) in out.iter_mut().zip(z) {
         *out = saturate_i32(shift_round(v as i64 * factor, 56 - half as i32 - Z_FRACTION));
     }

@@ -116,7 +116,7 @@ fn find_volume(board: &'static str, id: &str, named: Option<&Path>) -> Result<Pa
 
 /// The board's id in `INFO_UF2.TXT`; nothing where there is none.
 fn board_id(info: &str) -> &str {
-    info.lines().find_map(|line| line.strip_prefix("BoardSpec-ID:")).unwrap_or_default().trim()
+    info.lines().find_map(|line| line.strip_prefix("Board-ID:")).unwrap_or_default().trim()
 }
 
 /// Where volumes are mounted.

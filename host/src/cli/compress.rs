@@ -170,6 +170,8 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
         record.resize = args.resize.then_some(size);
         record.own_embedder = record.embeds.is_empty() && record.settings.needs_an_embedding();
     }
+    let embeds = record.settings.needs_an_embedding();
+    ensure!(embeds || record.embeds.is_empty(), "this --method looks at no embedding: leave --embed out");
     if let Some(board) = &board {
         let (dense, ratio) = (&teacher.generator.arch, record.settings.ratio);
         let options = PackOptions::for_noise(NoiseMode::Const);
@@ -243,7 +245,6 @@ fn announce(record: &Record) -> anyhow::Result<()> {
     let settings = &record.settings;
     let dime = settings.method.parts().dime;
     let used = settings.needs_an_embedding();
-    ensure!(used || record.embeds.is_empty(), "this --method looks at no embedding: leave --embed out");
     if !used {
         say(format_args!("without DiME: no embedding"));
     }
