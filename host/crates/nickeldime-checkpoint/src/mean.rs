@@ -16,7 +16,7 @@ const NUMBERS: usize = 1 << 15;
 const LR_MULT: f32 = 0.01;
 
 /// The mean of w `[w_dim]` over the latents of the seeds 0, 1, ... that devices draw from. `tensors` are those of the
-/// mapping network, in the shapes of `arch` (method.md, section 1).
+/// mapping network, in the shapes of `arch` (`docs/method.md`, section 1).
 pub(super) fn mean_of_w(arch: &GeneratorArch, tensors: &Tensors) -> ArrayD<f32> {
     let widest = arch.z_dim.max(arch.w_dim).max(1);
     // A power of two divides the number of latents evenly.
