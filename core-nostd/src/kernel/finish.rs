@@ -32,8 +32,8 @@ pub fn limited(value: i32) -> i16 {
 /// saturates only where a multiplier of 2^30 or more takes the result beyond 29 bits anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequantPlan {
-    /// Computes `(high_word(saturated(acc * 2^doublings) * multiplier) + half) >> shift`, where `half` is `2^(shift -
-    /// 1)`.
+    /// Computes `(high_word(saturated(acc * 2^doublings) * multiplier) + half) >> shift`, where `half` is
+    /// `2^(shift - 1)`.
     HighWord {
         /// Any value without doublings; with doublings, a magnitude of 2^30 or more.
         multiplier: i32,

@@ -1,8 +1,8 @@
 //! The order of a 3x3 convolution's weights in a pack, and the lengths of rows.
 //!
-//! Weights are `[output pair][tap row][input pair][tap column]` words of four: `[i 0][o 0], [i 0][o 1], [i 1][o 0], [i
-//! 1][o 1]`. One `SXTB16` (plain, or rotated by 8) turns a word into the pair of 16-bit weights that `SMLAD` takes. An
-//! odd channel count is padded with zeros.
+//! Weights are `[output pair][tap row][input pair][tap column]` words of four:
+//! `[i 0][o 0], [i 0][o 1], [i 1][o 0], [i 1][o 1]`. One `SXTB16` (plain, or rotated by 8) turns a word into the pair
+//! of 16-bit weights that `SMLAD` takes. An odd channel count is padded with zeros.
 
 /// `channels`, rounded up to even: the channels of a modulated row.
 pub const fn padded(channels: usize) -> usize {

@@ -37,8 +37,9 @@ pub fn copy_row(from: &[i16], to: &mut [i16]) {
     to.copy_from_slice(from);
 }
 
-/// Turns random words into normal variates ([`quantile`], Q12), multiplies them by `multiplier / 2^(32 + shift -
-/// before)` and rounds. `shift` is at least 1; variates have 16 bits, so `before` is at most 16.
+/// Turns random words into normal variates ([`quantile`], Q12), multiplies them by
+/// `multiplier / 2^(32 + shift - before)` and rounds. `shift` is at least 1; variates have 16 bits, so `before` is at
+/// most 16.
 pub fn normal_row(words: &mut [i32], before: u32, multiplier: i32, shift: u32) {
     let half = (1 << shift) >> 1;
     for word in words {
@@ -183,8 +184,8 @@ pub fn filter_down(rows: [Option<&[i16]>; 4], before: u32, columns: &mut [i32]) 
     }
 }
 
-/// Filters horizontally with `[1, 3, 3, 1]`, in place: `columns[x] = columns[x] + 3 columns[x + 1] + 3 columns[x + 2] +
-/// columns[x + 3]` for all but the last four.
+/// Filters horizontally with `[1, 3, 3, 1]`, in place:
+/// `columns[x] = columns[x] + 3 columns[x + 1] + 3 columns[x + 2] + columns[x + 3]` for all but the last four.
 pub fn filter_along(columns: &mut [i32]) {
     for x in 0..columns.len().saturating_sub(4) {
         if let Some(&mut [ref mut a, b, c, d]) = columns.get_mut(x..x + 4) {

@@ -35,9 +35,9 @@ pub enum LatentError {
 /// of latents.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Reads latents: the tensor `z` `[N, z_dim]`, or `w` as `[N, w_dim]` (the same w for every layer) or `[N, num_ws,
-/// w_dim]` (one for each). A `.npy` file has one array without a name; it is w if it has three axes, and z if it has
-/// fewer. A vector is one latent.
+/// Reads latents: the tensor `z` `[N, z_dim]`, or `w` as `[N, w_dim]` (the same w for every layer) or
+/// `[N, num_ws, w_dim]` (one for each). A `.npy` file has one array without a name; it is w if it has three axes, and z
+/// if it has fewer. A vector is one latent.
 ///
 /// # Errors
 /// A file that is missing, damaged or of another format; both z and w, or neither; other axes; numbers that are not

@@ -83,8 +83,8 @@ impl Calibration {
         self.largest.get(name).copied()
     }
 
-    /// Adds the inputs of a convolution's weights: its input maps, and the factor on each of their channels, `[batch,
-    /// channels]` (the style times the mean of the demodulation).
+    /// Adds the inputs of a convolution's weights: its input maps, and the factor on each of their channels,
+    /// `[batch, channels]` (the style times the mean of the demodulation).
     pub fn observe_inputs(&mut self, name: &str, kind: Kind, maps: &Maps, factors: &[f32]) {
         let taps = if kind == Kind::Rgb { 1 } else { 9 };
         let width = taps * maps.channels;
@@ -127,8 +127,8 @@ impl Calibration {
     }
 }
 
-/// The contribution of tap `[a, b]` of a doubling convolution to the filtered output at `[y, x]`: `T[2y + a][2x + b] +=
-/// w[a][b] in[y][x]`, then `[1, 3, 3, 1] / 4` along both axes.
+/// The contribution of tap `[a, b]` of a doubling convolution to the filtered output at `[y, x]`:
+/// `T[2y + a][2x + b] += w[a][b] in[y][x]`, then `[1, 3, 3, 1] / 4` along both axes.
 fn doubled(input: impl Fn(isize, isize) -> f32, [y, x]: [isize; 2], [a, b]: [isize; 2]) -> f32 {
     let taps = [0.25f32, 0.75, 0.75, 0.25];
     let sources = |at: isize, tap: isize| {

@@ -1,9 +1,9 @@
 //! Rounds weights so that the error of a layer's output is small, rather than the error of the weights.
 //!
-//! With second moments H of the inputs, weights w and their integers q give an expected squared error of `(w - q)^T H (w
-//! - q)`. Weights are rounded one after the other. The weights that are not rounded yet compensate for the effect of
-//! each rounding on the output, as far as the inputs correlate (the error feedback of optimal brain surgery: Frantar et
-//! al., "GPTQ", 2022).
+//! With second moments H of the inputs, weights w and their integers q give an expected squared error of
+//! `(w - q)^T H (w - q)`. Weights are rounded one after the other. The weights that are not rounded yet compensate for
+//! the effect of each rounding on the output, as far as the inputs correlate (the error feedback of optimal brain
+//! surgery: Frantar et al., "GPTQ", 2022).
 
 use nalgebra::DMatrix;
 use ndarray::{Array2, ArrayView1};

@@ -74,8 +74,9 @@ pub fn conv3x3_row(
     }
 }
 
-/// Makes row `2 y + parity` of a stride-2 transposed 3x3 convolution, `T[2y + a][2x + b] += sum_i w[a][b][i]
-/// in[y][x][i]`. `out` is an intermediate row with one channel for each entry of `requants`.
+/// Makes row `2 y + parity` of a stride-2 transposed 3x3 convolution,
+/// `T[2y + a][2x + b] += sum_i w[a][b][i] in[y][x][i]`. `out` is an intermediate row with one channel for each entry of
+/// `requants`.
 ///
 /// With parity 0 the row gets tap row 2 from `above` (input row `y - 1`) and tap row 0 from `row` (input row y); with
 /// parity 1 it gets tap row 1 from `row`, and `above` is ignored. Inputs are modulated rows of `width` pixels.

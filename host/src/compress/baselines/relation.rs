@@ -39,9 +39,9 @@ fn powers(from: usize) -> impl Iterator<Item = usize> {
     (0..).map(block_resolution).skip_while(move |&r| r < from)
 }
 
-/// Directions in w, unit vectors of `w_dim` numbers. They are the eigenvectors of the five largest eigenvalues of `A^T
-/// A`, where A holds the affine weights of the block's two convolutions with each row scaled to norm 1. Their signs are
-/// arbitrary.
+/// Directions in w, unit vectors of `w_dim` numbers. They are the eigenvectors of the five largest eigenvalues of
+/// `A^T A`, where A holds the affine weights of the block's two convolutions with each row scaled to norm 1. Their
+/// signs are arbitrary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Directions(pub Vec<Vec<f32>>);
 
