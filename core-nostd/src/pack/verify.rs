@@ -57,7 +57,7 @@ fn magnitudes(pair: &[i8]) -> [u64; 2] {
     [even, odd]
 }
 
-/// How much of a pack is checked.
+/// The extent of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// The header alone: sizes, offsets, scales and shifts.
