@@ -13,8 +13,8 @@
 //! what is there already counts: a host compares the sums of the storage with those of its pack ([`Storage::survey`])
 //! and sends the rest, in ranges ([`Storage::announce`]). Nothing is kept of an upload but the bytes themselves.
 
-use crate::link::checksum::CRC;
-use crate::link::{Sha256Hash, checksum, upload_tag};
+use crate::link::checksum::checksum;
+use crate::link::{Sha256Hash, upload_tag};
 use crate::pack::Hashed;
 use embedded_storage::nor_flash::NorFlash;
 use serde::{Deserialize, Serialize};
@@ -449,7 +449,11 @@ impl<F: MappedFlash> Storage<F> {
     fn read_record(&self, sector: u32) -> Option<Record> {
         let bytes = self.slice(sector * Self::SECTOR, Self::SECTOR)?;
         let bytes = &bytes[..bytes.len().min(MAX_WORD)];
-        let record: Record = postcard::from_bytes_crc32(bytes, CRC.digest()).ok()?;
+        let (record, rest) = postcard::take_from_bytes::<Record>(bytes).ok()?;
+        let sum = checksum(&bytes[..bytes.len() - rest.len()]);
+        if rest.first_chunk() != Some(&sum.to_le_bytes()) {
+            return None;
+        }
         let first = RECORDS * Self::SECTOR;
         let aligned = record.offset >= first && record.offset.is_multiple_of(Self::SECTOR);
         // There is a number after it.
@@ -460,8 +464,7 @@ impl<F: MappedFlash> Storage<F> {
 
     fn write_record(&mut self, sector: u32, record: &Record) -> Result<(), StorageError> {
         let mut bytes = [0xFF; MAX_WORD];
-        let used = postcard::to_slice_crc32(record, &mut bytes, CRC.digest()).map_err(|_| StorageError::Flash)?.len();
-        let used = used.next_multiple_of(F::WRITE_SIZE);
+        let used = write_record(record, &mut bytes).ok_or(StorageError::Flash)?.next_multiple_of(F::WRITE_SIZE);
         let at = sector * Self::SECTOR;
         self.flash.erase(at, at + Self::SECTOR).map_err(|_| StorageError::Flash)?;
         self.flash.write(at, &bytes[..used]).map_err(|_| StorageError::Flash)?;
@@ -487,6 +490,14 @@ impl<F: MappedFlash> Storage<F> {
 
 fn is_erased(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == 0xFF)
+}
+
+/// Writes a record and the checksum behind it to the start of `bytes`; returns their length, nothing without room.
+fn write_record(record: &Record, bytes: &mut [u8]) -> Option<usize> {
+    let len = postcard::to_slice(record, bytes).ok()?.len();
+    let (record, rest) = bytes.split_at_mut(len);
+    *rest.first_chunk_mut()? = checksum(record).to_le_bytes();
+    Some(len + 4)
 }
 
 #[cfg(test)]
