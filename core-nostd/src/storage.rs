@@ -14,8 +14,8 @@
 //! ([`Storage::survey`]) and sends only the rest, in ranges ([`Storage::announce`]). An upload keeps no state besides
 //! the bytes themselves.
 
-use crate::link::checksum::CRC;
-use crate::link::{Sha256Hash, checksum, upload_tag};
+use crate::link::checksum::checksum;
+use crate::link::{Sha256Hash, upload_tag};
 use crate::pack::Hashed;
 use embedded_storage::nor_flash::NorFlash;
 use serde::{Deserialize, Serialize};
@@ -458,7 +458,11 @@ impl<F: MappedFlash> Storage<F> {
     fn read_record(&self, sector: u32) -> Option<Record> {
         let bytes = self.slice(sector * Self::SECTOR, Self::SECTOR)?;
         let bytes = &bytes[..bytes.len().min(MAX_WORD)];
-        let record: Record = postcard::from_bytes_crc32(bytes, CRC.digest()).ok()?;
+        let (record, rest) = postcard::take_from_bytes::<Record>(bytes).ok()?;
+        let sum = checksum(&bytes[..bytes.len() - rest.len()]);
+        if rest.first_chunk() != Some(&sum.to_le_bytes()) {
+            return None;
+        }
         let first = RECORDS * Self::SECTOR;
         let aligned = record.offset >= first && record.offset.is_multiple_of(Self::SECTOR);
         // `u32::MAX` is refused, because no later number could follow it.
@@ -469,8 +473,7 @@ impl<F: MappedFlash> Storage<F> {
 
     fn write_record(&mut self, sector: u32, record: &Record) -> Result<(), StorageError> {
         let mut bytes = [0xFF; MAX_WORD];
-        let used = postcard::to_slice_crc32(record, &mut bytes, CRC.digest()).map_err(|_| StorageError::Flash)?.len();
-        let used = used.next_multiple_of(F::WRITE_SIZE);
+        let used = write_record(record, &mut bytes).ok_or(StorageError::Flash)?.next_multiple_of(F::WRITE_SIZE);
         let at = sector * Self::SECTOR;
         self.flash.erase(at, at + Self::SECTOR).map_err(|_| StorageError::Flash)?;
         self.flash.write(at, &bytes[..used]).map_err(|_| StorageError::Flash)?;
@@ -496,6 +499,14 @@ impl<F: MappedFlash> Storage<F> {
 
 fn is_erased(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == 0xFF)
+}
+
+/// Writes a record and the checksum behind it to the start of `bytes`; returns their length, nothing without room.
+fn write_record(record: &Record, bytes: &mut [u8]) -> Option<usize> {
+    let len = postcard::to_slice(record, bytes).ok()?.len();
+    let (record, rest) = bytes.split_at_mut(len);
+    *rest.first_chunk_mut()? = checksum(record).to_le_bytes();
+    Some(len + 4)
 }
 
 #[cfg(test)]

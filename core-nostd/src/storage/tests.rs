@@ -379,7 +379,7 @@ fn any_record_at_all_is_survived() {
         let mut bytes = good.clone();
         let record = Record { magic: MAGIC, sequence: 9, offset, len, sha256: sha(&[]) };
         bytes[..2 * SECTOR].fill(0xFF);
-        let _ = postcard::to_slice_crc32(&record, &mut bytes[..SECTOR], CRC.digest()).expect("fits");
+        write_record(&record, &mut bytes[..SECTOR]).expect("fits");
         let mut storage = Storage::mount(Ram::new(bytes));
         assert!(storage.active().is_none_or(<[u8]>::is_empty));
         upload(&mut storage, &pack(7, 100)).expect("and is written over");
