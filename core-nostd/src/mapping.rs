@@ -1,4 +1,4 @@
-//! From a latent to w: the mapping network and truncation.
+//! Computes w from a latent: the mapping network and truncation.
 
 use crate::dense::{BlockFloat, DenseView};
 use crate::number::{leaky_relu, normalise, root, saturate_i32, shift_round};
@@ -28,7 +28,8 @@ fn normalise_z(z: &[i16], out: &mut [i32]) {
     }
 }
 
-/// The mapping network at z (Q12, in `z_dim` first mantissas): leaves w, Q16, in the first `w_dim` of `values`.
+/// Runs the mapping network on z (Q12, in the first `z_dim` mantissas) and leaves w (Q16) in the first `w_dim` of
+/// `values`.
 ///
 /// Activations are block floating point, normalised after every layer, so that no latent can make them saturate.
 /// Both slices are as long as the widest layer.
