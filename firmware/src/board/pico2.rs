@@ -1,5 +1,5 @@
-//! `pico2`: a Raspberry Pi Pico 2 (RP2350, Cortex-M33 at 150 MHz): USB, packs in the flash that the program runs from, the
-//! lamp on GPIO 25; with the feature `display` an ST7789 or ILI9341 on SPI 0.
+//! `pico2`: a Raspberry Pi Pico 2 (RP2350, Cortex-M33 at 150 MHz), with USB, packs in the flash that the program runs
+//! from, and the lamp on GPIO 25. The feature `display` adds an ST7789 or ILI9341 on SPI 0.
 
 #[cfg(feature = "display")]
 mod display;
@@ -23,7 +23,7 @@ use crate::flash::Mapped;
 use crate::screen::NoScreen;
 use crate::sizes::{PICO2 as SIZES, Sizes};
 
-/// What the boot ROM wants to see before it starts a program.
+/// The block that the boot ROM requires before it starts a program.
 #[unsafe(link_section = ".start_block")]
 #[used]
 static IMAGE: ImageDef = ImageDef::secure_exe();
@@ -61,7 +61,7 @@ impl Board for Pico2 {
             &mut chip.RESETS,
             &mut watchdog,
         );
-        // A board whose crystal does not start cannot do anything.
+        // The board cannot do anything if its crystal does not start.
         let Ok(clocks) = clocks else { Self::restart() };
         debug_assert_eq!(clocks.system_clock.freq().to_Hz(), SIZES.clock_hz);
         let timer = hal::Timer::new_timer0(chip.TIMER0, &mut chip.RESETS, &clocks);
@@ -99,7 +99,7 @@ impl Board for Pico2 {
     }
 
     fn lamp(on: bool) {
-        // SAFETY: these two registers set or clear one pin, which is nobody else's.
+        // SAFETY: these two registers set or clear one pin, which nothing else uses.
         unsafe {
             let sio = &*pac::SIO::PTR;
             if on {
@@ -119,10 +119,11 @@ impl Board for Pico2 {
     }
 
     fn reset_by_watchdog() -> bool {
-        // The boot ROM restarts by the watchdog too, and so does a panic: only a run that was not ended by either has left
-        // its mark. Power-on clears it.
+        // The boot ROM and a panic also restart the board by the watchdog. So each run leaves a mark, and a panic
+        // removes it; if the mark is still there at the next start, the watchdog has ended the run. Power-on clears the
+        // mark.
         const RUNS: u32 = 0x4E44_5255;
-        // SAFETY: this register is the program's own, and keeps its value over a restart.
+        // SAFETY: this register is reserved for the program, and keeps its value over a restart.
         let mark = unsafe { (*pac::WATCHDOG::PTR).scratch0() };
         let reset_by_watchdog = mark.read().bits() == RUNS;
         // SAFETY: as above.
@@ -137,7 +138,7 @@ impl Board for Pico2 {
     }
 }
 
-/// Microseconds since the start.
+/// Counts microseconds since the start.
 pub struct Micros(hal::Timer<CopyableTimer0>);
 
 impl Clock for Micros {

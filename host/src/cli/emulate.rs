@@ -1,4 +1,4 @@
-//! `nickeldime emulate`: a board without a board.
+//! `nickeldime emulate`: runs a virtual board.
 
 use std::io::Write;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -34,7 +34,7 @@ pub struct EmulateArgs {
 pub fn run(args: &EmulateArgs, json: bool) -> anyhow::Result<()> {
     let (stop, stopped) = channel();
     ctrlc::set_handler(move || {
-        // Nobody listens any more only when the command ends anyway.
+        // Sending fails only if the command ends anyway.
         let _ = stop.send(());
     })
     .context("cannot listen for Ctrl-C")?;

@@ -1,4 +1,4 @@
-//! QEMU with the firmware, its UART on a pseudo-terminal.
+//! Runs QEMU with the firmware and connects its UART to a pseudo-terminal.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,18 +14,18 @@ use super::pty;
 use super::reset::ResetButton;
 use crate::boards::{BoardError, build};
 
-/// How long QEMU may take to say where its line is.
+/// Time in which QEMU must report the path of the pseudo-terminal.
 const START: Duration = Duration::from_secs(20);
 
-/// A running emulator. Ends when dropped, and when the thread that started it ends.
+/// A running emulator, which ends when it is dropped or when the thread that started it ends.
 pub(super) struct Emulator {
     child: Child,
-    /// QEMU's monitor.
+    /// The input of QEMU's monitor.
     monitor: Arc<Mutex<ChildStdin>>,
     _held: File,
 }
 
-/// Whether the board has an emulator, and it is installed.
+/// Checks that the board has an emulator and that it is installed.
 pub(super) fn check(board: &BoardSpec) -> Result<EmulatorSpec, BoardError> {
     let emulator = board.emulator.ok_or(BoardError::NotEmulated { board: board.name() })?;
     let found = Command::new(emulator.program).arg("--version").stdin(Stdio::null()).output();
@@ -35,13 +35,13 @@ pub(super) fn check(board: &BoardSpec) -> Result<EmulatorSpec, BoardError> {
     }
 }
 
-/// Debian's package with a program of QEMU.
+/// The Debian package that contains a QEMU program.
 fn package(program: &str) -> &'static str {
     if program.ends_with("arm") { "qemu-system-arm" } else { "qemu-system-misc" }
 }
 
 impl Emulator {
-    /// Builds the firmware of `board`, starts it, and returns the path of its port too.
+    /// Builds the firmware of `board`, starts it in the emulator, and also returns the path of its port.
     pub(super) fn start(board: &BoardSpec) -> Result<(Self, PathBuf), BoardError> {
         let EmulatorSpec { program, machine, features } = check(board)?;
         let firmware = build::build(*board, features)?;
@@ -59,7 +59,7 @@ impl Emulator {
         let mut child = command.spawn().map_err(|error| failed(&error.to_string()))?;
         let Some(monitor) = child.stdin.take() else { unreachable!("it was asked for") };
         let (tell, lines) = channel();
-        // Which of the two the path is printed to has changed over QEMU's versions.
+        // QEMU's versions differ in whether they print the path to stdout or to stderr.
         read_lines(child.stdout.take(), tell.clone());
         read_lines(child.stderr.take(), tell);
         let started = port(&lines).map_err(|said| failed(&said)).and_then(|path| {
@@ -75,7 +75,7 @@ impl Emulator {
         }
     }
 
-    /// What resets it.
+    /// The button that resets the emulated board.
     pub(super) fn reset_button(&self) -> ResetButton {
         let monitor = Arc::clone(&self.monitor);
         ResetButton::new(move || {
@@ -84,7 +84,7 @@ impl Emulator {
         })
     }
 
-    /// Whether it still runs.
+    /// True while the emulator runs.
     pub(super) fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -97,12 +97,12 @@ impl Drop for Emulator {
 }
 
 fn end(child: &mut Child) {
-    // It may have ended by itself; waiting tidies up either way.
+    // It may have ended by itself; waiting for it cleans up either way.
     let _ = child.kill();
     let _ = child.wait();
 }
 
-/// A killed parent cannot drop anything: the kernel then ends the emulator.
+/// Makes the kernel end the emulator with its parent, because a killed parent cannot drop anything.
 #[cfg(target_os = "linux")]
 fn end_with_parent(command: &mut Command) {
     use std::os::unix::process::CommandExt;
@@ -111,7 +111,7 @@ fn end_with_parent(command: &mut Command) {
     unsafe {
         command.pre_exec(move || {
             rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-            // It may have been killed before that call: then nobody would ever send the signal.
+            // The parent may have been killed before that call, and then nobody would send the signal.
             match rustix::process::getppid() == Some(parent) {
                 true => Ok(()),
                 false => Err(std::io::ErrorKind::BrokenPipe.into()),
@@ -123,7 +123,7 @@ fn end_with_parent(command: &mut Command) {
 #[cfg(not(target_os = "linux"))]
 fn end_with_parent(_: &mut Command) {}
 
-/// Passes lines on, and goes on reading when nobody listens any more, so that the emulator never waits for us.
+/// Passes lines on. It continues to read when nobody listens any more, so that the emulator never blocks.
 fn read_lines(from: Option<impl Read + Send + 'static>, to: Sender<String>) {
     let Some(from) = from else { return };
     std::thread::spawn(move || {

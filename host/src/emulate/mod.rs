@@ -1,12 +1,12 @@
-//! Boards that need no board: each is at its port what a real one is.
+//! Virtual boards. At its port, each behaves like a real board.
 //!
 //! ```text
 //!   pty  -->  emulator (QEMU runs the firmware)
 //!   pty  -->  in_process (a thread runs the device code of nickeldime-core)
 //! ```
 //!
-//! [`faulty_port`] spoils what goes over a port, [`simulated`] is a board on a line with a time of its own, and `on_target`
-//! runs the engine alone on an emulated processor, to count and to compare.
+//! [`faulty_port`] adds errors to a port, [`simulated`] is a board on a line with simulated time, and `on_target` runs
+//! the engine alone on an emulated processor, to count instructions and to compare results.
 
 pub mod board;
 pub mod faults;

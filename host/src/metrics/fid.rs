@@ -85,7 +85,7 @@ impl Gaussian {
 /// The distance of two sets of features `[samples, features]`; see [`Gaussian::of`] and [`Gaussian::distance`].
 ///
 /// # Errors
-/// The errors of those two.
+/// The errors of [`Gaussian::of`] and [`Gaussian::distance`].
 pub fn fid<T: matrix::Feature>(a: ArrayView2<T>, b: ArrayView2<T>, few: FewSamples) -> Result<f64, MetricError> {
     matrix::comparable(NAME, 1, a, b)?;
     Gaussian::of(a)?.distance(&Gaussian::of(b)?, few)

@@ -42,7 +42,7 @@ impl Figures {
         Self { metrics, logits: figures::logits(runs), losses: figures::losses(runs) }
     }
 
-    /// All figures of the page.
+    /// All figures, in the page's order.
     pub fn all(&self) -> impl Iterator<Item = &Figure> {
         self.metrics.iter().chain(&self.logits).chain(&self.losses)
     }

@@ -5,7 +5,7 @@ use core::arch::naked_asm;
 use super::arguments::aligned;
 use crate::kernel::portable;
 
-/// As [`portable::dot_i16`].
+/// Gives the same result as [`portable::dot_i16`].
 pub fn dot_i16(weights: &[i16], x: &[i16]) -> i64 {
     let len = weights.len().min(x.len());
     let whole = len - len % 8;
@@ -42,7 +42,7 @@ unsafe extern "C" fn sum_i16(weights: *const i16, end: *const i16, x: *const i16
     )
 }
 
-/// As [`portable::dot_i8_wide`].
+/// Gives the same result as [`portable::dot_i8_wide`].
 pub fn dot_i8_wide(weights: &[i8], x: &[i16]) -> i64 {
     let len = weights.len().min(x.len());
     let whole = len - len % 8;

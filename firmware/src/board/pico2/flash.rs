@@ -1,5 +1,5 @@
-//! The flash beyond the firmware. While it is erased or written nothing can be read from it, the program included: that part
-//! runs from RAM, with interrupts off.
+//! The flash after the firmware. While it is erased or written, nothing can be read from it, including the program. The
+//! code that does it runs from RAM with interrupts off.
 
 use core::cell::UnsafeCell;
 use core::{ptr, slice};
@@ -11,30 +11,30 @@ use super::{Pico2, SIZES};
 use crate::Board;
 use crate::flash::RawFlash;
 
-/// Where the flash appears in memory.
+/// Address at which the flash appears in memory.
 const MAPPED: usize = 0x1000_0000;
-/// Where the boot ROM left the function that sets the flash up for fast reading, 256 bytes; the slow way is all that its own
-/// functions leave behind them.
+/// Address at which the boot ROM has left the function (256 bytes) that sets up the flash for fast reading. The ROM's
+/// own functions leave the flash in its slow mode.
 const SETUP: usize = 0x400E_0000;
-/// A block is erased by one command, faster than its sectors.
+/// Bytes of a block, which one command erases faster than its sectors.
 const BLOCK: u32 = 64 << 10;
 const ERASE_BLOCK: u8 = 0xD8;
 
 /// The copy of the setup function, in RAM.
 struct Setup(UnsafeCell<[u32; 64]>);
 
-// SAFETY: written in `new` only, before anything runs it.
+// SAFETY: it is written only in `new`, before anything runs it.
 unsafe impl Sync for Setup {}
 
 static FAST_READING: Setup = Setup(UnsafeCell::new([0; 64]));
 
-/// What is to be done to the flash, from its byte `at` on.
+/// A change of the flash, from its byte `at` on.
 enum Change<'a> {
     Erase { at: u32, len: u32 },
     Write { at: u32, bytes: &'a [u8] },
 }
 
-/// The boot ROM's functions, looked up while they can be.
+/// The boot ROM's functions, looked up before the flash becomes unreadable.
 struct Rom {
     connect: unsafe extern "C" fn(),
     stop_reading: unsafe extern "C" fn(),
@@ -44,11 +44,11 @@ struct Rom {
     read_fast: unsafe extern "C" fn(),
 }
 
-/// The flash of the packs.
+/// The flash that holds the packs.
 pub struct PicoFlash(());
 
 impl PicoFlash {
-    /// The flash.
+    /// Copies the setup function to RAM and returns the flash.
     ///
     /// # Safety
     /// Called once, before anything is erased or written.
@@ -74,14 +74,14 @@ impl PicoFlash {
     }
 }
 
-/// Changes the flash. In RAM, like everything that it touches.
+/// Applies a change to the flash. It lies in RAM, and so does everything that it touches.
 ///
 /// # Safety
-/// Nothing else runs meanwhile.
+/// Nothing else runs at the same time.
 #[unsafe(link_section = ".data.apply")]
 #[inline(never)]
 unsafe fn apply(rom: &Rom, change: &Change<'_>) {
-    // SAFETY: in the order of the chip's data sheet; the caller's promise.
+    // SAFETY: the order of the steps is that of the chip's data sheet; the caller promises the rest.
     unsafe {
         (rom.connect)();
         (rom.stop_reading)();
@@ -99,14 +99,14 @@ impl RawFlash for PicoFlash {
     const ERASE_SIZE: usize = SIZES.sector as usize;
 
     fn bytes(&self) -> &[u8] {
-        // SAFETY: flash of this board; it changes in `&mut self` methods only.
+        // SAFETY: this is the board's flash, which changes only in `&mut self` methods.
         unsafe { slice::from_raw_parts((MAPPED + SIZES.program as usize) as *const u8, SIZES.storage as usize) }
     }
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
         let mut next = from;
         while next < to {
-            // A block where one begins, for its speed; else up to the next one. Between two, interrupts are served.
+            // Whole blocks are erased where possible, because that is faster. Interrupts are served between two erases.
             let end = (next + 1).next_multiple_of(BLOCK).min(to);
             self.change(Change::Erase { at: SIZES.program + next, len: end - next });
             next = end;

@@ -1,4 +1,4 @@
-//! Python objects and how `pickle.dump` writes them, in protocols 2, 3 and 4.
+//! Python objects, and their pickles in protocols 2, 3 and 4.
 
 use std::collections::HashMap;
 
@@ -232,7 +232,7 @@ impl Writer {
     }
 
     fn marked(&mut self, items: &[Py], end: u8) {
-        // As pickle does: a thousand at a time.
+        // Python's pickle writes batches of a thousand.
         for batch in items.chunks(1000) {
             self.out.push(b'(');
             for item in batch {
