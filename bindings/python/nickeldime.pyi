@@ -8,7 +8,7 @@ from typing import Literal, TypedDict, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["PACK_FORMAT", "PROTOCOL", "Device", "DeviceError", "Error", "Pack", "PackError", "Walk", "__doc__", "__version__"]
+__all__ = ["PACK_FORMAT", "PROTOCOL", "Device", "DeviceError", "Error", "Pack", "PackError", "Walk", "__version__"]
 
 __version__: str
 PACK_FORMAT: int

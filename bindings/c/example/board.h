@@ -5,7 +5,11 @@
 void put(const char *text);
 void finish(int failed);
 
-/* The program, which the machine's start code calls. */
+/* The program, which the machine's start code calls. A test puts another one before it, by another name. */
+#ifndef RUN
+#define RUN run
+#endif
 int run(void);
+int RUN(void);
 
 #endif

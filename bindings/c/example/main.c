@@ -38,7 +38,7 @@ static int fails(nd_status status) {
     return status != ND_STATUS_OK;
 }
 
-int run(void) {
+int RUN(void) {
     nd_sizes sizes;
     if (fails(nd_open(&model, pack_begin, (size_t)(pack_end - pack_begin))) || fails(nd_model_sizes(&model, &sizes))) {
         return 1;
