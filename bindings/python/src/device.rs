@@ -46,12 +46,12 @@ impl Device {
     }
 
     /// The noise that the loaded model was made to be shown with.
-    pub fn noise_kind(&self, py: Python<'_>) -> PyResult<NoiseKind> {
+    fn noise_kind(&self, py: Python<'_>) -> PyResult<NoiseKind> {
         self.with(py, |client| Ok(client.board().model.as_ref().map_or(NoiseKind::None, |model| model.noise)))
     }
 
     /// Has the board draw one image.
-    pub fn draw<'py>(&self, py: Python<'py>, drawing: &Drawing) -> PyResult<Bound<'py, PyAny>> {
+    fn draw<'py>(&self, py: Python<'py>, drawing: &Drawing) -> PyResult<Bound<'py, PyAny>> {
         let image = self.with(py, |client| {
             let mut interrupts = Interrupts::new();
             let image = client.sample(&drawing.sample(), &mut |_, _| {
@@ -191,7 +191,9 @@ impl Device {
     /// board draws an image when it is asked for.
     #[pyo3(signature = (seeds, steps = 8, psi = 1.0, *, noise = None))]
     fn walk(slf: &Bound<'_, Self>, seeds: Vec<u64>, steps: u32, psi: f64, noise: Option<&str>) -> PyResult<Walk> {
-        Walk::over_device(slf.py(), slf.clone().unbind(), seeds, steps, psi, noise)
+        let device = slf.clone().unbind();
+        let kind = slf.get().noise_kind(slf.py())?;
+        Walk::new(Box::new(move |py, drawing| device.get().draw(py, drawing)), kind, seeds, steps, psi, noise)
     }
 
     /// Closes the port. A `with` statement does so at its end.

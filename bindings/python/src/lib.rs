@@ -1,8 +1,8 @@
 //! The Python module `nickeldime`: images of packs as NumPy arrays, and boards over a serial line.
 //!
 //! ```text
-//!   walk ---> pack, device     a pack's images here; a board's
-//!                |
+//!   pack, device               a pack's images, drawn here; a board's
+//!   walk                       image after image
 //!   arguments, array, error    what Python gives; what Python gets
 //! ```
 //!

@@ -77,13 +77,8 @@ impl Pack {
         &self.bytes
     }
 
-    /// The noise that it was made to be shown with.
-    pub fn noise_kind(&self) -> NoiseKind {
-        self.noise
-    }
-
     /// Draws one image.
-    pub fn draw<'py>(&self, py: Python<'py>, drawing: &Drawing) -> PyResult<Bound<'py, PyAny>> {
+    fn draw<'py>(&self, py: Python<'py>, drawing: &Drawing) -> PyResult<Bound<'py, PyAny>> {
         let pixels = py.detach(|| self.pixels(drawing))?;
         array::image(py, self.resolution, &pixels)
     }
@@ -205,7 +200,9 @@ impl Pack {
     /// Walks through the seeds in w: an iterator with `steps` images from each seed to the next, and the last seed's.
     #[pyo3(signature = (seeds, steps = 8, psi = 1.0, *, noise = None))]
     fn walk(slf: &Bound<'_, Self>, seeds: Vec<u64>, steps: u32, psi: f64, noise: Option<&str>) -> PyResult<Walk> {
-        Walk::over_pack(slf.clone().unbind(), seeds, steps, psi, noise)
+        let pack = slf.clone().unbind();
+        let kind = slf.get().noise;
+        Walk::new(Box::new(move |py, drawing| pack.get().draw(py, drawing)), kind, seeds, steps, psi, noise)
     }
 }
 

@@ -1,17 +1,16 @@
 //! A walk through latent space, image by image.
 
 use nickeldime_core::generator::Noise;
+use nickeldime_core::pack::NoiseKind;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::arguments::{Drawing, chosen, q14};
-use crate::device::Device;
-use crate::pack::Pack;
 
 /// The images of a walk, drawn one by one as they are asked for.
 #[pyclass(module = "nickeldime")]
 pub(crate) struct Walk {
-    by: Draws,
+    draw: Draw,
     seeds: Vec<u64>,
     steps: u32,
     psi: i16,
@@ -20,35 +19,14 @@ pub(crate) struct Walk {
     at: u64,
 }
 
-/// Who draws.
-enum Draws {
-    Pack(Py<Pack>),
-    Device(Py<Device>),
-}
+/// Draws one image of the walk.
+pub(crate) type Draw = Box<dyn for<'py> Fn(Python<'py>, &Drawing) -> PyResult<Bound<'py, PyAny>> + Send + Sync>;
 
 impl Walk {
-    /// A walk that is drawn here.
-    pub fn over_pack(pack: Py<Pack>, seeds: Vec<u64>, steps: u32, psi: f64, noise: Option<&str>) -> PyResult<Self> {
-        let kind = pack.get().noise_kind();
-        Self::new(Draws::Pack(pack), kind, seeds, steps, psi, noise)
-    }
-
-    /// A walk that a board draws.
-    pub fn over_device(
-        py: Python<'_>,
-        device: Py<Device>,
-        seeds: Vec<u64>,
-        steps: u32,
-        psi: f64,
-        noise: Option<&str>,
-    ) -> PyResult<Self> {
-        let kind = device.get().noise_kind(py)?;
-        Self::new(Draws::Device(device), kind, seeds, steps, psi, noise)
-    }
-
-    fn new(
-        by: Draws,
-        kind: nickeldime_core::pack::NoiseKind,
+    /// A walk through `seeds` whose images `draw` makes, of a model that was made to be shown with `kind`.
+    pub fn new(
+        draw: Draw,
+        kind: NoiseKind,
         seeds: Vec<u64>,
         steps: u32,
         psi: f64,
@@ -60,7 +38,7 @@ impl Walk {
         }
         // One noise all the way: a new one for every image would flicker.
         let noise = chosen(noise, kind, first)?;
-        Ok(Self { by, seeds, steps, psi: q14("psi", psi)?, noise, at: 0 })
+        Ok(Self { draw, seeds, steps, psi: q14("psi", psi)?, noise, at: 0 })
     }
 
     /// The images of the whole walk.
@@ -85,10 +63,7 @@ impl Walk {
         let second = self.seeds.get(leg + 1).copied().unwrap_or(first);
         let weight = step as f64 / f64::from(self.steps);
         let drawing = Drawing::between([first, second], weight, self.psi, self.noise)?;
-        let image = match &self.by {
-            Draws::Pack(pack) => pack.get().draw(py, &drawing),
-            Draws::Device(device) => device.get().draw(py, &drawing),
-        }?;
+        let image = (self.draw)(py, &drawing)?;
         self.at += 1;
         Ok(Some(image))
     }
