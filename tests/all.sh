@@ -109,6 +109,11 @@ for target in thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-
 done
 cargo clippy -p nickeldime-measure --profile firmware --target thumbv8m.main-none-eabihf --features mve -- -D warnings
 
+step "lints of the C library for a processor without a system"
+for target in thumbv7em-none-eabihf riscv32imac-unknown-none-elf; do
+    cargo clippy -p nickeldime-c --profile firmware --target "$target" -- -D warnings
+done
+
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc "${here[@]}" --features nickeldime/cuda,nickeldime/ndarray --no-deps
 
@@ -136,5 +141,12 @@ cargo test -p nickeldime-firmware --features display
 
 step "host: unit, golden and end-to-end tests"
 cargo test "${here[@]}" --exclude nickeldime-core -- --nocapture
+
+step "C: the library on every target, its example, its statuses, a board"
+bash tests/c.sh
+
+# Behind the host's tests, which have built the command that images are compared with.
+step "Python: the wheel, its stubs, the command's images, boards"
+bash tests/python.sh
 
 step "done"
