@@ -31,6 +31,12 @@ pub enum BoardError {
         /// The board.
         board: &'static str,
     },
+    /// Nothing counts the instructions of this board.
+    #[error("nothing counts the instructions of {board}: `nickeldime emulate --board qemu-m4 --count` does")]
+    NotCounted {
+        /// The board.
+        board: &'static str,
+    },
     /// The compiler lacks the board's target.
     #[error("the compiler lacks the target {target}: `rustup target add {target}`")]
     NoTarget {

@@ -112,13 +112,26 @@ impl VirtualBoard {
     /// # Errors
     /// What is missing, or what went wrong.
     pub fn start(kind: BoardKind) -> Result<Self, BoardError> {
+        Self::begin(kind, false)
+    }
+
+    /// [`start`](Self::start) with an emulator that counts instructions. It is slower, and its clock runs as it executes.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and [`BoardError::NotCounted`].
+    pub fn start_counting(kind: BoardKind) -> Result<Self, BoardError> {
+        Self::begin(kind, true)
+    }
+
+    fn begin(kind: BoardKind, count: bool) -> Result<Self, BoardError> {
         #[cfg(unix)]
         {
             let (running, port) = match kind {
                 BoardKind::Emulated(board) => {
-                    let (emulator, port) = emulator::Emulator::start(board)?;
+                    let (emulator, port) = emulator::Emulator::start(board, count)?;
                     (Running::Emulator(emulator), port)
                 }
+                BoardKind::Host if count => return Err(BoardError::NotCounted { board: kind.name() }),
                 BoardKind::Host => {
                     let (device, port) = in_process::InProcess::start()?;
                     (Running::InProcess(device), port)
@@ -128,7 +141,7 @@ impl VirtualBoard {
         }
         #[cfg(not(unix))]
         {
-            let _ = kind;
+            let _ = (kind, count);
             Err(BoardError::NotHere)
         }
     }

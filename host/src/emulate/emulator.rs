@@ -41,15 +41,18 @@ fn package(program: &str) -> &'static str {
 }
 
 impl Emulator {
-    /// Builds the firmware of `board`, starts it, and returns the path of its port too.
-    pub(super) fn start(board: &BoardSpec) -> Result<(Self, PathBuf), BoardError> {
+    /// Builds the firmware of `board`, starts it, and returns the path of its port too. When `count` is set, its time counts
+    /// instructions, one a nanosecond, and the firmware says so.
+    pub(super) fn start(board: &BoardSpec, count: bool) -> Result<(Self, PathBuf), BoardError> {
         let EmulatorSpec { program, machine, features } = check(board)?;
-        let firmware = build::build(*board, features)?;
+        let counted: (&[&str], &[&str]) = if count { (&["counted"], &["-icount", "shift=0"]) } else { (&[], &[]) };
+        let firmware = build::build(*board, &[features, counted.0].concat())?;
         let failed = |said: &str| BoardError::Emulator { program, said: said.to_owned() };
         let mut command = Command::new(program);
         command
             .arg("-machine")
             .args(machine)
+            .args(counted.1)
             .args(["-display", "none", "-monitor", "stdio", "-serial", "pty", "-kernel"])
             .arg(&firmware.path)
             .stdin(Stdio::piped())

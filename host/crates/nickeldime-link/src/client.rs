@@ -75,6 +75,8 @@ pub struct Image {
     pub sha256: Sha256Hash,
     /// Time that it took, its way over the line included.
     pub elapsed: Duration,
+    /// Instructions from the request to the last row, where the board counts them ([`BoardInfo::instructions`]).
+    pub instructions: Option<u64>,
 }
 
 /// A connection to one board.
@@ -251,18 +253,19 @@ impl Client {
                 Taken::Row(_) => Meant::More,
                 Taken::Gap => Meant::End(Err(None)),
             },
-            Answer::Done { sha256, .. } => Meant::End(Ok(sha256)),
+            Answer::Done { sha256, ticks, .. } => Meant::End(Ok((sha256, ticks))),
             _ => Meant::Other,
         })?;
-        let sha256 = match done {
-            Ok(sha256) => sha256,
+        let (sha256, ticks) = match done {
+            Ok(done) => done,
             Err(Some(error)) => return Err(error),
             Err(None) => return Ok(None),
         };
         let Some(rgb) = rows.whole().filter(|rgb| sha256 == Sha256Hash::from(Sha256::digest(rgb))) else {
             return Ok(None);
         };
-        Ok(Some(Image { resolution, rgb, sha256, elapsed: self.wire.now() - started }))
+        let (elapsed, instructions) = (self.wire.now() - started, self.board.instructions(ticks));
+        Ok(Some(Image { resolution, rgb, sha256, elapsed, instructions }))
     }
 
     fn hello(&mut self, limit: Duration) -> Result<BoardInfo, PortError> {

@@ -102,7 +102,12 @@ pub struct Emulated {
 }
 
 pub fn emulate(kind: BoardKind) -> Emulated {
-    let mut process = Running::start(&["emulate", "--board", kind.name(), "--json"]);
+    emulate_with(kind, &[])
+}
+
+/// [`emulate`] with more flags.
+pub fn emulate_with(kind: BoardKind, flags: &[&str]) -> Emulated {
+    let mut process = Running::start(&[&["emulate", "--board", kind.name(), "--json"], flags].concat());
     let (tell, told) = channel();
     let out = process.0.stdout.take().expect("piped");
     std::thread::spawn(move || {
