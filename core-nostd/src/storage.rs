@@ -13,7 +13,6 @@
 //! what is there already counts: a host compares the sums of the storage with those of its pack ([`Storage::survey`])
 //! and sends the rest, in ranges ([`Storage::announce`]). Nothing is kept of an upload but the bytes themselves.
 
-use crate::link::checksum::CRC;
 use crate::link::{Sha256Hash, checksum, upload_tag};
 use crate::pack::Hashed;
 use embedded_storage::nor_flash::NorFlash;
@@ -449,7 +448,11 @@ impl<F: MappedFlash> Storage<F> {
     fn read_record(&self, sector: u32) -> Option<Record> {
         let bytes = self.slice(sector * Self::SECTOR, Self::SECTOR)?;
         let bytes = &bytes[..bytes.len().min(MAX_WORD)];
-        let record: Record = postcard::from_bytes_crc32(bytes, CRC.digest()).ok()?;
+        let (record, rest) = postcard::take_from_bytes::<Record>(bytes).ok()?;
+        let sum = checksum(&bytes[..bytes.len() - rest.len()]);
+        if rest.first_chunk() != Some(&sum.to_le_bytes()) {
+            return None;
+        }
         let first = RECORDS * Self::SECTOR;
         let aligned = record.offset >= first && record.offset.is_multiple_of(Self::SECTOR);
         // There is a number after it.
@@ -460,7 +463,10 @@ impl<F: MappedFlash> Storage<F> {
 
     fn write_record(&mut self, sector: u32, record: &Record) -> Result<(), StorageError> {
         let mut bytes = [0xFF; MAX_WORD];
-        let used = postcard::to_slice_crc32(record, &mut bytes, CRC.digest()).map_err(|_| StorageError::Flash)?.len();
+        let len = postcard::to_slice(record, &mut bytes).map_err(|_| StorageError::Flash)?.len();
+        let sum = checksum(&bytes[..len]).to_le_bytes();
+        let used = len + sum.len();
+        bytes.get_mut(len..used).ok_or(StorageError::Flash)?.copy_from_slice(&sum);
         let used = used.next_multiple_of(F::WRITE_SIZE);
         let at = sector * Self::SECTOR;
         self.flash.erase(at, at + Self::SECTOR).map_err(|_| StorageError::Flash)?;

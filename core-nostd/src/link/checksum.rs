@@ -2,8 +2,14 @@
 
 use crc::{CRC_32_ISO_HDLC, Crc, Digest};
 
+/// How the checksum is computed. An Armv6-M has little flash: it does without the table of a kilobyte.
+#[cfg(m0_kernels)]
+type Steps = crc::NoTable;
+#[cfg(not(m0_kernels))]
+type Steps = crc::Table<1>;
+
 /// The checksum of a frame, and of the records in the storage.
-pub(crate) static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+pub(crate) static CRC: Crc<u32, Steps> = Crc::<u32, Steps>::new(&CRC_32_ISO_HDLC);
 
 /// The CRC-32 of zlib and Ethernet: the sum at the end of a frame, and those of a survey.
 pub fn checksum(bytes: &[u8]) -> u32 {
@@ -11,7 +17,7 @@ pub fn checksum(bytes: &[u8]) -> u32 {
 }
 
 /// A [`checksum`] of bytes that come piece by piece.
-pub(crate) struct Checksum(Digest<'static, u32>);
+pub(crate) struct Checksum(Digest<'static, u32, Steps>);
 
 impl Checksum {
     /// The checksum of no bytes yet.

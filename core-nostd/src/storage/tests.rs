@@ -8,6 +8,7 @@ use std::vec::Vec;
 use embedded_storage::nor_flash::{NorFlashErrorKind, ReadNorFlash};
 
 use super::*;
+use crate::link::checksum::CRC;
 
 const SECTOR: usize = 64;
 const WORD: usize = 8;

@@ -88,13 +88,24 @@ pub enum Load {
     },
 }
 
+/// The UF2 family of programs on an RP2040.
+pub const RP2040: u32 = 0xE48B_FF56;
 /// The UF2 family of secure Arm programs on an RP2350.
 pub const RP2350_ARM: u32 = 0xE48B_FF59;
 
 const ARM: &str = "qemu-system-arm";
 
 /// Every board, real ones first.
-pub static BOARDS: [BoardSpec; 7] = [
+pub static BOARDS: [BoardSpec; 8] = [
+    BoardSpec {
+        sizes: sizes::PICO,
+        description: "Raspberry Pi Pico (RP2040, Cortex-M0+): USB",
+        profile: "firmware-smallest",
+        target: "thumbv6m-none-eabi",
+        core: CoreKind::CortexM0,
+        emulator: None,
+        load: Load::Uf2 { family: RP2040, id: "RPI-RP2" },
+    },
     BoardSpec {
         sizes: sizes::PICO2,
         description: "Raspberry Pi Pico 2 (RP2350, Cortex-M33): USB",
