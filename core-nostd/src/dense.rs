@@ -18,7 +18,7 @@ enum Weights<'a> {
     I16(&'a [i16]),
 }
 
-/// A layer of the pack with its arrays found.
+/// A layer of the pack with views of its arrays.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DenseView<'a> {
     weights: Weights<'a>,
@@ -44,7 +44,7 @@ impl<'a> DenseView<'a> {
         }
     }
 
-    /// Row `o` times x, plus the bias.
+    /// Dot product of row `o` and x, scaled, plus the bias.
     #[inline]
     fn row(&self, o: usize, x: BlockFloat<'_>) -> i32 {
         let range = o * self.inputs..(o + 1) * self.inputs;
@@ -55,23 +55,23 @@ impl<'a> DenseView<'a> {
         self.scaled(o, sum, x.exponent)
     }
 
-    /// A row's sum, scaled, plus the bias.
+    /// Scales the sum of row `o` and adds the bias.
     fn scaled(&self, o: usize, sum: i64, exponent: i32) -> i32 {
         let scale = self.scales.get(o).copied().unwrap_or_default() as i64;
         let bias = self.biases.get(o).copied().unwrap_or_default() as i64;
-        // 41 and 21 bits.
+        // The sum has 41 bits and the scale 21, so the product fits in 64.
         let scaled = saturate_i32(shift_round(sum * scale, self.shift - exponent));
         saturate_i32(scaled as i64 + bias)
     }
 
-    /// The layer at x, into `y`.
+    /// Computes the whole layer at x and writes it to `y`.
     pub fn apply(&self, x: BlockFloat<'_>, y: &mut [i32]) {
         for (o, y) in y.iter_mut().enumerate() {
             *y = self.row(o, x);
         }
     }
 
-    /// Output `o` at mantissas that do not lie in one piece.
+    /// Computes output `o` from mantissas that are not contiguous in memory.
     pub fn value(&self, o: usize, mantissas: impl Iterator<Item = i16>, exponent: i32) -> i32 {
         let at = o * self.inputs;
         let products = mantissas.zip(0..self.inputs).map(|(x, i)| {
@@ -84,8 +84,9 @@ impl<'a> DenseView<'a> {
         self.scaled(o, products.sum(), exponent)
     }
 
-    /// Row `o` for 32-bit accumulators: the weights into `taps`, a scale and a bias that make of a sum what [`Self::apply`]
-    /// makes of it, before its saturation. None where the sum or the scale could need more than 32 bits.
+    /// Prepares row `o` for 32-bit accumulators. Writes the weights to `taps` and returns the scale and the bias that
+    /// turn a sum into the result of [`Self::apply`] before its saturation. `None` if the sum or the scale could need
+    /// more than 32 bits.
     pub fn narrow(&self, o: usize, exponent: i32, taps: &mut [i16]) -> Option<(RequantPlan, i32)> {
         let Weights::I8(weights) = self.weights else { return None };
         let weights = weights.get(o * self.inputs..(o + 1) * self.inputs)?;
@@ -95,11 +96,11 @@ impl<'a> DenseView<'a> {
             *to = w.into();
             largest += u32::from(w.unsigned_abs());
         }
-        // 2048 * 128 * 2^15 does not fit in 32 bits, but twice as much in 64.
+        // The limit is checked in 64 bits, because 2048 * 128 * 2^15 does not fit in 32.
         if u64::from(largest) * MAX_I16 as u64 > i32::MAX as u64 {
             return None;
         }
-        // The multiplier below 2^21 becomes as large as the shift allows.
+        // The multiplier, which is below 2^21, is raised as far as the shift allows, for precision.
         let shift = u32::try_from(self.shift.checked_sub(exponent)?).ok().filter(|shift| (1..=62).contains(shift))?;
         let up = (Requant::MAX_SHIFT as u32 - shift).min(10);
         let multiplier = (*self.scales.get(o)? as i32) << up;

@@ -1,4 +1,4 @@
-//! From a sample's description to RGB rows: the one entry to the engine.
+//! Makes an image from a sample's description, row by row. This is the only entry to the engine.
 
 use core::ops::ControlFlow;
 
@@ -15,14 +15,14 @@ use crate::synthesis::workspace::{Vectors, Workspace};
 pub use crate::pack::Ram;
 pub use crate::sample::{GenerateError, Join, Latent, Noise, Sample};
 
-/// Makes one image: calls `row(y, pixels)` with the `channels * width` bytes of every row, from the top (y = 0), and stops
-/// early when it breaks.
+/// Makes one image. Calls `row(y, pixels)` with the `channels * width` bytes of every row, from the top (y = 0), and
+/// stops early when `row` returns `Break`.
 ///
-/// The result depends on the pack and the sample alone, never on the machine or on what `workspace` held before.
-/// `workspace` has at least [`Pack::workspace_len`] elements.
+/// The result depends only on the pack and the sample, never on the machine or on what `workspace` held before.
+/// `workspace` needs at least [`Pack::workspace_len`] elements.
 ///
 /// # Errors
-/// Every [`GenerateError`]; before the first row for all but [`GenerateError::Stopped`].
+/// Every [`GenerateError`]. All except [`GenerateError::Stopped`] occur before the first row.
 #[inline(never)]
 pub fn generate(
     pack: &Pack<'_>,
@@ -53,7 +53,7 @@ fn check_length(latent: &Latent<'_>, pack: &Pack<'_>) -> Result<(), GenerateErro
     if fits { Ok(()) } else { Err(GenerateError::LatentLength) }
 }
 
-/// The ws of a sample, one layer's at a time.
+/// The ws of a sample, computed for one layer at a time.
 struct SampleWs<'a, 'w> {
     pack: &'a Pack<'a>,
     psi: i16,
@@ -62,13 +62,13 @@ struct SampleWs<'a, 'w> {
     later: Later<'a>,
 }
 
-/// What takes the place of w at later layers.
+/// How the w of later layers differs from that of the first.
 enum Later<'a> {
-    /// Nothing: all layers have the same w.
+    /// All layers have the same w.
     Same,
-    /// Style mixing: a second seed's w, from this layer on.
+    /// Style mixing: layers from this index on have the w of this seed.
     Seed(usize, u64),
-    /// The ws of the layers from this one on.
+    /// The ws of the layers from this index on.
     Given(usize, &'a [i32]),
 }
 
@@ -114,7 +114,7 @@ impl<'a, 'w> SampleWs<'a, 'w> {
         self.map();
     }
 
-    /// From z in the mantissas to w in the values.
+    /// Runs the mapping network on the z in the mantissas, and leaves w in the values.
     fn map(&mut self) {
         let Vectors { values, mantissas, .. } = &mut self.vectors;
         mapping::map(self.pack, values, mantissas);
@@ -136,7 +136,7 @@ impl Ws for SampleWs<'_, '_> {
                 self.normalise();
             }
             Later::Given(next, ws) if index >= next => {
-                // Layers come one after the other, some of them twice.
+                // Layers come in order; some come twice.
                 let (w, later) = ws.split_at(self.pack.w_dim().min(ws.len()));
                 self.later = Later::Given(next + 1, later);
                 self.vectors.values[..w.len()].copy_from_slice(w);

@@ -1,7 +1,7 @@
-//! From a latent to w: the mapping network and truncation.
+//! Computes w from a latent: the mapping network and truncation.
 
 use crate::dense::{BlockFloat, DenseView};
-use crate::number::{leaky_relu, normalise, saturate_i32, shift_round};
+use crate::number::{leaky_relu, normalise, root, saturate_i32, shift_round};
 use crate::pack::Pack;
 use crate::pack::arrays::array;
 
@@ -20,15 +20,16 @@ fn normalise_z(z: &[i16], out: &mut [i32]) {
     }
     // With at most 2048 values, squares are below 2^42 and half is in 10 ..= 31.
     let half = squares.leading_zeros() / 2;
-    let root = (squares << (2 * half)).isqrt(); // sqrt(squares) * 2^half, in 2^31 .. 2^32
-    let root_n = (n << 48).isqrt(); // sqrt(n) * 2^24, below 2^30
-    let factor = ((root_n << 32) / root.max(1)) as i64; // sqrt(n / squares) * 2^(56 - half), below 2^31
+    let norm = root(squares << (2 * half)); // sqrt(squares) * 2^half, in 2^31 .. 2^32
+    let norm_n = root(n << 48); // sqrt(n) * 2^24, below 2^30
+    let factor = ((norm_n << 32) / norm.max(1)) as i64; // sqrt(n / squares) * 2^(56 - half), below 2^31
     for (out, &v) in out.iter_mut().zip(z) {
         *out = saturate_i32(shift_round(v as i64 * factor, 56 - half as i32 - Z_FRACTION));
     }
 }
 
-/// The mapping network at z (Q12, in `z_dim` first mantissas): leaves w, Q16, in the first `w_dim` of `values`.
+/// Runs the mapping network on z (Q12, in the first `z_dim` mantissas) and leaves w (Q16) in the first `w_dim` of
+/// `values`.
 ///
 /// Activations are block floating point, normalised after every layer, so that no latent can make them saturate.
 /// Both slices are as long as the widest layer.

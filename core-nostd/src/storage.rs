@@ -1,19 +1,21 @@
-//! Where packs live: NOR flash that is erased in sectors, written in words and read in place.
+//! Stores packs in NOR flash, which is erased in sectors, written in words and read in place.
 //!
 //! ```text
 //!   sector 0   sector 1   sector 2 ...                                    end
 //!   [record ]  [record ]  [ pack, from the low end ]   [ pack, to the high end ]
 //! ```
 //!
-//! A record says where a pack lies and what its hash is. The newest record whose pack has that hash is the loaded one.
-//! A new pack goes where the loaded one is not, and its record, written last, into the other record sector: whatever
-//! happens at whatever byte before, the old pack is still there and still loaded.
+//! A record says where a pack lies and what its hash is. The newest record whose pack has that hash is the loaded one. A
+//! new pack is written where the loaded one is not, and its record is written last, into the other record sector. So
+//! whatever happens before that, at whatever byte, the old pack is still there and still loaded.
 //!
-//! Where a new pack goes follows from the loaded one and its length alone. So after a reset it goes there again, and
-//! what is there already counts: a host compares the sums of the storage with those of its pack ([`Storage::survey`])
-//! and sends the rest, in ranges ([`Storage::announce`]). Nothing is kept of an upload but the bytes themselves.
+//! The place of a new pack follows from the loaded one and from its length. So after a reset it goes to the same place,
+//! and the bytes already there count: a host compares checksums of the storage with those of its pack
+//! ([`Storage::survey`]) and sends only the rest, in ranges ([`Storage::announce`]). An upload keeps no state besides
+//! the bytes themselves.
 
-use crate::link::{Sha256Hash, checksum, upload_tag};
+use crate::link::checksum::checksum;
+use crate::link::{Sha256Hash, upload_tag};
 use crate::pack::Hashed;
 use embedded_storage::nor_flash::NorFlash;
 use serde::{Deserialize, Serialize};
@@ -26,54 +28,57 @@ pub use ram::RamFlash;
 
 /// NOR flash that can be read like memory.
 pub trait MappedFlash: NorFlash {
-    /// All of it; offset 0 is byte 0. Starts at a multiple of 4 in memory.
+    /// The whole flash; offset 0 is byte 0. The slice starts at a multiple of 4 in memory.
     fn bytes(&self) -> &[u8];
 }
 
-/// Why the storage refused.
+/// Why the storage refused a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// The pack fits in no gap.
+    /// The pack is longer than every gap beside the loaded one.
     TooLarge,
-    /// Nothing is staged.
+    /// No upload has begun.
     NotStaged,
-    /// Bytes do not continue at this offset.
+    /// The bytes do not continue the upload at this offset.
     WrongOffset {
-        /// Where they continue.
+        /// The offset at which the upload continues.
         expected: u32,
     },
-    /// Not a whole number of words, and not the end; or past the end; or a range that is not whole sectors.
+    /// A length is not a whole number of words before the pack's end, or goes past the end, or a range is not whole
+    /// sectors.
     WrongLength,
-    /// A range begins inside a sector that has something in the rest of it.
+    /// A range begins inside a sector whose remaining bytes are not erased.
     NotErased,
-    /// Bytes are missing at the end.
+    /// The upload is not complete.
     Incomplete {
-        /// Bytes staged.
+        /// Bytes received.
         received: u32,
         /// Bytes announced.
         len: u32,
     },
-    /// The staged bytes do not have the announced hash.
+    /// The received bytes do not have the announced hash.
     HashMismatch,
-    /// The flash failed.
+    /// The flash failed to erase or write.
     Flash,
 }
 
-/// The longest word that a flash may have to write at once.
+/// The longest word, in bytes, that a flash may require for a write.
 const MAX_WORD: usize = 256;
-/// The longest record: four numbers of 5 bytes, the hash, the CRC, and what rounds it up to a small word.
+/// Upper bound of a record's length in bytes: four numbers of up to 5 bytes, the hash, the CRC, and padding to a small
+/// word.
 const MOST_RECORD: usize = 64;
-/// "NDME": what a record starts with.
+/// The first field of a record: "NDME".
 const MAGIC: u32 = 0x454D_444E;
-/// Record sectors before the packs.
+/// Number of record sectors, which lie before the packs.
 const RECORDS: u32 = 2;
-/// A survey has one sum for so many bytes where sectors are larger.
+/// Upper bound of a survey's unit in bytes, for flash with larger sectors.
 const MOST_UNIT: u32 = 4096;
-/// Erasing ahead goes up to the next multiple of this: flash chips erase blocks of that size faster than their sectors.
+/// Erasing ahead stops at the next multiple of this many bytes: flash chips erase a block of that size faster than its
+/// sectors.
 const BLOCK: u32 = 64 << 10;
 
-/// What a record sector holds, as postcard with a CRC-32 behind.
+/// The contents of a record sector, encoded with postcard and followed by a CRC-32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     magic: u32,
@@ -83,36 +88,36 @@ struct Record {
     sha256: Sha256Hash,
 }
 
-/// A pack on its way in. All but the first count from the pack's first byte.
+/// A pack being uploaded. All numbers except `offset` count from the pack's first byte.
 #[derive(Clone, Copy, Debug)]
 struct Staged {
-    /// Where it goes.
+    /// Where in the flash the pack begins.
     offset: u32,
     len: u32,
     sha256: Sha256Hash,
-    /// What is below this is stored, or need not be.
+    /// Everything below this offset is stored, or lies outside the announced ranges.
     next: u32,
-    /// Where the announced range ends.
+    /// End of the announced range.
     range_end: u32,
-    /// From `next` to here everything is erased. A multiple of a sector.
+    /// Everything from `next` up to this offset is erased. A multiple of a sector.
     erased: u32,
-    /// Erasing ahead has not failed.
+    /// True while erasing ahead has not failed.
     ahead: bool,
-    /// Known once it has been read back and has the announced hash: whether its own hash agrees too.
+    /// `None` until the pack was read back and had the announced hash. Then true if the pack's own hash agrees too.
     intact: Option<bool>,
 }
 
 /// The loaded pack.
 #[derive(Clone, Copy, Debug)]
 struct Active {
-    /// The record's sector.
+    /// The sector of the pack's record.
     sector: u32,
     record: Record,
-    /// The pack's own hash agrees.
+    /// True if the pack's own hash agrees.
     intact: bool,
 }
 
-/// The loaded pack, and at most one on its way in.
+/// Holds the loaded pack, and at most one that is being uploaded.
 pub struct Storage<F> {
     flash: F,
     active: Option<Active>,
@@ -122,23 +127,23 @@ pub struct Storage<F> {
 impl<F: MappedFlash> Storage<F> {
     /// Bytes that are erased at once. Packs begin at multiples of it.
     pub const SECTOR: u32 = F::ERASE_SIZE as u32;
-    /// Lengths of writes are multiples of this, but for the last. A record fits into a sector, and packs begin at
-    /// multiples of 4.
+    /// Every write except the last has a multiple of this length in bytes. A record fits into a sector, and packs begin
+    /// at multiples of 4.
     pub const WORD: u32 = {
         assert!(F::WRITE_SIZE <= MAX_WORD && F::ERASE_SIZE.is_multiple_of(F::WRITE_SIZE));
         assert!(F::ERASE_SIZE >= MOST_RECORD && F::ERASE_SIZE.is_multiple_of(4));
         F::WRITE_SIZE as u32
     };
 
-    /// How many bytes have one sum in a survey: a sector, or less where sectors are large.
+    /// Bytes covered by one checksum of a survey: a sector, or less where sectors are large.
     pub const UNIT: u32 = {
         let large = F::ERASE_SIZE as u32 > MOST_UNIT && F::ERASE_SIZE.is_multiple_of(MOST_UNIT as usize);
         if large { MOST_UNIT } else { F::ERASE_SIZE as u32 }
     };
 
-    /// Finds the loaded pack, checking its bytes against their hash.
+    /// Finds the loaded pack and checks its bytes against their hash.
     pub fn mount(flash: F) -> Self {
-        // Refuses to compile for a flash that this cannot work on.
+        // This refuses to compile for a flash with unsuitable sizes.
         let _ = Self::WORD;
         let mut storage = Self { flash, active: None, staged: None };
         storage.find();
@@ -154,18 +159,18 @@ impl<F: MappedFlash> Storage<F> {
         });
     }
 
-    /// Bytes for packs in all.
+    /// Bytes available for packs in total.
     pub fn capacity(&self) -> u32 {
         self.end().saturating_sub(RECORDS * Self::SECTOR)
     }
 
-    /// The longest pack that fits beside the loaded one.
+    /// Length in bytes of the longest pack that fits beside the loaded one.
     pub fn free(&self) -> u32 {
         let (low, high) = self.gaps();
         (low.1 - low.0).max(high.1 - high.0)
     }
 
-    /// The loaded pack.
+    /// The bytes of the loaded pack.
     pub fn active(&self) -> Option<&[u8]> {
         self.active.and_then(|Active { record, .. }| self.slice(record.offset, record.len))
     }
@@ -176,17 +181,18 @@ impl<F: MappedFlash> Storage<F> {
         Some(Hashed::known(self.slice(record.offset, record.len)?, record.sha256, intact))
     }
 
-    /// Hash of the loaded pack.
+    /// The SHA-256 of the loaded pack.
     pub fn active_sha256(&self) -> Option<Sha256Hash> {
         self.active.map(|active| active.record.sha256)
     }
 
-    /// Bytes that are there and bytes announced of the pack on its way in.
+    /// Bytes received and bytes announced of the current upload; `None` without one.
     pub fn progress(&self) -> Option<(u32, u32)> {
         self.staged.map(|staged| (staged.next, staged.len))
     }
 
-    /// Expects a pack, and says from which byte on: not 0 when the same pack was on its way in already.
+    /// Begins an upload and returns the offset from which bytes are expected; not 0 if an upload of the same pack was in
+    /// progress.
     ///
     /// # Errors
     /// [`StorageError::TooLarge`].
@@ -198,7 +204,7 @@ impl<F: MappedFlash> Storage<F> {
         }
         let room = len.checked_next_multiple_of(Self::SECTOR).ok_or(StorageError::TooLarge)?;
         let (low, high) = self.gaps();
-        // Against the ends, so that the loaded pack and the new one never leave two small gaps.
+        // Packs go to the two ends, so that the loaded pack and the new one never leave two small gaps.
         let offset = if room <= low.1 - low.0 {
             low.0
         } else if room <= high.1 - high.0 {
@@ -210,11 +216,12 @@ impl<F: MappedFlash> Storage<F> {
         Ok(0)
     }
 
-    /// Sums ([`checksum`]) of what lies where the pack on its way in goes: one for every unit from byte `from` of the pack on,
-    /// as many as `sums` has places for. The last unit ends with the pack. Returns how many there are.
+    /// Writes checksums ([`checksum()`]) of the flash where the uploaded pack goes: one for every unit ([`Self::UNIT`])
+    /// from byte `from` of the pack on, until `sums` is full. The last unit ends with the pack. Returns the number of
+    /// checksums.
     ///
     /// # Errors
-    /// [`StorageError::NotStaged`]; [`StorageError::WrongLength`] when no unit begins at `from`.
+    /// [`StorageError::NotStaged`]; [`StorageError::WrongLength`] if no unit begins at `from`.
     pub fn survey(&self, from: u32, sums: &mut [u32]) -> Result<usize, StorageError> {
         let staged = self.staged.ok_or(StorageError::NotStaged)?;
         if !from.is_multiple_of(Self::UNIT) || from > staged.len {
@@ -227,12 +234,12 @@ impl<F: MappedFlash> Storage<F> {
         Ok(count)
     }
 
-    /// Announces that the bytes `offset..end` come next, after those below `after`; the bytes between the two stay as they
-    /// are. Returns where bytes continue. Announcing the same range twice is harmless.
+    /// Announces that the bytes `offset..end` come next, after those below `after`; the bytes between the two stay as
+    /// they are. Returns the offset at which the upload continues. Announcing the same range twice is harmless.
     ///
     /// # Errors
     /// [`StorageError::NotStaged`], [`StorageError::WrongOffset`], [`StorageError::WrongLength`];
-    /// [`StorageError::NotErased`] for a range that begins inside a sector which is in use from there on.
+    /// [`StorageError::NotErased`] for a range that begins inside a sector whose remaining bytes are not erased.
     pub fn announce(&mut self, after: u32, offset: u32, end: u32) -> Result<u32, StorageError> {
         let mut staged = self.staged.ok_or(StorageError::NotStaged)?;
         if after < staged.next {
@@ -258,12 +265,12 @@ impl<F: MappedFlash> Storage<F> {
         Ok(offset)
     }
 
-    /// Stores the next bytes of a range, erasing sectors as it comes to them; a sector that has these bytes already is left
-    /// as it is. Bytes that are stored already are let pass. Returns where they continue.
+    /// Stores the next bytes of a range and erases sectors as it reaches them; a sector that already holds these bytes
+    /// is left as it is. Bytes that were stored before are skipped. Returns the offset at which the upload continues.
     ///
     /// # Errors
-    /// [`StorageError::NotStaged`], [`StorageError::WrongOffset`] (outside a range too), [`StorageError::WrongLength`]; after
-    /// [`StorageError::Flash`] nothing is staged any more.
+    /// [`StorageError::NotStaged`], [`StorageError::WrongOffset`] (also outside a range), [`StorageError::WrongLength`].
+    /// [`StorageError::Flash`] ends the upload.
     pub fn write(&mut self, offset: u32, data: &[u8]) -> Result<u32, StorageError> {
         let mut staged = self.staged.ok_or(StorageError::NotStaged)?;
         let len = u32::try_from(data.len()).map_err(|_| StorageError::WrongLength)?;
@@ -277,7 +284,7 @@ impl<F: MappedFlash> Storage<F> {
         if end != staged.len && !len.is_multiple_of(Self::WORD) {
             return Err(StorageError::WrongLength);
         }
-        // Until all of it is stored, nothing is staged.
+        // Nothing counts as staged until all of it is stored.
         self.staged = None;
         let mut rest = data;
         while !rest.is_empty() {
@@ -301,11 +308,12 @@ impl<F: MappedFlash> Storage<F> {
         Ok(end)
     }
 
-    /// Erases a block of the announced range before its bytes come; false when there is nothing to erase, or it failed and
-    /// [`write`](Self::write) will say so.
+    /// Erases a block of the announced range before its bytes arrive. False if there is nothing to erase, or if erasing
+    /// failed; [`write`](Self::write) then reports the failure.
     pub fn erase_ahead(&mut self) -> bool {
         let Some(mut staged) = self.staged.filter(|staged| staged.ahead) else { return false };
-        // One block ahead of the one that is being filled, and no further: every sector erased in vain destroys data that an interrupted upload could have reused.
+        // At most one block ahead of the one being filled: every sector erased unnecessarily destroys data that an
+        // interrupted upload could have reused.
         if staged.erased >= staged.range_end || staged.erased >= staged.next.saturating_add(BLOCK) {
             return false;
         }
@@ -314,19 +322,19 @@ impl<F: MappedFlash> Storage<F> {
         staged.ahead
     }
 
-    /// Erases on from where it is not erased yet, to the next multiple of `block` or the end of the range.
+    /// Erases from the first sector that is not erased yet to the next multiple of `block` or the end of the range.
     fn erase_from(&mut self, staged: &mut Staged, block: u32) -> Result<(), F::Error> {
         let from = staged.offset + staged.erased.max(staged.next);
         let last = (staged.offset + staged.range_end).next_multiple_of(Self::SECTOR);
         let to = (from + 1).next_multiple_of(block.max(Self::SECTOR)).min(last);
-        // Not a multiple of a block where blocks are no multiples of sectors.
+        // The result is not a multiple of `block` if blocks are not multiples of sectors.
         let to = to.next_multiple_of(Self::SECTOR).min(last);
         self.flash.erase(from, to)?;
         staged.erased = to - staged.offset;
         Ok(())
     }
 
-    /// The pack on its way in, when it is complete and has the announced hash. Read back from the flash.
+    /// The uploaded pack, read back from the flash, once it is complete and has the announced hash.
     ///
     /// # Errors
     /// [`StorageError::NotStaged`], [`StorageError::Incomplete`], [`StorageError::HashMismatch`].
@@ -351,25 +359,26 @@ impl<F: MappedFlash> Storage<F> {
         Ok(Hashed::known(bytes, staged.sha256, intact))
     }
 
-    /// Whether the pack on its way in is the one with this [`upload_tag`].
+    /// True if the pack being uploaded is the one with this [`upload_tag`].
     pub fn expects(&self, tag: u16) -> bool {
         self.staged.is_some_and(|staged| upload_tag(&staged.sha256) == tag)
     }
 
-    /// Hash announced for the pack on its way in.
+    /// The SHA-256 announced for the pack being uploaded.
     pub fn staged_sha256(&self) -> Option<Sha256Hash> {
         self.staged.map(|staged| staged.sha256)
     }
 
-    /// Makes the pack on its way in the loaded one.
+    /// Makes the uploaded pack the loaded one.
     ///
     /// # Errors
-    /// Those of [`staged`](Self::staged), and [`StorageError::Flash`]; the loaded pack stays.
+    /// Those of [`staged`](Self::staged), and [`StorageError::Flash`]. After an error the loaded pack stays loaded.
     pub fn commit(&mut self) -> Result<(), StorageError> {
         let intact = self.staged()?.is_intact();
         let Some(staged) = self.staged else { return Err(StorageError::NotStaged) };
-        // Above every record that there is, a pack of which is damaged included: none of them ever wins again. Over the
-        // loaded pack's own record never; without one, not over the newest, which may yet be somebody's.
+        // The new number is above that of every existing record, even of one whose pack is damaged, so none of them wins
+        // again. The loaded pack's record is never overwritten. If no pack is loaded, the newest record is kept, because
+        // its pack may prove to be readable.
         let newest = [0, 1].into_iter().filter_map(|sector| Some((sector, self.read_record(sector)?)));
         let newest = newest.max_by_key(|(_, record)| record.sequence);
         let sequence = newest.map_or(1, |(_, record)| record.sequence + 1);
@@ -382,14 +391,15 @@ impl<F: MappedFlash> Storage<F> {
         Ok(())
     }
 
-    /// Erases everything, the loaded pack too.
+    /// Erases everything, including the loaded pack.
     ///
     /// # Errors
-    /// [`StorageError::Flash`]; what is loaded then is what is still whole.
+    /// [`StorageError::Flash`]; whatever pack is still whole is then loaded.
     pub fn erase(&mut self) -> Result<(), StorageError> {
         self.staged = None;
         let loaded = self.active.map_or(0, |active| active.sector);
-        // The older record first: power lost between the two leaves the loaded pack or none, never the one before it.
+        // The older record is erased first: power lost between the two leaves the loaded pack or none, never the one
+        // before it.
         let records = [1 - loaded, loaded].into_iter();
         let result = records.chain(RECORDS..self.end() / Self::SECTOR).try_for_each(|sector| {
             let at = sector * Self::SECTOR;
@@ -402,33 +412,33 @@ impl<F: MappedFlash> Storage<F> {
         result.map_err(|_| StorageError::Flash)
     }
 
-    /// Forgets the pack on its way in.
+    /// Ends the upload; the flash keeps its bytes.
     pub fn abort(&mut self) {
         self.staged = None;
     }
 
-    /// The flash, to look at.
+    /// The flash.
     pub fn flash(&self) -> &F {
         &self.flash
     }
 
-    /// The flash, for who has to look after it. It keeps the bytes that it has.
+    /// The flash, for a caller that maintains it. The caller must not change its bytes.
     pub fn flash_mut(&mut self) -> &mut F {
         &mut self.flash
     }
 
-    /// The flash itself, as it is now.
+    /// Returns the flash with its current contents.
     pub fn release(self) -> F {
         self.flash
     }
 
-    /// Where the flash ends: whole sectors only.
+    /// Offset of the flash's end, rounded down to whole sectors.
     fn end(&self) -> u32 {
         let capacity = u32::try_from(self.flash.capacity()).unwrap_or(u32::MAX);
         capacity / Self::SECTOR * Self::SECTOR
     }
 
-    /// What is free below and above the loaded pack, in whole sectors.
+    /// The free ranges below and above the loaded pack, in whole sectors.
     fn gaps(&self) -> ((u32, u32), (u32, u32)) {
         let (start, end) = ((RECORDS * Self::SECTOR).min(self.end()), self.end());
         match self.active {
@@ -455,7 +465,7 @@ impl<F: MappedFlash> Storage<F> {
         }
         let first = RECORDS * Self::SECTOR;
         let aligned = record.offset >= first && record.offset.is_multiple_of(Self::SECTOR);
-        // There is a number after it.
+        // `u32::MAX` is refused, because no later number could follow it.
         let counted = record.sequence < u32::MAX;
         let end = record.len.checked_next_multiple_of(Self::SECTOR).and_then(|room| record.offset.checked_add(room));
         (record.magic == MAGIC && counted && aligned && end.is_some_and(|end| end <= self.end())).then_some(record)
@@ -463,19 +473,15 @@ impl<F: MappedFlash> Storage<F> {
 
     fn write_record(&mut self, sector: u32, record: &Record) -> Result<(), StorageError> {
         let mut bytes = [0xFF; MAX_WORD];
-        let len = postcard::to_slice(record, &mut bytes).map_err(|_| StorageError::Flash)?.len();
-        let sum = checksum(&bytes[..len]).to_le_bytes();
-        let used = len + sum.len();
-        bytes.get_mut(len..used).ok_or(StorageError::Flash)?.copy_from_slice(&sum);
-        let used = used.next_multiple_of(F::WRITE_SIZE);
+        let used = write_record(record, &mut bytes).ok_or(StorageError::Flash)?.next_multiple_of(F::WRITE_SIZE);
         let at = sector * Self::SECTOR;
         self.flash.erase(at, at + Self::SECTOR).map_err(|_| StorageError::Flash)?;
         self.flash.write(at, &bytes[..used]).map_err(|_| StorageError::Flash)?;
-        // Believe what the flash says, not what it was told.
+        // Reads the record back instead of trusting that the write worked.
         if self.read_record(sector) == Some(*record) { Ok(()) } else { Err(StorageError::Flash) }
     }
 
-    /// Writes `data` at `at` (a multiple of a word), where it is erased.
+    /// Writes `data` at `at` (a multiple of a word), where the flash is erased.
     fn program(&mut self, at: u32, data: &[u8]) -> Result<(), F::Error> {
         let whole = data.len() / F::WRITE_SIZE * F::WRITE_SIZE;
         let (words, tail) = data.split_at(whole);
@@ -493,6 +499,14 @@ impl<F: MappedFlash> Storage<F> {
 
 fn is_erased(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == 0xFF)
+}
+
+/// Writes a record and the checksum behind it to the start of `bytes`; returns their length, nothing without room.
+fn write_record(record: &Record, bytes: &mut [u8]) -> Option<usize> {
+    let len = postcard::to_slice(record, bytes).ok()?.len();
+    let (record, rest) = bytes.split_at_mut(len);
+    *rest.first_chunk_mut()? = checksum(record).to_le_bytes();
+    Some(len + 4)
 }
 
 #[cfg(test)]

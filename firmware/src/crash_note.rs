@@ -1,4 +1,4 @@
-//! The note that a panic leaves in RAM for the next start: which code it happened in.
+//! The note that a panic leaves in RAM for the next start. It says in which code the panic happened.
 
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
@@ -42,7 +42,7 @@ static NOTE: Note = Note(UnsafeCell::new(MaybeUninit::uninit()));
 /// panic's own code. Source files and lines would make the firmware a tenth larger.
 ///
 /// # Safety
-/// Nothing else runs any more.
+/// Nothing else runs from now on.
 pub unsafe fn store() {
     let mut kept = Kept { mark: MARK, len: 0, text: [0; MOST], sum: 0 };
     let mut add = |byte: u8| {
@@ -67,10 +67,10 @@ pub unsafe fn store() {
 /// The number of addresses that a note has room for.
 const CALLERS: usize = 4;
 
-/// Return addresses, by the frame pointers that every Thumb function keeps in r7.
+/// Return addresses, found by the frame pointers that every Thumb function keeps in r7.
 ///
 /// # Safety
-/// Called from Rust code, with its stack as the compiler made it.
+/// Called from Rust code, on the stack that the compiler has laid out.
 #[cfg(target_arch = "arm")]
 #[inline(always)]
 unsafe fn callers() -> [u32; CALLERS] {
@@ -83,7 +83,7 @@ unsafe fn callers() -> [u32; CALLERS] {
         let (before, back) =
             unsafe { (ptr::read_volatile(frame as *const usize), ptr::read_volatile((frame + 4) as *const u32)) };
         *place = back & !1;
-        // Frames lie one above the other; the outermost has no more.
+        // Frames lie one above the other, and the outermost one has none above it.
         if before <= frame || before - frame > 1 << 16 || before % 4 != 0 {
             break;
         }
@@ -109,11 +109,11 @@ pub unsafe fn load() -> Option<&'static str> {
     let note = NOTE.0.get();
     // SAFETY: the caller's promise. Every pattern of bits is a `Kept`; the linker has put it into RAM that there is.
     unsafe {
-        // Read as volatile: what is there was written by another run, of which the compiler knows nothing.
+        // The read is volatile, because another run has written the memory and the compiler does not know of it.
         let kept = ptr::read_volatile(note.cast::<Kept>());
         ptr::write_volatile(note, MaybeUninit::new(Kept { mark: 0, ..kept }));
         kept.text()?;
-        // Only the mark was forgotten.
+        // Only the mark was cleared, so the text is still valid.
         core::str::from_utf8((&raw const (*note.cast::<Kept>()).text).as_ref()?.get(..kept.len as usize)?).ok()
     }
 }

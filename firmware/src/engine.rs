@@ -34,7 +34,7 @@ impl<B: Board> Engine for BoardEngine<B> {
         workspace: &mut [i32],
         row: &mut dyn FnMut(usize, &[u8]) -> ControlFlow<()>,
     ) -> Result<(), GenerateError> {
-        // Nobody else draws: the engine makes one image at a time.
+        // Nothing else draws, because the engine makes one image at a time.
         let mut screen = self.screen.borrow_mut();
         let channels = if B::Screen::PRESENT { Pack::reopen(pack).map_or(3, |pack| pack.channels()) } else { 3 };
         B::lamp(true);

@@ -1,34 +1,34 @@
-//! Flash that appears in memory, as the storage of packs wants it.
+//! Flash that appears in memory, in the form that the storage of packs needs.
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
 use nickeldime_core::storage::MappedFlash;
 
-/// What a chip's flash can do. [`Mapped`] checks every range before these functions see it.
+/// The operations of a chip's flash. [`Mapped`] checks every range before it calls these functions.
 pub trait RawFlash {
-    /// The bytes that are written at once.
+    /// Bytes that are written at once.
     const WRITE_SIZE: usize;
-    /// The bytes of a sector, which is erased at once.
+    /// Bytes of a sector, which is erased at once.
     const ERASE_SIZE: usize;
 
-    /// The flash where it appears in memory, aligned to 4 bytes. It changes in the two methods below only.
+    /// The flash as it appears in memory, aligned to 4 bytes. Only the two methods below change it.
     fn bytes(&self) -> &[u8];
 
     /// Erases the sectors from `from` up to `to`, both multiples of `ERASE_SIZE` within the flash.
     ///
     /// # Errors
-    /// What the flash controller reports.
+    /// The error that the flash controller reports.
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind>;
 
     /// Writes `bytes` at `offset`: both are multiples of `WRITE_SIZE`, and the range lies within the flash.
     ///
     /// # Errors
-    /// What the flash controller reports.
+    /// The error that the flash controller reports.
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind>;
 }
 
-/// A [`RawFlash`] with every range checked, for the storage of packs.
+/// A [`RawFlash`] whose ranges are checked, for the storage of packs.
 pub struct Mapped<F>(pub F);
 
 impl<F> ErrorType for Mapped<F> {

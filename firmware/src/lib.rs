@@ -1,4 +1,5 @@
-//! The firmware as a library: what boards share, the boards that nickeldime knows, and [`run`], which is the whole program.
+//! The firmware as a library: the code that boards share, the boards that nickeldime knows, and [`run`], which is the
+//! whole program.
 //!
 //! ```text
 //!   Board::take  serial, flash, clock, buffers  -->  nickeldime_core::device::Device  -->  poll for ever

@@ -23,7 +23,7 @@ mod firmware {
     }
 }
 
-/// Built for a computer there is no board, so that `cargo check --workspace` passes.
+/// A build for a computer has no board. This `main` lets `cargo check --workspace` pass.
 #[cfg(not(target_os = "none"))]
 fn main() {
     println!("this is firmware; build it with `nickeldime firmware build --board qemu-m4`");

@@ -6,7 +6,7 @@ use nickeldime_core::device::Buffers;
 
 use crate::sizes::Sizes;
 
-/// A board's buffers, in a static: zeros at first, handed out once.
+/// A board's buffers in a static, which are zero at first and handed out once.
 pub struct Memory<const RECEIVE: usize, const SEND: usize, const LATENTS: usize, const WORKSPACE: usize> {
     workspace: UnsafeCell<[i32; WORKSPACE]>,
     latents: UnsafeCell<[i32; LATENTS]>,
@@ -32,7 +32,7 @@ impl<const R: usize, const S: usize, const L: usize, const W: usize> Memory<R, S
     /// The buffers of a board of these sizes.
     ///
     /// # Safety
-    /// Called once: what it hands out are the only references.
+    /// Called once, because it returns the only references.
     pub unsafe fn take(&'static self, sizes: &Sizes) -> Buffers<'static> {
         // SAFETY: the caller calls this once, so each of these is the only reference to its buffer.
         unsafe {
@@ -60,11 +60,11 @@ macro_rules! memory {
     };
 }
 
-/// RAM that stands in for flash. RAM is zero after power-on, which flash never is as a whole: after a reset the model is still
-/// there.
+/// Makes RAM stand in for flash. RAM of zeros, which flash never is as a whole, counts as power-on; after a reset the
+/// model is still there.
 ///
 /// # Safety
-/// `len` bytes of RAM are at `at`, a multiple of 4; the linker knows nothing of them, and this is called once.
+/// `len` bytes of RAM are at `at`, which is a multiple of 4, outside of the linker's regions; and this is called once.
 #[cfg(target_os = "none")]
 pub unsafe fn ram_flash<const WORD: usize, const SECTOR: usize>(
     at: usize,

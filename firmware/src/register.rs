@@ -10,7 +10,8 @@ impl Peripheral {
     /// The peripheral at `base`.
     ///
     /// # Safety
-    /// There is one: its registers are 32 bits wide, and reading or writing them does no harm to Rust's memory.
+    /// There is such a peripheral: its registers are 32 bits wide, and reading or writing them does not affect Rust's
+    /// memory.
     pub const unsafe fn at(base: usize) -> Self {
         Self(base)
     }

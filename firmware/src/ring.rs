@@ -1,10 +1,10 @@
-//! Bytes from an interrupt to the program.
+//! A queue that passes bytes from an interrupt to the program.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// A queue with one writer and one reader, neither of which ever waits. It holds `N - 1` bytes; more are lost, and the
-/// link's checksums find that.
+/// A queue with one writer and one reader, neither of which ever waits. It holds `N - 1` bytes. Bytes beyond that are
+/// lost, which the link's checksums detect.
 pub struct Ring<const N: usize> {
     bytes: UnsafeCell<[u8; N]>,
     read: AtomicUsize,
@@ -22,10 +22,10 @@ impl<const N: usize> Ring<N> {
         Self { bytes: UnsafeCell::new([0; N]), read: AtomicUsize::new(0), written: AtomicUsize::new(0) }
     }
 
-    /// Adds a byte; false when there is no room.
+    /// Adds a byte. Returns false if there is no room.
     ///
     /// # Safety
-    /// Called in one place that does not interrupt itself.
+    /// Called from only one place, which does not interrupt itself.
     pub unsafe fn push(&self, byte: u8) -> bool {
         let at = self.written.load(Ordering::Relaxed);
         let next = (at + 1) % N;
@@ -41,7 +41,7 @@ impl<const N: usize> Ring<N> {
     /// Takes the oldest byte.
     ///
     /// # Safety
-    /// As [`push`](Self::push).
+    /// Called from only one place, which does not interrupt itself.
     pub unsafe fn pop(&self) -> Option<u8> {
         let at = self.read.load(Ordering::Relaxed);
         if at == self.written.load(Ordering::Acquire) {
@@ -53,13 +53,13 @@ impl<const N: usize> Ring<N> {
         Some(byte)
     }
 
-    /// How many bytes the writer could add.
+    /// Number of bytes that the writer could add.
     pub fn room(&self) -> usize {
         let (read, written) = (self.read.load(Ordering::Acquire), self.written.load(Ordering::Relaxed));
         (read + N - written - 1) % N
     }
 
-    /// Whether nothing is in it.
+    /// True if the queue is empty.
     pub fn is_empty(&self) -> bool {
         self.read.load(Ordering::Relaxed) == self.written.load(Ordering::Acquire)
     }

@@ -8,7 +8,7 @@ use crate::engine::BoardEngine;
 use crate::screen::Screen;
 use crate::slideshow::Slideshow;
 
-/// Serves requests on the board `B` for ever.
+/// Serves requests on the board `B` and never returns.
 ///
 /// # Safety
 /// Called once, as the first thing that the program does: it takes the board's parts and the note of the last crash.

@@ -13,7 +13,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// SHA-256 of a file, as hexadecimal text.
 ///
 /// # Errors
-/// What the file system says, with the file's name.
+/// The error of the file system, with the file's name.
 pub fn sha256_of(path: &Path) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     let copied = File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hash));

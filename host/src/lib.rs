@@ -1,12 +1,12 @@
 //! The library behind the `nickeldime` command: compress a StyleGAN2 generator, quantise it, and send it to a microcontroller.
 //!
-//! The rooms, in the order of the pipeline:
+//! The modules and crates, in the order of the pipeline:
 //!
 //! * [`nickeldime_checkpoint`] reads `.pkl`, `.pth` and safetensors files and knows architectures and their costs.
 //! * [`data`] reads images, [`embed`] holds the embedding networks, [`nets`] the generator and the discriminator.
 //! * [`compress`] prunes a teacher and distils it; [`run`] knows a run's folder.
 //! * [`quantise`] turns a student into a model pack; [`draw`] draws images of checkpoints, packs and devices.
-//! * [`boards`] says what fits a board and builds its firmware; [`nickeldime_link`] speaks to a board, [`emulate`] is one.
+//! * [`boards`] says what fits a board and builds firmware; [`nickeldime_link`] talks to boards, [`emulate`] runs virtual ones.
 //! * [`metrics`] measures images, [`report`] shows runs on a page, [`doctor`] checks a [`backend`].
 //! * [`cli`] is the command line over all of these.
 //!

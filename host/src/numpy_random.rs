@@ -1,10 +1,10 @@
-//! NumPy's legacy random numbers: `numpy.random.RandomState(seed).randn(...)`, whose seeds people exchange.
+//! NumPy's legacy random numbers, `numpy.random.RandomState(seed).randn(...)`, whose seeds people exchange.
 //!
-//! The official tools of StyleGAN2-ADA draw the image of seed N from `RandomState(N).randn(1, z_dim)`: uniform numbers by the
-//! Mersenne Twister MT19937 (Matsumoto and Nishimura, 1998), made normal by Marsaglia's polar method. NumPy has promised that
-//! this stream does not change (NEP 19).
+//! The official tools of StyleGAN2-ADA draw the image of seed N from `RandomState(N).randn(1, z_dim)`. Uniform numbers
+//! from the Mersenne Twister MT19937 (Matsumoto and Nishimura, 1998) become normal by Marsaglia's polar method. NumPy
+//! has promised that this stream does not change (NEP 19).
 
-/// Words of the twister's state.
+/// Number of words in the twister's state.
 const WORDS: usize = 624;
 /// The distance between the words that are mixed.
 const SHIFT: usize = 397;
@@ -12,9 +12,9 @@ const SHIFT: usize = 397;
 /// The state of `numpy.random.RandomState(seed)`.
 pub struct RandomState {
     words: [u32; WORDS],
-    /// The next word to give; [`WORDS`] where all are used up.
+    /// Index of the next word; [`WORDS`] if all have been used.
     next: usize,
-    /// The second number of a pair, until it is asked for.
+    /// The second number of a pair, until it is used.
     kept: Option<f64>,
 }
 
@@ -47,7 +47,7 @@ impl RandomState {
         word ^ (word >> 18)
     }
 
-    /// Uniform in 0..1, with 53 random bits.
+    /// A uniform number in 0..1, with 53 random bits.
     fn uniform(&mut self) -> f64 {
         let (high, low) = (self.word() >> 5, self.word() >> 6);
         (f64::from(high) * 67_108_864.0 + f64::from(low)) / 9_007_199_254_740_992.0
@@ -70,7 +70,7 @@ impl RandomState {
     }
 }
 
-/// The latent of a seed as the official tools have it: `RandomState(seed).randn(1, z_dim)`, rounded to single precision.
+/// The latent of a seed as in the official tools: `RandomState(seed).randn(1, z_dim)`, rounded to single precision.
 pub fn latent(seed: u32, z_dim: usize) -> Vec<f32> {
     let mut state = RandomState::new(seed);
     (0..z_dim).map(|_| state.normal() as f32).collect()
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn normal_numbers_are_those_of_numpys_documentation() {
-        // `np.random.seed(0); np.random.randn(5)`, and of seed 42: to be found in any tutorial.
+        // `np.random.seed(0); np.random.randn(5)`, and the same for seed 42, as found in any tutorial.
         let first = |seed| latent(seed, 5);
         let near = |ours: Vec<f32>, theirs: [f32; 5]| ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-6);
         assert!(near(first(0), [1.764_052_3, 0.400_157_2, 0.978_738, 2.240_893_2, 1.867_558]));

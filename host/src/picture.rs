@@ -1,4 +1,4 @@
-//! Pictures to look at: from a network's output to PNG files.
+//! Pictures, from a network's output to PNG files.
 
 use std::fs;
 use std::io;
@@ -9,14 +9,14 @@ use image::{ExtendedColorType, ImageEncoder};
 use ndarray::{ArrayView3, ArrayView4};
 use nickeldime_checkpoint::files;
 
-/// An RGB picture, 8 bits a channel.
+/// An RGB picture with 8 bits per channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
     width: usize,
     height: usize,
-    /// Whether it came from one channel: red, green and blue are the same, and files need one of them.
+    /// True if it came from one channel. Red, green and blue are then equal, and files store one of them.
     grey: bool,
-    /// Row by row from the top, red, green, blue for each pixel.
+    /// The pixels, row by row from the top, as red, green and blue.
     pixels: Vec<u8>,
 }
 
@@ -26,39 +26,40 @@ pub struct Picture {
 pub struct PictureError {
     /// The file or folder.
     pub file: PathBuf,
-    /// What the system said.
+    /// The error of the file system.
     pub cause: io::Error,
 }
 
-/// A network's number in [-1, 1] as 8 bits, by StyleGAN2's rule: `floor(x * 127.5 + 128)`, limited to 0..=255; NaN is 0.
+/// Converts a network's number in [-1, 1] to 8 bits by StyleGAN2's rule: `floor(x * 127.5 + 128)`, limited to 0..=255;
+/// NaN gives 0.
 pub fn to_u8(x: f32) -> u8 {
     // The conversion truncates, and saturates at both ends.
     (x * 127.5 + 128.0) as u8
 }
 
 impl Picture {
-    /// A picture out of pixels: `3 * width * height` of them, row by row, red, green, blue.
+    /// A picture from `3 * width * height` bytes, row by row, as red, green and blue.
     ///
     /// # Panics
-    /// When there are more or fewer.
+    /// If the number of bytes is wrong.
     pub fn new(width: usize, height: usize, pixels: Vec<u8>) -> Self {
         assert_eq!(pixels.len(), 3 * width * height, "RGB pixels");
         Self { width, height, grey: false, pixels }
     }
 
-    /// A grey picture out of `width * height` pixels, row by row.
+    /// A grey picture from `width * height` bytes, row by row.
     ///
     /// # Panics
-    /// When there are more or fewer.
+    /// If the number of bytes is wrong.
     pub fn from_grey(width: usize, height: usize, pixels: &[u8]) -> Self {
         assert_eq!(pixels.len(), width * height, "grey pixels");
         Self { width, height, grey: true, pixels: pixels.iter().flat_map(|&level| [level; 3]).collect() }
     }
 
-    /// A picture out of colour planes, `[3, height, width]` in a row, as datasets hold them.
+    /// A picture from colour planes `[3, height, width]`, as datasets hold them.
     ///
     /// # Panics
-    /// When there are more or fewer than `3 * width * height` numbers.
+    /// If there are not exactly `3 * width * height` bytes.
     pub fn from_planes(width: usize, height: usize, planes: &[u8]) -> Self {
         let plane = width * height;
         assert_eq!(planes.len(), 3 * plane, "RGB planes");
@@ -66,10 +67,10 @@ impl Picture {
         Self::new(width, height, (0..plane).flat_map(colours).collect())
     }
 
-    /// A picture out of a network's output, `[3, height, width]` or (grey) `[1, height, width]` in [-1, 1], by [`to_u8`].
+    /// A picture from a network's output in [-1, 1], `[3, height, width]` or (grey) `[1, height, width]`, by [`to_u8`].
     ///
     /// # Panics
-    /// When the first axis is neither.
+    /// If the first axis is neither 1 nor 3.
     pub fn from_floats(image: ArrayView3<f32>) -> Self {
         let (channels, height, width) = image.dim();
         if channels == 1 {
@@ -81,34 +82,34 @@ impl Picture {
         Self::new(width, height, pixels.iter().map(|&x| to_u8(x)).collect())
     }
 
-    /// The pictures of a batch, `[batch, 3, height, width]` or (grey) `[batch, 1, height, width]` in [-1, 1].
+    /// The pictures of a batch in [-1, 1], `[batch, 3, height, width]` or (grey) `[batch, 1, height, width]`.
     ///
     /// # Panics
-    /// When the second axis is neither.
+    /// If the second axis is neither 1 nor 3.
     pub fn from_batch(images: ArrayView4<f32>) -> Vec<Self> {
         images.outer_iter().map(Self::from_floats).collect()
     }
 
-    /// Pixels from left to right.
+    /// The width in pixels.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Pixels from top to bottom.
+    /// The height in pixels.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// The pixels, row by row from the top, red, green, blue for each.
+    /// The pixels, row by row from the top, as red, green and blue.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// Pictures side by side, row after row, with `columns` in a row (0: as square as it gets) and every pixel
-    /// `scale` pixels wide and high (0 counts as 1). Places without a picture are black.
+    /// Arranges pictures in a grid with this many columns (0 makes it nearly square). Every pixel becomes `scale` pixels
+    /// wide and high (0 counts as 1). Places without a picture are black.
     ///
     /// # Panics
-    /// When the pictures are not all of one size.
+    /// If the pictures differ in size.
     pub fn grid(pictures: &[Self], columns: usize, scale: usize) -> Self {
         let scale = scale.max(1);
         let count = pictures.len();
@@ -140,10 +141,10 @@ impl Picture {
         grid
     }
 
-    /// The picture as a PNG file's bytes.
+    /// Encodes the picture as PNG.
     ///
     /// # Errors
-    /// A picture without pixels or with more than a PNG file can have.
+    /// The picture has no pixels, or more than a PNG file can have.
     pub fn png(&self) -> io::Result<Vec<u8>> {
         let side = |n: usize| u32::try_from(n).map_err(io::Error::other);
         let (width, height) = (side(self.width)?, side(self.height)?);
@@ -160,19 +161,19 @@ impl Picture {
         Ok(bytes)
     }
 
-    /// Writes the picture as a PNG file, whole or not at all.
+    /// Writes the picture as a PNG file. The file appears only when it is complete.
     ///
     /// # Errors
-    /// As [`Picture::png`], and what the file system says.
+    /// The errors of [`Picture::png`], and of the file system.
     pub fn write(&self, path: &Path) -> Result<(), PictureError> {
         let written = self.png().and_then(|png| files::replace(path, |out| io::Write::write_all(out, &png)));
         written.map_err(|cause| PictureError { file: path.into(), cause })
     }
 
-    /// Writes every picture as a file of its own, `0000.png`, `0001.png`, ..., into a folder, which is made if need be.
+    /// Writes every picture as a file (`0000.png`, `0001.png`, ...) into a folder, which is created if necessary.
     ///
     /// # Errors
-    /// As [`Picture::write`].
+    /// The errors of [`Picture::write`].
     pub fn write_each(pictures: &[Self], folder: &Path) -> Result<(), PictureError> {
         fs::create_dir_all(folder).map_err(|cause| PictureError { file: folder.into(), cause })?;
         for (n, picture) in pictures.iter().enumerate() {

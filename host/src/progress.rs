@@ -1,20 +1,21 @@
-//! How long work tells that it goes on.
+//! Progress of long work.
 
-/// Is told of the stages of long work, and may ask it to stop.
+/// A receiver of progress, which may also ask the work to stop.
 pub trait Progress {
-    /// A stage begins: what it does, in how many of which unit.
+    /// Begins a stage, with its name, its unit, and the total number of units.
     fn begin(&mut self, what: &str, unit: &str, total: u64);
-    /// So much of the stage is done; `note` is a short line of numbers (losses), or empty.
+    /// Reports that `done` units of the stage are complete. `note` is a short text with numbers, such as losses, or
+    /// empty.
     fn at(&mut self, done: u64, note: &str);
-    /// The stage is over.
+    /// Ends the stage.
     fn end(&mut self);
-    /// Whether the user wants the work to stop at the next safe point.
+    /// True if the work should stop at its next safe point.
     fn stopped(&self) -> bool {
         false
     }
 }
 
-/// Tells nobody.
+/// Ignores all progress.
 #[derive(Debug, Clone, Copy)]
 pub struct Silent;
 

@@ -1,7 +1,8 @@
-//! SHA-256, for the storage's packs and an image's rows.
+//! SHA-256, for stored packs and for images.
 //!
-//! The crate `sha2` defines the result and does the work on most processors. Its plain Rust takes 45 instructions a byte on
-//! a Cortex-M4, which is most of the time that a start takes; there the compression function is in assembly, at 27.
+//! The crate `sha2` defines the result and does the work on most processors. Its plain Rust takes 45 instructions a byte
+//! on a Cortex-M4, which would be most of a board's start-up time; there the compression function is in assembly and
+//! takes 27.
 
 #[cfg(thumb2_sha256)]
 mod thumb2;
@@ -27,13 +28,13 @@ pub fn compress_portable(state: &mut [u32; 8], blocks: &[[u8; BLOCK]]) {
     }
 }
 
-/// The SHA-256 of bytes that come piece by piece.
+/// Computes a SHA-256 from bytes that arrive piece by piece.
 #[derive(Clone, Debug)]
 pub struct Sha256 {
     state: [u32; 8],
     /// The bytes after the last whole block.
     rest: [u8; BLOCK],
-    /// All bytes so far.
+    /// Number of bytes so far.
     len: u64,
 }
 
@@ -79,7 +80,7 @@ impl Sha256 {
         let filled = (self.len % BLOCK as u64) as usize;
         let mut padding = [0; 2 * BLOCK];
         padding[0] = 0x80;
-        // The length closes this block, or the next one where there is no room for it.
+        // The length goes into this block, or into the next one if there is no room for it.
         let end = if filled < BLOCK - bits.len() { BLOCK - filled } else { 2 * BLOCK - filled };
         if let Some(place) = padding.get_mut(end - bits.len()..end) {
             place.copy_from_slice(&bits);

@@ -1,8 +1,8 @@
 //! SHA-256's compression function for Arm cores with Thumb-2.
 //!
-//! First the 48 words that follow from the block's 16, four a step; then the 64 rounds, two a step, with the eight variables
-//! in registers whose names rotate. A naked function, because a compiler's register allocation spills where this has none to
-//! spare.
+//! It computes the 48 words that follow from the block's 16, four a step; then the 64 rounds, two a step, with the eight
+//! variables in registers whose names rotate. The function is naked, because a compiler's register allocation spills and
+//! this loop has no register to spare.
 
 use core::arch::naked_asm;
 
@@ -19,7 +19,8 @@ static CONSTANTS: [u32; 64] = [
     0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
 ];
 
-/// SHA-256's compression function over whole blocks: as [`compress_portable`](super::compress_portable).
+/// SHA-256's compression function over whole blocks, with the same result as
+/// [`compress_portable`](super::compress_portable).
 pub fn compress(state: &mut [u32; 8], blocks: &[[u8; 64]]) {
     if blocks.is_empty() {
         return;
@@ -54,7 +55,8 @@ unsafe extern "C" fn rounds(state: &mut [u32; 8], block: *const [u8; 64], end: *
         "lsr.w \\to, \\x, #10",
         "eor.w \\to, \\to, \\free, ror #17",
         ".endm",
-        // A round whose word and constant are in h already. The first of two adds the second's, in r1, to its h, the first's g.
+        // A round whose word and constant are already added to h. The first of two rounds also adds the second round's,
+        // in r1, to its h, which is the first's g.
         ".macro ND_ROUND a, b, c, d, e, f, g, h, old, new",
         "eor.w r0, \\f, \\g",
         "ands r0, \\e",
@@ -88,7 +90,7 @@ unsafe extern "C" fn rounds(state: &mut [u32; 8], block: *const [u8; 64], end: *
         "sub sp, #276",
         "add.w r12, sp, #256",
         "stmia.w r12, {{r0, r1, r2, r3}}",
-        // A block: its words, whose bytes come in the other order and at any address.
+        // Loads a block's words, whose bytes are big-endian and at any address.
         "2:",
         "mov r0, sp",
         ".rept 4",

@@ -1,17 +1,17 @@
-//! From accumulators to activations: requantise, bias, noise, leaky ReLU, limit.
+//! Turns accumulators into activations: requantise, add bias and noise, apply leaky ReLU, round and limit.
 
 use crate::number::{FRACTION_BITS, MAX_I16, MAX_OFFSET, Requant, high_word, leaky_relu};
 
-/// An entry of a demodulation table: multiplier and shift.
+/// Reads one entry of a demodulation table: multiplier and shift.
 #[inline]
 pub(crate) fn requant(entry: [i32; 2]) -> Requant {
     let [multiplier, shift] = entry;
     Requant { multiplier, shift: shift as u8 }
 }
 
-/// Bias, noise, leaky ReLU, rounding and limit: from a requantised value to an activation.
+/// Turns a requantised value into an activation: adds bias and noise, then applies leaky ReLU, rounding and the limit.
 ///
-/// The value counts up to 29 bits, and both offsets are at most 2^28, so the sum fits.
+/// `value` has at most 29 bits besides its sign, and both offsets are at most 2^28, so the sum fits in `i32`.
 #[inline]
 pub fn activate(value: i32, bias: i32, noise: i32, limit: i16) -> i16 {
     let v = leaky_relu(value.clamp(-MAX_OFFSET, MAX_OFFSET - 1) + bias + noise);
@@ -19,7 +19,7 @@ pub fn activate(value: i32, bias: i32, noise: i32, limit: i16) -> i16 {
     rounded.clamp(-(limit as i32), limit as i32) as i16
 }
 
-/// A value of an intermediate row.
+/// Limits a requantised value to the 16 bits of an intermediate row, -32767 ..= 32767.
 #[inline]
 pub fn limited(value: i32) -> i16 {
     value.clamp(-MAX_I16, MAX_I16) as i16
@@ -27,29 +27,30 @@ pub fn limited(value: i32) -> i16 {
 
 /// A requantisation prepared for many accumulators, for results that are limited to 29 bits or fewer.
 ///
-/// With a shift above 32 the rounding term has no bit in the product's lower word, so the upper word alone gives
-/// [`Requant::apply`]'s result. Where the shift lacks some bits, the accumulator is doubled as often; that saturates only
-/// where a multiplier of 2^30 or more takes the result beyond 29 bits anyway.
+/// With a shift above 32, the rounding term has no bit in the product's lower word, so the upper word alone gives
+/// [`Requant::apply`]'s result. A smaller shift is raised by doubling the accumulator as many times. The doubling
+/// saturates only where a multiplier of 2^30 or more takes the result beyond 29 bits anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequantPlan {
-    /// `((acc * 2^doublings, saturated) * multiplier >> 32) + half >> shift`, half being `2^(shift - 1)`.
+    /// Computes `(high_word(saturated(acc * 2^doublings) * multiplier) + half) >> shift`, where `half` is
+    /// `2^(shift - 1)`.
     HighWord {
-        /// Any value; with doublings, of a magnitude of 2^30 or more.
+        /// Any value without doublings; with doublings, a magnitude of 2^30 or more.
         multiplier: i32,
         /// At most [`RequantPlan::MAX_DOUBLINGS`].
         doublings: u32,
         /// In 1 ..= 30.
         shift: u32,
     },
-    /// Anything.
+    /// Uses [`Requant::apply`], which takes any multiplier and shift.
     Exact(Requant),
 }
 
 impl RequantPlan {
-    /// Most doublings.
+    /// Largest number of doublings.
     pub const MAX_DOUBLINGS: u32 = 5;
 
-    /// For accumulators of any size.
+    /// Plans for accumulators of any size.
     #[inline]
     pub fn new(requant: Requant) -> Self {
         let total = u32::from(requant.shift.min(Requant::MAX_SHIFT));
@@ -61,8 +62,8 @@ impl RequantPlan {
         Self::HighWord { multiplier: requant.multiplier, doublings: lack, shift: total + lack - 32 }
     }
 
-    /// For accumulators whose magnitude is below `2^(31 - room)`: the power of two that they are to be multiplied by first, as
-    /// much as the shift lacks, and what is left.
+    /// Plans for accumulators whose magnitude is below `2^(31 - room)`. Returns the exponent of the power of two that
+    /// the caller multiplies accumulators by beforehand (at most `room`), and the plan for the products.
     #[inline]
     pub fn with_room(requant: Requant, room: u32) -> (u32, Self) {
         let total = u32::from(requant.shift.min(Requant::MAX_SHIFT));
@@ -74,7 +75,7 @@ impl RequantPlan {
         (before, Self::HighWord { multiplier: requant.multiplier, doublings: 0, shift })
     }
 
-    /// Calls `each` with the function from accumulators to values; the choice between them is made once.
+    /// Calls `each` with the function from accumulator to value. The plan is matched once, outside the caller's loop.
     #[inline(always)]
     pub(crate) fn apply(self, mut each: impl FnMut(&dyn Fn(i32) -> i32)) {
         match self {
@@ -87,14 +88,14 @@ impl RequantPlan {
     }
 }
 
-/// What a 3x3 convolution's accumulators become.
+/// How the accumulators of a 3x3 convolution become activations.
 #[derive(Debug, Clone, Copy)]
 pub struct Activation<'a> {
-    /// `[outputs]`: multiplier and shift from an accumulator.
+    /// Multiplier and shift from an accumulator, `[outputs]`.
     pub requants: &'a [[i32; 2]],
-    /// `[outputs]`, with the output's fractional bits, magnitudes at most [`MAX_OFFSET`].
+    /// Biases, `[outputs]`, with the output's fractional bits; magnitudes are at most [`MAX_OFFSET`].
     pub biases: &'a [i32],
-    /// `[width]`, likewise.
+    /// Noise of the row, `[width]`, with the same unit and limit as the biases.
     pub noise: &'a [i32],
     /// Largest magnitude of an output.
     pub limit: i16,

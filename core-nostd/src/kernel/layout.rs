@@ -1,29 +1,29 @@
-//! How a 3x3 convolution's weights lie in a pack, and how long rows are.
+//! The order of a 3x3 convolution's weights in a pack, and the lengths of rows.
 //!
-//! `[output pair][tap row][input pair][tap column]` words of four weights, `[i 0][o 0], [i 0][o 1], [i 1][o 0], [i 1][o 1]`:
-//! one `SXTB16` (plain, or rotated by 8) makes of a word the pair of 16-bit weights that `SMLAD` takes. An odd channel count
-//! is filled up with zeros.
+//! Weights are `[output pair][tap row][input pair][tap column]` words of four:
+//! `[i 0][o 0], [i 0][o 1], [i 1][o 0], [i 1][o 1]`. One `SXTB16` (plain, or rotated by 8) turns a word into the pair
+//! of 16-bit weights that `SMLAD` takes. An odd channel count is padded with zeros.
 
 /// `channels`, rounded up to even: the channels of a modulated row.
 pub const fn padded(channels: usize) -> usize {
     channels + channels % 2
 }
 
-/// Values of one pair of channels in a modulated row.
+/// Number of values of one pair of channels in a modulated row.
 pub const fn plane_len(width: usize) -> usize {
     2 * (width + 2)
 }
 
-/// Values of a modulated row that keeps `lanes` channels of a pixel together, an even number of them.
+/// Number of values in a modulated row that keeps `lanes` channels of a pixel together; `lanes` is even.
 pub const fn modulated_len(channels: usize, width: usize, lanes: usize) -> usize {
     channels.div_ceil(lanes) * lanes * (width + 2)
 }
 
-/// Where a modulated row has a channel of pixel x, which counts from 1: pixel 0 is the zeros before the first.
+/// Index of a channel of pixel x in a modulated row. x counts from 1, because pixel 0 is the border of zeros.
 ///
-/// Groups of `lanes` channels follow one another, and in each the pixels. A last group that is not full has its channels in
-/// its last lanes, and zeros in the lanes before: its weights, too, are the layer's last, some of which another group has had.
-/// With fewer channels than lanes they are in the first ones.
+/// A row is a sequence of groups of `lanes` channels, and each group holds all its pixels. A last group that is not full
+/// has its channels in its last lanes and zeros in the lanes before: it uses the layer's last weights, some of which
+/// belong to the group before. With fewer channels than lanes, they are in the first lanes.
 pub const fn modulated_index(channels: usize, width: usize, lanes: usize, x: usize, channel: usize) -> usize {
     let all = padded(channels);
     let (group, last) = (channel / lanes, all.div_ceil(lanes) - 1);
@@ -31,28 +31,28 @@ pub const fn modulated_index(channels: usize, width: usize, lanes: usize, x: usi
     (group * (width + 2) + x) * lanes + channel - start
 }
 
-/// Values of one channel in an intermediate row, for inputs of this width.
+/// Number of values of one channel in an intermediate row, for inputs of this width.
 pub const fn middle_len(width: usize) -> usize {
     2 * width + 4
 }
 
-/// Weights of one pair of output channels.
+/// Number of weights of one pair of output channels.
 pub const fn pair_len(inputs: usize) -> usize {
     18 * padded(inputs)
 }
 
-/// Weights of a 3x3 convolution, zeros of odd channel counts included.
+/// Number of weights of a 3x3 convolution, including the zeros that pad odd channel counts.
 pub const fn conv_len(inputs: usize, outputs: usize) -> usize {
     outputs.div_ceil(2) * pair_len(inputs)
 }
 
-/// Where the weight of an output channel, a tap (`3 * row + column`) and an input channel lies.
+/// Index of the weight of an output channel, a tap (`3 * row + column`) and an input channel.
 pub const fn conv_index(inputs: usize, output: usize, tap: usize, input: usize) -> usize {
     let word = (tap / 3 * (padded(inputs) / 2) + input / 2) * 3 + tap % 3;
     output / 2 * pair_len(inputs) + 4 * word + input % 2 * 2 + output % 2
 }
 
-/// All weights of one output channel; those of a padded input channel too. `weights` are the whole layer's.
+/// All weights of one output channel, including those of a padding input channel. `weights` are the whole layer's.
 pub fn channel(weights: &[i8], inputs: usize, output: usize) -> impl Iterator<Item = i8> + '_ {
     let start = output / 2 * pair_len(inputs);
     let pair = weights.get(start..start + pair_len(inputs)).unwrap_or_default();

@@ -1,8 +1,9 @@
-//! The inner loops: dot products, modulation, convolution rows, resampling, and the way from accumulators to activations.
+//! The inner loops: dot products, modulation, convolution rows, resampling, requantisation and activation.
 //!
-//! [`portable`] is plain Rust, runs everywhere and defines every kernel's result; on an Arm core with the DSP extension
-//! (Cortex-M4, M7, M33) `dsp` takes its place at compile time, on Armv6-M (Cortex-M0, M0+) `m0` and on RV32IM `rv32`; they give
-//! the same integers, and so does `simd` on computers. The feature `portable-kernels` keeps the plain ones everywhere. [`rows`] makes whole rows of them.
+//! [`portable`] is plain Rust, runs everywhere and defines every kernel's result. Faster kernels with the same results
+//! are chosen at compile time: `dsp` for Arm cores with the DSP extension (Cortex-M4, M7, M33), `mve` for Helium, `m0`
+//! for Armv6-M (Cortex-M0, M0+), `rv32` for RV32IM, and `simd` for computers. The feature `portable-kernels` selects the
+//! portable ones everywhere. [`rows`] makes whole rows with the selected kernels.
 //!
 //! Feature rows are `[channel][x]`. *Modulated* rows, the convolutions' inputs, are `[pair of channels][width + 2][2]`: two
 //! channels fill one word, so neighbouring pixels are neighbouring words, with a pixel of zeros before the first and after

@@ -1,4 +1,5 @@
-//! Every kernel in plain Rust. Accumulators are `i32` without checks: their callers have the pack's proof
+//! Every kernel in plain Rust. Accumulators are `i32` without overflow checks, because the pack was proven not to
+//! overflow
 //! ([`accumulator_fits`](crate::pack::verify::accumulator_fits)).
 
 use super::finish::{RequantPlan, activate, limited};
@@ -7,17 +8,17 @@ use super::quantile::quantile;
 use super::threefry::threefry;
 use crate::number::high_word;
 
-/// Rows are made one output channel at a time, by [`expand`], [`correlate`] and [`spread`]; where this is true, two at a
-/// time, by [`correlate_pair`] and [`spread_pair`].
+/// True if rows are made two output channels at a time, by [`correlate_pair`] and [`spread_pair`]. False if they are
+/// made one channel at a time, by [`expand`], [`correlate`] and [`spread`].
 pub const TWO_OUTPUTS: bool = false;
 
 /// Channels of a pixel that a modulated row keeps together.
 pub const LANES: usize = 2;
 
-/// Rows of accumulators in the workspace.
+/// Number of rows of accumulators in the workspace.
 pub const ACCUMULATORS: usize = 1;
 
-/// `sum w x` for any values, up to 2^40 of them.
+/// Dot product, `sum w x`, for any values and up to 2^40 of them.
 #[inline]
 pub fn dot_i8_wide(weights: &[i8], x: &[i16]) -> i64 {
     // 256 * 2^7 * 2^15 = 2^30.
@@ -25,7 +26,7 @@ pub fn dot_i8_wide(weights: &[i8], x: &[i16]) -> i64 {
     parts.map(|(w, x)| w.iter().zip(x).map(|(&w, &x)| w as i32 * x as i32).sum::<i32>() as i64).sum()
 }
 
-/// `sum w x` for any values, up to 2^33 of them.
+/// Dot product, `sum w x`, for any values and up to 2^33 of them.
 #[inline]
 pub fn dot_i16(weights: &[i16], x: &[i16]) -> i64 {
     weights.iter().zip(x).map(|(&w, &x)| (w as i32 * x as i32) as i64).sum()
@@ -36,8 +37,9 @@ pub fn copy_row(from: &[i16], to: &mut [i16]) {
     to.copy_from_slice(from);
 }
 
-/// Random words to normal variates ([`quantile`]), times `multiplier / 2^(32 + shift - before)` and rounded. The shift is at
-/// least 1; variates have 16 bits, so `before` is at most 16.
+/// Turns random words into normal variates ([`quantile`], Q12), multiplies them by
+/// `multiplier / 2^(32 + shift - before)` and rounds. `shift` is at least 1; variates have 16 bits, so `before` is at
+/// most 16.
 pub fn normal_row(words: &mut [i32], before: u32, multiplier: i32, shift: u32) {
     let half = (1 << shift) >> 1;
     for word in words {
@@ -45,14 +47,15 @@ pub fn normal_row(words: &mut [i32], before: u32, multiplier: i32, shift: u32) {
     }
 }
 
-/// Blocks of the counter-based generator, for the positions from `first` on.
+/// Writes blocks of the counter-based generator, for consecutive positions from `first` on.
 pub fn random_row(key: [u32; 2], stream: u32, first: u32, out: &mut [[u32; 2]]) {
     for (position, out) in (first..).zip(out) {
         *out = threefry(key, [position, stream]);
     }
 }
 
-/// Every second of a pack's weights, from `odd` on, as 16 bits: those of one channel of an output pair.
+/// Widens one channel of an output pair to 16 bits: every second weight of the pack's order, starting with the first
+/// one, or with the second if `odd`.
 pub fn expand(weights: &[i8], odd: bool, taps: &mut [i16]) {
     for (to, &w) in taps.iter_mut().zip(weights.iter().skip(odd.into()).step_by(2)) {
         *to = w.into();
@@ -157,7 +160,7 @@ pub fn spread_pair(sources: &[(&[i16], &[i8])], width: usize, first: usize, acc:
     }
 }
 
-/// Accumulators of one channel to activations: `[width]` each.
+/// Turns the accumulators of one channel into activations; all slices are `[width]`.
 pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, limit: i16, out: &mut [i16]) {
     scale.apply(|value| {
         for ((out, &acc), &noise) in out.iter_mut().zip(acc).zip(noise) {
@@ -166,12 +169,12 @@ pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, l
     });
 }
 
-/// Accumulators of one channel to values of an intermediate row.
+/// Turns the accumulators of one channel into the values of an intermediate row.
 pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     scale.apply(|value| out.iter_mut().zip(acc).for_each(|(out, &acc)| *out = limited(value(acc))));
 }
 
-/// `[1, 3, 3, 1] * 2^before` down four intermediate rows of one channel; `None` is a row of zeros.
+/// Filters four intermediate rows of one channel vertically with `[1, 3, 3, 1] * 2^before`; `None` is a row of zeros.
 pub fn filter_down(rows: [Option<&[i16]>; 4], before: u32, columns: &mut [i32]) {
     columns.fill(0);
     for (row, tap) in rows.into_iter().zip([1i32, 3, 3, 1]) {
@@ -181,8 +184,8 @@ pub fn filter_down(rows: [Option<&[i16]>; 4], before: u32, columns: &mut [i32]) 
     }
 }
 
-/// `[1, 3, 3, 1]` along, in place: `columns[x] = columns[x] + 3 columns[x + 1] + 3 columns[x + 2] + columns[x + 3]` for all
-/// but the last four.
+/// Filters horizontally with `[1, 3, 3, 1]`, in place:
+/// `columns[x] = columns[x] + 3 columns[x + 1] + 3 columns[x + 2] + columns[x + 3]` for all but the last four.
 pub fn filter_along(columns: &mut [i32]) {
     for x in 0..columns.len().saturating_sub(4) {
         if let Some(&mut [ref mut a, b, c, d]) = columns.get_mut(x..x + 4) {
@@ -201,8 +204,8 @@ pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
     }
 }
 
-/// Adds a colour's accumulators to a row of the image: scaled, with a bias, limited to `limit` (at most 2^24), and the sum to
-/// 16 bits.
+/// Adds a colour's accumulators to a row of the image. Each is scaled, gets the bias and is limited to `limit` (at most
+/// 2^24); the sum with the image saturates to 16 bits.
 pub fn blend_row(acc: &[i32], scale: RequantPlan, bias: i32, limit: i32, rgb: &mut [i16]) {
     scale.apply(|value| {
         for (rgb, &acc) in rgb.iter_mut().zip(acc) {
@@ -225,7 +228,7 @@ pub fn upsample_rgb_row(near: &[i16], far: Option<&[i16]>, out: &mut [i16]) {
 #[inline(always)]
 fn double(mut columns: impl Iterator<Item = i32>, out: &mut [i16]) {
     let (mut before, mut here) = (0, columns.next().unwrap_or_default());
-    // Sixteenths of 16 values of 16 bits: they fit.
+    // Sixteenths of sums of 16 values with 16 bits each fit in 16 bits.
     let pixels = |before, here, after| [((3 * here + before + 8) >> 4) as i16, ((3 * here + after + 8) >> 4) as i16];
     let (out, _) = out.as_chunks_mut::<2>();
     let Some((last, out)) = out.split_last_mut() else { return };
@@ -236,15 +239,15 @@ fn double(mut columns: impl Iterator<Item = i32>, out: &mut [i16]) {
     *last = pixels(before, here, 0);
 }
 
-/// The bytes of a row of a grey image: `floor(127.5 x + 128)` limited to 0 ..= 255, where `fraction` bits of a value are
-/// fractional.
+/// Turns a row of a grey image into bytes: `floor(127.5 x + 128)` limited to 0 ..= 255. `fraction` is the number of
+/// fractional bits of a value.
 pub fn grey_to_bytes(grey: &[i16], fraction: u8, bytes: &mut [u8]) {
     for (byte, &v) in bytes.iter_mut().zip(grey) {
         *byte = ((i32::from(v) + (128 << fraction)) >> fraction).clamp(0, 255) as u8;
     }
 }
 
-/// The bytes of image entries: from `[3][width]` to `[width][3]`, `floor(127.5 x + 128)` limited to 0 ..= 255.
+/// Turns a row of an RGB image, `[3][width]`, into bytes, `[width][3]`: `floor(127.5 x + 128)` limited to 0 ..= 255.
 #[inline(never)]
 pub fn to_bytes(rgb: &[i16], fraction: u8, bytes: &mut [u8]) {
     let width = rgb.len() / 3;

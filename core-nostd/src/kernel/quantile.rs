@@ -1,4 +1,4 @@
-//! From 32 random bits to a normal variate.
+//! Turns 32 random bits into a normal variate.
 
 /// Magnitude of the variate, Q12, for `n / 2^33` in the upper tail, n = 1 .. 2^32: entry `16 * o + k` belongs to
 /// `n = (1 + k / 16) * 2^o`, and the last to n = 2^32, the median. A test recomputes every entry.
@@ -43,7 +43,7 @@ pub fn table() -> &'static [i16; 513] {
     &MAGNITUDE
 }
 
-/// Normal variate, Q12, of 32 uniform bits: the top bit is the sign, the others choose the tail probability.
+/// Normal variate in Q12 from 32 uniform bits: the top bit is the sign, the others choose the tail probability.
 ///
 /// Within a piece the quantile is interpolated linearly; the error is below 2 / 4096 everywhere.
 #[inline]

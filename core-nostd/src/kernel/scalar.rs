@@ -1,13 +1,13 @@
-//! Kernels in Rust that suit processors which take one value at a time: each value is loaded once, and sums stay in 32 bits.
+//! Kernels in Rust for processors that handle one value at a time: each value is loaded once, and sums stay in 32 bits.
 
 use core::cell::Cell;
 
 use super::portable;
 
-/// As [`portable::dot_i16`].
+/// Gives the same result as [`portable::dot_i16`].
 ///
-/// The upper halves of the products are summed apart from the whole products, modulo 2^32. What the sum of the upper halves
-/// leaves of the true sum is the sum of the lower halves, which fits in 32 bits, so the two sums determine the true one.
+/// Two sums are kept modulo 2^32: that of the products, and that of the products' upper halves. The true sum minus the
+/// upper halves' share is the sum of the lower halves, which fits in 32 bits, so the two sums determine the true one.
 pub fn dot_i16(weights: &[i16], x: &[i16]) -> i64 {
     // The lower halves sum to less than 2^31, the upper ones to 2^29 at most.
     const PART: usize = 1 << 15;
@@ -31,7 +31,7 @@ pub fn dot_i16(weights: &[i16], x: &[i16]) -> i64 {
     parts.map(sum).sum()
 }
 
-/// As [`portable::filter_down`]: four rows at once, where there are four.
+/// Gives the same result as [`portable::filter_down`]; four present rows are read in one pass.
 pub fn filter_down(rows: [Option<&[i16]>; 4], before: u32, columns: &mut [i32]) {
     let [Some(a), Some(b), Some(c), Some(d)] = rows.map(|row| row?.get(..columns.len())) else {
         return portable::filter_down(rows, before, columns);
@@ -42,12 +42,12 @@ pub fn filter_down(rows: [Option<&[i16]>; 4], before: u32, columns: &mut [i32]) 
     }
 }
 
-/// As [`portable::filter_along`].
+/// Gives the same result as [`portable::filter_along`].
 pub fn filter_along(columns: &mut [i32]) {
     let cells = Cell::from_mut(columns).as_slice_of_cells();
     let [a, b, c, ahead @ ..] = cells else { return };
     let (mut a, mut b, mut c) = (a.get(), b.get(), c.get());
-    // The window of the last result ends before the last column.
+    // The window of the last result ends one value before the last column.
     let len = ahead.len().saturating_sub(1);
     for (to, ahead) in cells.iter().zip(ahead).take(len) {
         let d = ahead.get();

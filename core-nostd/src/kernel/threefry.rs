@@ -1,4 +1,4 @@
-//! Threefry-2x32, 20 rounds.
+//! The random function Threefry-2x32 with 20 rounds.
 
 /// Rotations of the eight rounds that repeat.
 const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
@@ -6,7 +6,7 @@ const ROTATIONS: [[u32; 4]; 2] = [[13, 15, 26, 6], [17, 29, 16, 24]];
 /// The constant that closes the key schedule (Skein's, for 32-bit words).
 const PARITY: u32 = 0x1BD1_1BDA;
 
-/// Four rounds and what the key schedule adds behind them.
+/// Does four rounds and adds the next part of the key schedule.
 #[inline(always)]
 fn group([mut a, mut b]: [u32; 2], rotations: [u32; 4], [x, y]: [u32; 2]) -> [u32; 2] {
     for rotation in rotations {
@@ -16,7 +16,7 @@ fn group([mut a, mut b]: [u32; 2], rotations: [u32; 4], [x, y]: [u32; 2]) -> [u3
     [a.wrapping_add(x), b.wrapping_add(y)]
 }
 
-/// The block of `counter` under `key`.
+/// The block (two random words) of `counter` under `key`.
 #[inline]
 pub fn threefry(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
     let [k0, k1] = key;

@@ -1,4 +1,4 @@
-//! The arguments of loops in assembly that make convolution rows tile by tile: what each reads is checked here.
+//! Arguments of the assembly loops that make convolution rows tile by tile. All that a loop reads is checked here.
 
 use core::ptr;
 
@@ -9,9 +9,9 @@ use super::portable;
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 struct Source {
-    /// The first pixel that the next tile reads, in the first pair's plane. The loops move it along.
+    /// The first pixel that the next tile reads, in the first pair's plane. The loops advance it.
     row: *const i16,
-    /// The row's weights, `[pair][3][i][o]`, one pair at least.
+    /// The row's weights, `[pair][3][i][o]`, for at least one pair.
     weights: *const i8,
     /// The end of the row's weights.
     end: *const i8,
@@ -21,7 +21,7 @@ impl Source {
     /// Ends a list of sources.
     const LAST: Self = Self { row: ptr::null(), weights: ptr::null(), end: ptr::null() };
 
-    /// A row whose first tile begins at the value `first`, with its weights.
+    /// A row whose first tile begins at its value `first`, with its weights.
     fn new(row: &[i16], first: usize, weights: &[i8]) -> Self {
         let range = weights.as_ptr_range();
         Self { row: row.get(first..).unwrap_or_default().as_ptr(), weights: range.start, end: range.end }
@@ -32,27 +32,27 @@ impl Source {
 #[repr(C)]
 #[derive(Debug, Clone)]
 pub(super) struct Tiles {
-    /// At 0: bytes from one pair's plane to the next.
+    /// Offset 0: bytes from one pair's plane to the next.
     stride: usize,
-    /// At 4: the end of the first channel's accumulators of the last tile.
+    /// Offset 4: the end of the first channel's accumulators of the last tile.
     acc_end: *mut i32,
-    /// At 8: at least one of 12 bytes, and one whose row is null behind the last.
+    /// Offset 8: one to three sources of 12 bytes each, then one whose row is null.
     sources: [Source; 4],
-    /// At 56: the next tile's accumulators, of both channels. The loops move them along.
+    /// Offset 56: the next tile's accumulators, of both channels. The loops advance them.
     acc: [*mut i32; 2],
 }
 
 #[cfg(m0_kernels)]
 impl Tiles {
-    /// Runs a loop that makes only one output channel, that of `acc[0]`: for both of them.
+    /// Runs a loop that makes one output channel, that of `acc[0]`, for both channels.
     ///
     /// # Safety
-    /// As a [`Loop`].
+    /// The conditions are those of every [`Loop`].
     pub unsafe fn by_channel(&mut self, one: Loop) {
         let bytes = self.acc_end.addr() - self.acc[0].addr();
         let mut second = self.clone();
         for source in second.sources.iter_mut().filter(|source| !source.row.is_null()) {
-            // Of four weights, `[i][o]`, the loop reads the first and the third.
+            // The loop reads the first and the third of four weights, `[i][o]`.
             (source.weights, source.end) = (source.weights.wrapping_add(1), source.end.wrapping_add(1));
         }
         second.acc[0] = self.acc[1];
@@ -69,11 +69,12 @@ impl Tiles {
 /// A loop in assembly.
 ///
 /// # Safety
-/// Every row has the same number of planes, `stride` bytes apart, and 12 weights for each; the loop may read all that its
-/// tiles need of them, and write the accumulators of whole tiles up to `acc_end`.
+/// Every row has the same number of planes, `stride` bytes apart, and 12 weights for each plane. The loop may read
+/// everything that its tiles need of them, and write the accumulators of whole tiles up to `acc_end`.
 pub(super) type Loop = unsafe extern "C" fn(&mut Tiles);
 
-/// As [`portable::correlate_pair`], by loops whose tiles are 8 and 4 pixels. A tile of n at pixel x reads `x .. x + n + 2`.
+/// Gives the same result as [`portable::correlate_pair`], with loops whose tiles are 8 and 4 pixels. A tile of n at
+/// pixel x reads `x .. x + n + 2`.
 pub(super) fn correlate_pair(
     rows: &[&[i16]],
     weights: &[i8],
@@ -111,8 +112,8 @@ pub(super) fn correlate_pair(
     }
 }
 
-/// As [`portable::spread_pair`], by a loop whose tiles are 4 input pixels and 8 columns. The tile of pixel x reads
-/// `x - 1 .. x + 4`, the first of which is the pixel of zeros where x is 0.
+/// Gives the same result as [`portable::spread_pair`], with a loop whose tiles are 4 input pixels and 8 columns. The
+/// tile of pixel x reads `x - 1 .. x + 4`; for x = 0 the first of these is the border of zeros.
 pub(super) fn spread_pair(sources: &[(&[i16], &[i8])], width: usize, first: usize, acc: [&mut [i32]; 2], by_8: Loop) {
     let [a, b] = acc;
     let (plane, columns) = (plane_len(width), a.len());
@@ -120,7 +121,8 @@ pub(super) fn spread_pair(sources: &[(&[i16], &[i8])], width: usize, first: usiz
     let fits = |&(row, weights): &(&[i16], &[i8])| row.len() == pairs * plane && weights.len() == 12 * pairs;
     let usable = pairs > 0 && (1..=2).contains(&sources.len()) && sources.iter().all(fits);
     let inside = b.len() == columns && first.checked_add(columns).is_some_and(|end| end <= 2 * width + 1);
-    // No tile covers the last column, which has no pixel of its own, nor a row that is not made of tiles.
+    // No tile covers the last column, which has no input pixel of its own, nor the part of a row that does not fill a
+    // tile.
     let tiled = if usable && inside && first.is_multiple_of(2) { columns - columns % 8 } else { 0 };
     let ((a, rest_a), (b, rest_b)) = (a.split_at_mut(tiled), b.split_at_mut(tiled));
     if !rest_a.is_empty() {

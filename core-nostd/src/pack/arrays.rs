@@ -1,11 +1,11 @@
-//! Arrays of a pack, read in place.
+//! Views of a pack's arrays, without copies.
 
-/// `len` bytes at `offset`; empty when they are not all there.
+/// The `len` bytes at `offset`; empty if the range is not inside `bytes`.
 pub(crate) fn i8_array(bytes: &[u8], offset: u32, len: usize) -> &[i8] {
     bytemuck::cast_slice(byte_array(bytes, offset, len))
 }
 
-/// `len` values of 2 or 4 bytes at `offset`; empty when they are not all there or not aligned.
+/// The `len` values of 2 or 4 bytes at `offset`; empty if the range is not inside `bytes` or is not aligned.
 pub(crate) fn array<T: bytemuck::AnyBitPattern>(bytes: &[u8], offset: u32, len: usize) -> &[T] {
     let size = len.saturating_mul(core::mem::size_of::<T>());
     bytemuck::try_cast_slice(byte_array(bytes, offset, size)).unwrap_or_default()

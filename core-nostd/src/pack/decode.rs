@@ -1,4 +1,5 @@
-//! A header from its bytes, part by part, each into its place: as one value it would lie on the stack several times over.
+//! Decodes a header part by part, each into its place. Decoded as one value, it would lie on the stack several times
+//! over.
 
 use serde::Deserialize;
 

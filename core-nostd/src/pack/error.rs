@@ -1,4 +1,4 @@
-//! The reasons for which bytes are not a model.
+//! The reasons why bytes are refused as a pack.
 
 use core::fmt;
 

@@ -1,10 +1,11 @@
-//! Bytes that have been hashed once, for everybody who needs to know.
+//! Bytes together with their hash, so that they are hashed once.
 
 use super::layout::HASH_LEN;
 use super::parts::{CONTENTS_LENGTH_AT, u32_at};
 use crate::hash::Sha256;
 
-/// Bytes whose hash has been computed: proof for [`Pack::open_hashed`](super::Pack::open_hashed) that it need not be again.
+/// Bytes whose hash has been computed. [`Pack::open_hashed`](super::Pack::open_hashed) takes them and does not hash them
+/// again.
 #[derive(Debug, Clone, Copy)]
 pub struct Hashed<'a> {
     bytes: &'a [u8],
@@ -13,7 +14,7 @@ pub struct Hashed<'a> {
 }
 
 impl<'a> Hashed<'a> {
-    /// Hashes bytes, in one pass: all of them, and on the way the contents of a pack.
+    /// Hashes all bytes and a pack's contents, in one pass.
     pub fn new(bytes: &'a [u8]) -> Self {
         let mut hash = Sha256::new();
         let mut rest = bytes;
@@ -29,7 +30,7 @@ impl<'a> Hashed<'a> {
         Self { bytes, sha256: hash.finalize(), intact }
     }
 
-    /// Bytes that were hashed before, with what came of it then.
+    /// Bytes that were hashed before, with the hash and `is_intact` from then.
     pub(crate) fn known(bytes: &'a [u8], sha256: [u8; HASH_LEN], intact: bool) -> Self {
         Self { bytes, sha256, intact }
     }
@@ -44,7 +45,7 @@ impl<'a> Hashed<'a> {
         self.sha256
     }
 
-    /// True if the bytes hold the SHA-256 of the contents before it, as a pack does.
+    /// True if the bytes end their contents with the SHA-256 of those contents, as a pack does.
     pub fn is_intact(&self) -> bool {
         self.intact
     }

@@ -1,4 +1,4 @@
-//! What a pack's header says: sizes, scales, and where the numbers lie. `docs/format.md` is its byte-level description.
+//! The fields of a pack's header: sizes, scales, and the offsets of the arrays. `docs/format.md` describes the bytes.
 //!
 //! Every offset counts bytes from the pack's first byte and is a multiple of [`ALIGNMENT`].
 
@@ -19,7 +19,7 @@ pub const PREFIX_LEN: usize = 64;
 /// Bytes of the SHA-256 that follows the contents.
 pub const HASH_LEN: usize = 32;
 
-/// Bytes of one signature behind the hash: an Ed25519 public key, and its signature of the hash.
+/// Bytes of one signature after the hash: an Ed25519 public key, and its signature of the hash.
 pub const SIGNATURE_LEN: usize = 96;
 
 /// Most signatures of a pack.
@@ -28,10 +28,10 @@ pub const MAX_SIGNATURES: usize = 4;
 /// Every table and weight array begins at a multiple of this, and so does the pack's end.
 pub const ALIGNMENT: usize = 16;
 
-/// Blocks b4 .. b1024.
+/// Largest number of blocks: b4 .. b1024.
 pub const MAX_BLOCKS: usize = 9;
 
-/// Fully connected layers of the mapping network.
+/// Largest number of fully connected layers in the mapping network.
 pub const MAX_MAPPING_LAYERS: usize = 16;
 
 /// Largest width of z, of w and of a feature map.
@@ -76,7 +76,7 @@ impl WeightWidth {
     }
 }
 
-/// The noise that a pack was made to be shown with.
+/// The noise that images of a pack should have by default.
 ///
 /// The pack and the link encode a variant by its position: new variants go to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -86,7 +86,7 @@ pub enum NoiseKind {
     None,
     /// The constant maps stored in the pack.
     Const,
-    /// The counter-based generator.
+    /// Noise from the counter-based generator.
     Random,
 }
 
@@ -95,11 +95,11 @@ pub enum NoiseKind {
 /// x is block floating point: `x[i] = mantissa[i] * 2^e`. y is fixed point with `fraction` fractional bits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dense {
-    /// Columns.
+    /// Number of inputs, the columns of the matrix.
     pub inputs: u16,
-    /// Rows.
+    /// Number of outputs, the rows of the matrix.
     pub outputs: u16,
-    /// Width of the weights.
+    /// Width of the stored weights.
     pub width: WeightWidth,
     /// Offset of the weights, `[outputs][inputs]`.
     pub weights: u32,
@@ -120,76 +120,79 @@ pub struct NoiseMap {
     pub width: WeightWidth,
     /// Offset of the entries, `[height][width]` of the layer's output.
     pub values: u32,
-    /// From an entry to the layer's output before activation, with its fractional bits; strength and sign included.
+    /// Factor from an entry to the layer's output before activation, with its fractional bits; strength and sign
+    /// included.
     pub scale: Requant,
 }
 
 /// A modulated and demodulated 3x3 convolution with noise, bias and leaky ReLU; with `fir` it doubles the resolution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conv {
-    /// From w to the styles, one for each input channel. Demodulation cancels its scale.
+    /// The layer that turns w into the styles, one for each input channel. Demodulation cancels its scale.
     pub affine: Dense,
-    /// Output channels. The input channels are the affine's outputs.
+    /// Number of output channels. The number of input channels is the affine layer's `outputs`.
     pub outputs: u16,
     /// Offset of the weights, i8, in the layout of [`kernel::layout`](crate::kernel::layout). Demodulation cancels their
     /// scale, for each output channel.
     pub weights: u32,
     /// Offset of the biases, `i32 [outputs]`, in the output's units with [`FRACTION_BITS`](crate::number::FRACTION_BITS).
     pub biases: u32,
-    /// A modulated activation is `round(x * s / 2^modulation_shift)`, in 15 .. 30: larger where the accumulator needs it.
+    /// Right shift of modulation, in 15 ..= 30: a modulated activation is `round(x * s / 2^modulation_shift)`. A larger
+    /// shift keeps the accumulator from overflowing.
     pub modulation_shift: u8,
-    /// Of an accumulator over the square root of the energy: to the output before activation with its fractional bits,
-    /// or, with `fir`, to the intermediate image's units.
+    /// Factor on `accumulator / sqrt(energy)`. The product is the output before activation with its fractional bits, or,
+    /// if there is a `fir`, in the intermediate image's units.
     pub gain: Gain,
-    /// Of the resampled intermediate image (times 64): to the output before activation with its fractional bits.
+    /// Factor from the filtered intermediate image (64 times its true size) to the output before activation, with its
+    /// fractional bits. `None` for a convolution that does not double the resolution.
     pub fir: Option<Requant>,
     /// Outputs are limited to this magnitude: 32767, or the network's `conv_clamp` in the output's units.
     pub limit: i16,
-    /// From Q12 noise to the output before activation, with its fractional bits; strength and sign included.
+    /// Factor from Q12 noise to the output before activation, with its fractional bits; strength and sign included.
     pub noise: Requant,
-    /// The stored noise, where the pack has it and its strength is not 0.
+    /// The stored noise; `None` if the pack has none for this layer or its strength is 0.
     pub noise_map: Option<NoiseMap>,
 }
 
 /// A modulated 1x1 convolution to the image's channels, without demodulation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToRgb {
-    /// From w to the styles, one for each input channel, with their true scale.
+    /// The layer that turns w into the styles, one for each input channel, with their true scale.
     pub affine: Dense,
-    /// The convolution at one pixel: inputs `round(x * s / 2^15)` with the styles' exponent; an output for each channel of
-    /// the image, in grey levels with the header's `image_fraction`.
+    /// The convolution at one pixel. Its inputs are `round(x * s / 2^15)` with the styles' exponent. It has an output
+    /// for each channel of the image, in grey levels with the header's `image_fraction`.
     pub rgb: Dense,
     /// Outputs are limited to this magnitude before they are added to the image (`conv_clamp`).
     pub limit: i32,
 }
 
-/// One resolution.
+/// The layers of one resolution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
-    /// The upsampling convolution; none in b4.
+    /// The upsampling convolution; `None` in b4.
     pub conv0: Option<Conv>,
     /// The convolution at the block's resolution.
     pub conv1: Conv,
-    /// The block's share of the image.
+    /// The layer that adds to the image at this resolution.
     pub torgb: ToRgb,
 }
 
-/// The header, in postcard's encoding.
+/// The header of a pack, encoded with postcard.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Header<'a> {
     /// A name for people to read.
     pub name: &'a str,
     /// Channels of the image: 3 for RGB, 1 for grey.
     pub channels: u8,
-    /// Width of z.
+    /// Number of values in z.
     pub z_dim: u16,
-    /// Width of w.
+    /// Number of values in w.
     pub w_dim: u16,
-    /// Fractional bits of the image, whose unit is a grey level (1/127.5 of the network's).
+    /// Fractional bits of image values. Their unit is a grey level, which is 1/127.5 of the network's output.
     pub image_fraction: u8,
-    /// The noise that the pack was made to be shown with.
+    /// The noise that images of the pack should have by default.
     pub noise: NoiseKind,
-    /// Whether constant noise can be asked for.
+    /// True if the pack has the constant noise maps.
     pub const_noise: bool,
     /// Offset of the average w, `i32 [w_dim]`, Q16.
     pub w_average: u32,
@@ -197,6 +200,6 @@ pub struct Header<'a> {
     pub constant: u32,
     /// The mapping network; the last layer's `fraction` is [`W_FRACTION`].
     pub mapping: Vec<Dense, MAX_MAPPING_LAYERS>,
-    /// b4, b8, ... up to the image's resolution.
+    /// The blocks b4, b8, ... up to the image's resolution.
     pub blocks: Vec<Block, MAX_BLOCKS>,
 }

@@ -1,8 +1,9 @@
 //! The model pack: one file that a device reads in place.
 //!
-//! A fixed prefix (magic, version, lengths), a postcard header ([`layout`]), the numbers themselves, aligned, little-endian,
-//! and the SHA-256 of all of it, with signatures behind it where there are any. `docs/format.md` describes it byte by byte. [`Pack::open`] believes nothing: the hash finds accidents,
-//! and [`verify`] finds everything that could make the generator read outside the pack or overflow, whoever wrote it.
+//! A pack is a fixed prefix (magic, version, lengths), a postcard header ([`layout`]), the arrays of numbers, aligned
+//! and little-endian, the SHA-256 of everything before it, and optionally signatures. `docs/format.md` describes it byte
+//! by byte. [`Pack::open`] trusts nothing: the hash finds accidental damage, and [`verify`] finds everything that could
+//! make the generator overflow or read outside the pack, whoever wrote it.
 
 pub(crate) mod arrays;
 mod decode;
@@ -40,8 +41,8 @@ pub struct Pack<'a> {
 }
 
 impl<'a> Pack<'a> {
-    /// Length in bytes of the pack that begins at `bytes`, from its first 64 bytes alone. Nothing but the magic and the
-    /// version is verified: it tells how much of a storage slot to pass to [`Pack::open`].
+    /// Length in bytes of the pack that begins at `bytes`, from its first 64 bytes alone. Only the magic and the version
+    /// are checked. Use it to find how much of a storage slot to pass to [`Pack::open`].
     ///
     /// # Errors
     /// [`PackError::Truncated`], [`PackError::NotAPack`], [`PackError::UnsupportedVersion`].
@@ -49,8 +50,9 @@ impl<'a> Pack<'a> {
         parts::stored_len(bytes)
     }
 
-    /// Verifies a pack and opens it. `bytes` begin at a multiple of 4 in memory (16 serves every kernel) and are exactly
-    /// the pack. Every byte is read for the hash, and the weights once more for the proof that no accumulator can overflow.
+    /// Verifies a pack and opens it. `bytes` must begin at a multiple of 4 in memory (a multiple of 16 suits every
+    /// kernel) and hold exactly the pack. Every byte is read for the hash, and the weights once more for the proof that
+    /// no accumulator can overflow.
     ///
     /// # Errors
     /// Every [`PackError`]; whatever the bytes, there is no panic, and a pack that opens generates without overflow.
@@ -58,7 +60,7 @@ impl<'a> Pack<'a> {
         Self::open_hashed(Hashed::new(bytes))
     }
 
-    /// As [`open`](Self::open), for bytes that have been hashed already.
+    /// Like [`open`](Self::open), for bytes that have been hashed already.
     ///
     /// # Errors
     /// Every [`PackError`].
@@ -92,17 +94,17 @@ impl<'a> Pack<'a> {
         Ok(pack)
     }
 
-    /// Name given by the packer, at most 64 bytes.
+    /// Name for people to read, at most 64 bytes.
     pub fn name(&self) -> &'a str {
         self.header.name
     }
 
-    /// The SHA-256 that the pack holds: of all bytes before it.
+    /// The SHA-256 that the pack holds, computed over all bytes before it.
     pub fn sha256(&self) -> [u8; HASH_LEN] {
         self.parts.hash
     }
 
-    /// The signatures behind the hash, each an Ed25519 public key (32 bytes) and its signature of the hash (64 bytes).
+    /// The signatures after the hash, each an Ed25519 public key (32 bytes) and its signature of the hash (64 bytes).
     /// Nothing has verified them.
     pub fn signatures(&self) -> &'a [[u8; SIGNATURE_LEN]] {
         self.parts.signatures
@@ -113,7 +115,7 @@ impl<'a> Pack<'a> {
         self.parts.bytes
     }
 
-    /// Sizes, scales and offsets.
+    /// The header: sizes, scales and offsets.
     pub fn header(&self) -> &Header<'a> {
         &self.header
     }
@@ -128,17 +130,17 @@ impl<'a> Pack<'a> {
         self.header.channels.into()
     }
 
-    /// Width of z.
+    /// Number of values in z.
     pub fn z_dim(&self) -> usize {
         self.header.z_dim.into()
     }
 
-    /// Width of w.
+    /// Number of values in w.
     pub fn w_dim(&self) -> usize {
         self.header.w_dim.into()
     }
 
-    /// Entries of ws: one for each 3x3 convolution and one for the last toRGB.
+    /// Number of ws: one for each 3x3 convolution and one for the last toRGB.
     pub fn num_ws(&self) -> usize {
         2 * self.header.blocks.len()
     }
@@ -148,17 +150,17 @@ impl<'a> Pack<'a> {
         self.plan.total
     }
 
-    /// Bytes of the workspace by part; their sum is [`Pack::workspace_len`] elements.
+    /// Bytes of the workspace by part. Their sum is 4 times [`Pack::workspace_len`].
     pub fn ram(&self) -> Ram {
         self.plan.ram
     }
 
-    /// The noise that the pack was made to be shown with.
+    /// The noise that images of the pack should have by default.
     pub fn noise_default(&self) -> NoiseKind {
         self.header.noise
     }
 
-    /// Whether [`Noise::Const`](crate::sample::Noise::Const) can be asked for.
+    /// True if the pack has constant noise, so that [`Noise::Const`](crate::sample::Noise::Const) is possible.
     pub fn has_const_noise(&self) -> bool {
         self.header.const_noise
     }

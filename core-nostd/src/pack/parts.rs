@@ -4,30 +4,30 @@ use super::error::PackError;
 use super::layout::{ALIGNMENT, FORMAT_VERSION, HASH_LEN, MAGIC, MAX_SIGNATURES, PREFIX_LEN, SIGNATURE_LEN};
 use crate::hash::sha256;
 
-/// Where the prefix keeps the length of the whole pack.
+/// Offset in the prefix of the length of the whole pack.
 pub(crate) const LENGTH_AT: usize = 12;
-/// Where the prefix keeps the length of the header.
+/// Offset in the prefix of the length of the header.
 pub(crate) const HEADER_LENGTH_AT: usize = 16;
-/// Where the prefix keeps the length of the contents, behind which the hash lies.
+/// Offset in the prefix of the length of the contents. The hash follows the contents.
 pub(crate) const CONTENTS_LENGTH_AT: usize = 20;
 
-/// A pack's bytes, divided.
+/// A pack's bytes, split into its parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parts<'a> {
-    /// All of them.
+    /// The whole pack.
     pub bytes: &'a [u8],
-    /// Those before the hash.
+    /// The bytes before the hash.
     pub contents: &'a [u8],
-    /// Where the header ends.
+    /// Offset of the header's end.
     pub header_end: usize,
-    /// The hash.
+    /// The stored SHA-256 of the contents.
     pub hash: [u8; HASH_LEN],
-    /// What follows the hash.
+    /// The signatures after the hash.
     pub signatures: &'a [[u8; SIGNATURE_LEN]],
 }
 
 impl<'a> Parts<'a> {
-    /// Divides `bytes`, which are exactly a pack and begin at a multiple of 4 in memory.
+    /// Splits `bytes`, which must be exactly a pack and begin at a multiple of 4 in memory.
     pub fn of(bytes: &'a [u8]) -> Result<Self, PackError> {
         let length = stored_len(bytes)?;
         if bytes.len() < length || length < PREFIX_LEN {
@@ -71,13 +71,13 @@ pub(crate) fn stored_len(bytes: &[u8]) -> Result<usize, PackError> {
     u32_at(prefix, LENGTH_AT)
 }
 
-/// The SHA-256 of a pack's contents, which its hash should be. The bytes of something that has no contents hash as if empty.
+/// The SHA-256 of a pack's contents. Bytes that are not a pack hash as if their contents were empty.
 pub fn content_hash(bytes: &[u8]) -> [u8; HASH_LEN] {
     let contents = u32_at(bytes, CONTENTS_LENGTH_AT).ok().and_then(|len| bytes.get(..len));
     sha256(contents.unwrap_or_default())
 }
 
-/// Little-endian field of the prefix.
+/// Little-endian field of the prefix at offset `at`.
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> Result<usize, PackError> {
     let field = bytes.get(at..).and_then(|b| b.first_chunk()).ok_or(PackError::Truncated)?;
     usize::try_from(u32::from_le_bytes(*field)).map_err(|_| PackError::TooLarge)

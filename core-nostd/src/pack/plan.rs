@@ -1,4 +1,4 @@
-//! How much RAM a generator needs, from the sizes in its header alone.
+//! How much RAM an image needs, computed from the sizes in a header.
 
 use super::error::PackError;
 use super::layout::{Block, Header};
@@ -6,26 +6,26 @@ use crate::kernel::layout::{middle_len, padded};
 use crate::kernel::modulated_len;
 use crate::kernel::selected::ACCUMULATORS;
 
-/// Bytes of RAM for one image, by part. Their sum is all that the generator uses but for its stack.
+/// Bytes of RAM for one image, by part. Their sum is all the memory that the generator uses besides its stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ram {
-    /// Feature rows that wait for their neighbours, of all layers.
+    /// Feature rows that wait for their neighbours, in all layers.
     pub rows: usize,
-    /// Rows of the smaller images, before rounding to bytes.
+    /// Rows of the images of the lower resolutions, before rounding to bytes.
     pub image: usize,
-    /// Rows in the making: one set that all layers share.
+    /// Rows being computed: one set that all layers share.
     pub scratch: usize,
     /// Styles of all layers.
     pub styles: usize,
     /// Demodulation factors of all layers.
     pub factors: usize,
-    /// What the mapping network needs beyond the rows, the image and the scratch, whose place it has before them: 0 for all
-    /// but the smallest generators.
+    /// What the mapping network needs in addition to the parts above. It runs first and uses the memory of rows, image
+    /// and scratch, so this is 0 for all but the smallest generators.
     pub mapping: usize,
 }
 
 impl Ram {
-    /// The RAM that images of a generator take, from the sizes in its header.
+    /// The RAM for one image, from the sizes in the generator's header.
     ///
     /// # Errors
     /// [`PackError::TooLarge`].
@@ -39,21 +39,21 @@ impl Ram {
     }
 }
 
-/// Rows of the transposed convolution that are kept: the filter's fourth is the one in the making.
+/// Rows of the transposed convolution that are kept. The filter's fourth row is the one being computed.
 pub(crate) const MIDDLE_ROWS: usize = 3;
 /// Modulated rows that a transposed convolution reads.
 pub(crate) const INPUT_ROWS: usize = 2;
-/// Modulated rows that a 3x3 convolution keeps: its third is the one in the making.
+/// Modulated rows that a 3x3 convolution keeps. Its third row is the one being computed.
 pub(crate) const CONV_ROWS: usize = 2;
-/// Image rows that the next block's doubling may still want while the newest is written.
+/// Image rows that are kept because the next block's doubling may still read them while the newest is written.
 pub(crate) const IMAGE_ROWS: usize = 3;
 
-/// Elements (`i32`) that hold `n` values of 16 bits.
+/// Number of `i32` elements that hold `n` values of 16 bits.
 pub(crate) fn halves(n: usize) -> usize {
     n.div_ceil(2)
 }
 
-/// Lengths of what one block keeps, in values.
+/// Lengths of the rows that one block keeps, in values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BlockLens {
     /// Modulated input rows of conv0, i16.
@@ -62,12 +62,13 @@ pub(crate) struct BlockLens {
     pub middle: usize,
     /// Modulated rows of conv1, i16.
     pub conv: usize,
-    /// Image rows, i16; none in the last block.
+    /// Image rows, i16; 0 in the last block.
     pub image: usize,
 }
 
 impl BlockLens {
-    /// The lengths of a block of width `width`, whose image has so many colours; the last block keeps no image rows.
+    /// The lengths for a block whose rows have `width` pixels and whose image has `colours` channels. The last block
+    /// keeps no image rows.
     pub fn new(block: &Block, width: usize, colours: usize, last: bool) -> Self {
         let [_, half] = doubling(block, width);
         let channels = usize::from(block.conv1.affine.outputs);
@@ -80,7 +81,7 @@ impl BlockLens {
     }
 }
 
-/// Output channels of conv0 and values of one of its modulated input rows; zeros where there is none.
+/// Output channels of conv0, and the number of values in one of its modulated input rows; both are 0 without a conv0.
 fn doubling(block: &Block, width: usize) -> [usize; 2] {
     block
         .conv0
@@ -88,7 +89,7 @@ fn doubling(block: &Block, width: usize) -> [usize; 2] {
         .map_or([0, 0], |conv| [conv.outputs.into(), modulated_len(conv.affine.outputs.into(), width / 2)])
 }
 
-/// Values of one intermediate row.
+/// Number of values in one intermediate row.
 fn middle_row(block: &Block, width: usize) -> usize {
     middle_len(width / 2) * doubling(block, width)[0]
 }
@@ -100,13 +101,13 @@ pub(crate) struct ScratchLens {
     pub row: usize,
     /// The newest modulated or intermediate row, i16.
     pub fresh: usize,
-    /// One channel's accumulators; or an image row's bytes; i32.
+    /// Accumulators of one channel, or the bytes of an image row; i32.
     pub acc: usize,
     /// A row of noise, i32.
     pub noise: usize,
     /// An image row, i16.
     pub rgb: usize,
-    /// One output channel's weights, i16.
+    /// The weights of one output channel, i16.
     pub taps: usize,
 }
 
@@ -116,18 +117,18 @@ impl ScratchLens {
     }
 }
 
-/// Lengths of everything in the workspace.
+/// Lengths of every part of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct WorkspacePlan {
-    /// The scratch.
+    /// Lengths of the shared scratch.
     pub scratch: ScratchLens,
-    /// The widest layer of the mapping or the widest style, whichever is wider.
+    /// Width of the widest mapping layer or style, whichever is wider.
     pub features: usize,
-    /// The width of w.
+    /// Number of values in w.
     pub w_dim: usize,
     /// Bytes by part.
     pub ram: Ram,
-    /// Elements (`i32`) of all.
+    /// Total number of `i32` elements.
     pub total: usize,
 }
 

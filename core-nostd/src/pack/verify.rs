@@ -1,5 +1,5 @@
-//! The proof that a header and its numbers cannot make the generator misbehave: sizes that agree, arrays inside the pack,
-//! scales in range, and no accumulator that can overflow. The packer uses the same functions to choose its scales.
+//! The proof that a header and its arrays cannot make the generator misbehave: sizes agree, arrays lie inside the pack,
+//! scales are in range, and no accumulator can overflow. The packer uses the same functions to choose its scales.
 
 use super::arrays::{array, i8_array};
 use super::error::PackError;
@@ -9,7 +9,7 @@ use super::layout::{
 use crate::kernel::layout;
 use crate::number::{MAX_I16, MAX_OFFSET, Requant};
 
-/// Least and largest modulation shift: 15 keeps all bits that fit in 16.
+/// Smallest and largest modulation shift. With 15, activations keep all the bits that fit in 16.
 pub const MODULATION_SHIFTS: core::ops::RangeInclusive<u8> = 15..=30;
 
 /// Largest `image_fraction`.
@@ -24,18 +24,19 @@ pub fn max_modulated(shift: u8) -> i64 {
     (MAX_I16 as i64 * MAX_I16 as i64 + (1 << (shift - 1))) >> shift
 }
 
-/// Whether one output channel's accumulator stays in `i32`, whatever the activations: `sum |w| * max |x'| < 2^31`.
-/// Every partial sum, of any subset of the taps in any order, then stays in it too.
+/// True if one output channel's accumulator stays in `i32` for all activations: `sum |w| * max |x'| < 2^31`.
+/// Every partial sum, of any subset of the taps in any order, then stays in `i32` too.
 pub fn accumulator_fits(weights: impl IntoIterator<Item = i8>, modulation_shift: u8) -> bool {
     sum_fits(weights.into_iter().map(|w| u64::from(w.unsigned_abs())).sum(), modulation_shift)
 }
 
-/// True if an output channel whose weights' magnitudes have this sum stays in `i32`.
+/// True if the accumulator of an output channel whose weights' magnitudes have this sum stays in `i32`.
 fn sum_fits(sum: u64, modulation_shift: u8) -> bool {
     sum.saturating_mul(max_modulated(modulation_shift).unsigned_abs()) <= i32::MAX as u64
 }
 
-/// The sums of the magnitudes of a pair of output channels' weights, which lie in turn; four at a time.
+/// The sums of the magnitudes of the two output channels' weights, which alternate in `pair`. Four weights are added at
+/// a time.
 fn magnitudes(pair: &[i8]) -> [u64; 2] {
     let (mut even, mut odd) = (0u64, 0u64);
     let (words, rest) = bytemuck::cast_slice::<i8, u8>(pair).as_chunks();
@@ -56,7 +57,7 @@ fn magnitudes(pair: &[i8]) -> [u64; 2] {
     [even, odd]
 }
 
-/// How much of a pack is checked.
+/// The extent of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// The header alone: sizes, offsets, scales and shifts.
@@ -82,7 +83,7 @@ fn ensure(condition: bool, error: PackError) -> Result<(), PackError> {
     if condition { Ok(()) } else { Err(error) }
 }
 
-/// A width of a vector or feature map.
+/// Checks the width of a vector or feature map.
 fn width(value: u16) -> Result<usize, PackError> {
     let value = usize::from(value);
     ensure((1..=MAX_FEATURES).contains(&value), PackError::Architecture)?;
@@ -123,7 +124,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Returns the block's channels.
+    /// Verifies a block. Returns the number of its feature map's channels.
     fn block(
         &self,
         block: &Block,
@@ -145,7 +146,7 @@ impl Check<'_> {
         Ok(channels)
     }
 
-    /// Returns the output channels.
+    /// Verifies a convolution. Returns its number of output channels.
     fn conv(
         &self,
         conv: &Conv,
@@ -196,7 +197,8 @@ impl Check<'_> {
         ensure((1..=MAX_RGB_LIMIT).contains(&torgb.limit), PackError::Scale)
     }
 
-    /// Dense sums are 64 bits wide: `2048 * 2^15 * 2^15 * MAX_ROW_SCALE = 2^62`, so their sizes and scales are the proof.
+    /// Checks a dense layer. Its sums are 64 bits wide and at most `2048 * 2^15 * 2^15 * MAX_ROW_SCALE = 2^62`, so
+    /// limits on sizes and scales are the whole proof.
     fn dense(&self, layer: &Dense, inputs: usize) -> Result<(), PackError> {
         let outputs = width(layer.outputs)?;
         ensure(usize::from(layer.inputs) == inputs, PackError::Architecture)?;
@@ -208,7 +210,7 @@ impl Check<'_> {
         })
     }
 
-    /// A check that reads tables or weights.
+    /// Runs a check that reads tables or weights, if the proof includes those.
     fn numbers(&self, error: PackError, holds: impl FnOnce() -> bool) -> Result<(), PackError> {
         ensure(self.proof == Proof::Structure || holds(), error)
     }

@@ -1,4 +1,4 @@
-//! Packs from a header and arrays: the one place that knows how the bytes of a pack are put together.
+//! Builds packs from a header and arrays. This is the only module that knows how the bytes of a pack are put together.
 
 use std::vec;
 use std::vec::Vec;
@@ -10,34 +10,36 @@ use super::layout::{
 use super::parts::{CONTENTS_LENGTH_AT, HEADER_LENGTH_AT, LENGTH_AT};
 use crate::hash::sha256;
 
-/// More than the largest header: 9 blocks of at most 250 bytes and 16 mapping layers of at most 25.
+/// Upper bound of the header's length: 9 blocks of at most 250 bytes and 16 mapping layers of at most 25.
 const MAX_HEADER: usize = 1 << 14;
 
-/// The places of arrays, one after the other and each aligned, without the arrays: enough to know how long a pack will be.
+/// Counts the places of aligned arrays without holding them, to find how long a pack will be.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ArrayPlaces {
     end: usize,
 }
 
 impl ArrayPlaces {
-    /// Takes the place of an array of `len` bytes, and returns its offset from the first array.
+    /// Reserves the place of an array of `len` bytes, and returns its offset from the first array.
     pub fn take(&mut self, len: usize) -> u32 {
         let start = self.end;
         self.end = start.saturating_add(len).next_multiple_of(ALIGNMENT);
-        // A pack that is too long is refused when it is finished.
+        // A pack that is too long is refused by `finish`.
         u32::try_from(start).unwrap_or(u32::MAX)
     }
 
-    /// Bytes of a pack without signatures that has these arrays. Offsets in `header` count from the first array.
+    /// Length in bytes of a pack with these arrays and without signatures. Offsets in `header` count from the first
+    /// array.
     ///
     /// # Errors
-    /// As [`PackBuilder::finish`].
+    /// The errors of [`PackBuilder::finish`].
     pub fn pack_len(&self, header: &Header<'_>) -> Result<usize, PackError> {
         Ok(placed(header)?.1 + self.end + HASH_LEN)
     }
 }
 
-/// Writes a pack: first its arrays, whose offsets go into the header, and then the header in front of them.
+/// Builds a pack: arrays are pushed first, the caller puts their offsets into a header, and `finish` writes the header
+/// before them.
 #[derive(Debug, Clone, Default)]
 pub struct PackBuilder {
     places: ArrayPlaces,
@@ -45,7 +47,7 @@ pub struct PackBuilder {
 }
 
 impl PackBuilder {
-    /// A pack without arrays yet.
+    /// A builder without arrays.
     pub fn new() -> Self {
         Self::default()
     }
@@ -59,13 +61,13 @@ impl PackBuilder {
         offset
     }
 
-    /// The bytes of the arrays so far, with the zeros between them.
+    /// The bytes of the arrays so far, and of the padding between them.
     pub fn arrays_mut(&mut self) -> &mut [u8] {
         &mut self.arrays
     }
 
-    /// The whole pack. Offsets in `header` count from the first array; they are moved to where that lies. Nothing is
-    /// verified: [`Pack::open`](super::Pack::open) does that.
+    /// Builds the whole pack. Offsets in `header` count from the first array and are moved to where that lies. Nothing
+    /// is verified; use [`Pack::open`](super::Pack::open) for that.
     ///
     /// # Errors
     /// [`PackError::Header`] for a header that is too long to encode, [`PackError::TooLarge`] for a pack above 4 GiB.
@@ -83,11 +85,11 @@ impl PackBuilder {
     }
 }
 
-/// The same pack with room for so many signatures, at most [`MAX_SIGNATURES`], each of which is zeros. Its hash changes with
-/// the number: the length of a pack is a part of its contents.
+/// The same pack with room for `count` signatures (at most [`MAX_SIGNATURES`]), which are zeros. Its hash depends on the
+/// count, because the contents include the length of the pack.
 ///
 /// # Errors
-/// [`PackError::Layout`] for bytes that are no pack or for too many signatures.
+/// [`PackError::Layout`] for bytes that are not a pack or for too many signatures.
 pub fn with_signatures(pack: &[u8], count: usize) -> Result<Vec<u8>, PackError> {
     let contents = super::parts::Parts::of(pack)?.contents;
     if count > MAX_SIGNATURES {
@@ -96,7 +98,7 @@ pub fn with_signatures(pack: &[u8], count: usize) -> Result<Vec<u8>, PackError> 
     sealed(contents.to_vec(), count)
 }
 
-/// Contents with their length, their hash and zeros for signatures.
+/// Completes contents with the lengths, their hash and zeros for the signatures.
 fn sealed(mut contents: Vec<u8>, signatures: usize) -> Result<Vec<u8>, PackError> {
     let trailer = HASH_LEN + signatures * SIGNATURE_LEN;
     let length = field(contents.len() + trailer)?;
@@ -117,7 +119,7 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
     }
 }
 
-/// The encoded header with its offsets moved to where the arrays begin, and where that is.
+/// The encoded header, with its offsets moved to where the arrays begin, and the offset of the first array.
 ///
 /// The header's own length decides where the arrays begin, and the offsets decide its length. Offsets only get longer when
 /// they grow, so a few rounds settle it.

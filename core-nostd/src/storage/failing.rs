@@ -1,11 +1,11 @@
-//! Flash that loses power.
+//! A flash for tests that loses power.
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 
 use super::{MappedFlash, RamFlash};
 
-/// [`RamFlash`] on a supply that fails when it is told to: at the n-th sector erased or word written. That sector or word is
-/// left torn, with some of its bits changed and some not, and nothing works any more until the power is back.
+/// A [`RamFlash`] whose power fails at the n-th operation, a sector erased or a word written. That sector or word is
+/// left torn, with some of its bits changed and some not, and every later operation fails until power is restored.
 pub struct FailingFlash<B, const WORD: usize = 4, const SECTOR: usize = 4096> {
     flash: RamFlash<B, WORD, SECTOR>,
     left: Option<u32>,
@@ -13,7 +13,7 @@ pub struct FailingFlash<B, const WORD: usize = 4, const SECTOR: usize = 4096> {
     noise: u32,
 }
 
-/// There is no power, or the address is wrong.
+/// The error of an operation without power or with a wrong address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PowerLost;
 
@@ -24,37 +24,38 @@ impl NorFlashError for PowerLost {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, const WORD: usize, const SECTOR: usize> FailingFlash<B, WORD, SECTOR> {
-    /// Flash with power.
+    /// A flash with power.
     pub fn new(flash: RamFlash<B, WORD, SECTOR>) -> Self {
         Self { flash, left: None, operations: 0, noise: 1 }
     }
 
-    /// Power fails in the `n`-th operation from now on (1: the next one); `seed` decides which bits are torn.
+    /// Makes power fail during the `n`-th operation from now on (1 is the next one). `seed` decides which bits are torn.
     pub fn lose_power_at(&mut self, n: u32, seed: u32) {
         (self.left, self.noise) = (Some(n), seed);
     }
 
-    /// Power is back, and stays.
+    /// Restores power for good.
     pub fn restore(&mut self) {
         self.left = None;
     }
 
-    /// Whether power has failed.
+    /// True if power has failed.
     pub fn is_dead(&self) -> bool {
         self.left == Some(0)
     }
 
-    /// Sectors erased and words written so far.
+    /// Number of sectors erased and words written so far.
     pub fn operations(&self) -> u32 {
         self.operations
     }
 
-    /// The flash without its supply.
+    /// Returns the flash without the simulated supply.
     pub fn release(self) -> RamFlash<B, WORD, SECTOR> {
         self.flash
     }
 
-    /// One operation: whether there is power before it, and whether there is after.
+    /// Counts one operation. Returns true if power lasts through it and false if it fails during it; an error if there
+    /// was no power before it.
     fn operate(&mut self) -> Result<bool, PowerLost> {
         match &mut self.left {
             Some(0) => return Err(PowerLost),

@@ -1,33 +1,33 @@
-//! Flash without flash.
+//! A flash made of RAM.
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
 
 use super::MappedFlash;
 
-/// NOR flash made of RAM: erasing sets bits, writing only clears them, alignment counts. The emulated board's, the
-/// in-process board's and the tests' storage.
+/// NOR flash made of RAM: erasing sets bits, writing only clears them, and alignment is checked. The emulated boards,
+/// the in-process board and the tests use it.
 pub struct RamFlash<B, const WORD: usize = 4, const SECTOR: usize = 4096> {
     bytes: B,
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, const WORD: usize, const SECTOR: usize> RamFlash<B, WORD, SECTOR> {
-    /// Flash that holds what `bytes` hold, which start at a multiple of 4 in memory.
+    /// A flash with these contents. `bytes` must start at a multiple of 4 in memory.
     pub fn new(bytes: B) -> Self {
         Self { bytes }
     }
 
-    /// Factory-fresh flash: all ones.
+    /// A factory-fresh flash: all bits are ones.
     pub fn erased(mut bytes: B) -> Self {
         bytes.as_mut().fill(0xFF);
         Self { bytes }
     }
 
-    /// What it holds, to be changed as no flash could.
+    /// The contents, for changes that no flash could make.
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
         self.bytes.as_mut()
     }
 
-    /// The RAM behind it.
+    /// Returns the RAM that holds the contents.
     pub fn release(self) -> B {
         self.bytes
     }

@@ -1,4 +1,4 @@
-//! The storage on flash that behaves like flash, power cuts included.
+//! Tests of the storage on a flash that behaves like the real one, power cuts included.
 
 extern crate std;
 
@@ -8,7 +8,6 @@ use std::vec::Vec;
 use embedded_storage::nor_flash::{NorFlashErrorKind, ReadNorFlash};
 
 use super::*;
-use crate::link::checksum::CRC;
 
 const SECTOR: usize = 64;
 const WORD: usize = 8;
@@ -16,7 +15,7 @@ const WORD: usize = 8;
 type Ram = RamFlash<Vec<u8>, WORD, SECTOR>;
 type Failing = FailingFlash<Vec<u8>, WORD, SECTOR>;
 
-/// One of so many places where power is lost: Miri takes some thousand times as long.
+/// Divides the number of places where power is lost, because Miri takes some thousand times as long.
 const FEWER: usize = if cfg!(miri) { 11 } else { 1 };
 
 fn flash(sectors: usize) -> Ram {
@@ -31,14 +30,15 @@ fn sha(bytes: &[u8]) -> Sha256Hash {
     crate::hash::sha256(bytes)
 }
 
-/// Sends what is missing in chunks of three words, as a host does: whole sectors that differ, from the first word of a
-/// sector that nothing has been written to since it was erased.
+/// Sends what is missing in chunks of three words, as a host does: every sector that differs, starting at the first word
+/// of a sector that nothing has been written to since it was erased.
 fn upload<F: MappedFlash>(storage: &mut Storage<F>, bytes: &[u8]) -> Result<(), StorageError> {
     send_missing(storage, bytes, |_| false)?;
     storage.commit()
 }
 
-/// The same without the commit; returns how many bytes were sent. `ahead(n)`: erase ahead before the n-th chunk.
+/// Like [`upload`], but without the commit; returns how many bytes were sent. `ahead(n)` is true to erase ahead before
+/// the n-th chunk.
 fn send_missing<F: MappedFlash>(
     storage: &mut Storage<F>,
     bytes: &[u8],
@@ -159,7 +159,7 @@ fn runs_come_in_order_and_are_whole_sectors() {
         assert_eq!(storage.survey(from, &mut [0]), Err(StorageError::WrongLength));
     }
     storage.abort();
-    // The same again: what was written is in the survey, and no run begins in the middle of it.
+    // A second upload of the same pack: the survey shows what was written, and no range begins in the middle of it.
     storage.begin(400, sha(&bytes)).expect("fits");
     let mut sums = [0; 9];
     assert_eq!(storage.survey(0, &mut sums), Ok(7));
@@ -194,7 +194,7 @@ fn sectors_that_have_the_bytes_are_neither_erased_nor_written() {
     let mut storage = Storage::mount(Failing::new(flash(20)));
     upload(&mut storage, &one).expect("fits");
     upload(&mut storage, &two).expect("fits");
-    // The first again, which still lies in the other slot: a record, and nothing else.
+    // The first pack again, which still lies in the other slot: only a record is written.
     let count = |storage: Storage<Failing>| {
         let flash = storage.release();
         (flash.operations(), Storage::mount(flash))
@@ -204,7 +204,7 @@ fn sectors_that_have_the_bytes_are_neither_erased_nor_written() {
     let (after, mut storage) = count(storage);
     let record = 1 + MOST_RECORD.div_ceil(WORD) as u32;
     assert!(after - before <= record, "{} operations for a record", after - before);
-    // A client that sends everything, in whole sectors, comes to the same.
+    // A client that sends everything in whole sectors ends with the same result.
     storage.begin(500, sha(&two)).expect("fits");
     storage.announce(0, 0, 500).expect("fits");
     for (offset, sector) in (0..).step_by(SECTOR).zip(two.chunks(SECTOR)) {
@@ -213,7 +213,7 @@ fn sectors_that_have_the_bytes_are_neither_erased_nor_written() {
     storage.commit().expect("all there");
     let (written, storage) = count(storage);
     assert!(written - after <= record, "{} operations for a record", written - after);
-    // One byte differs: one sector.
+    // One byte differs, so one sector is sent.
     let mut three = one.clone();
     three[200] ^= 1;
     let (before, mut storage) = count(storage);
@@ -343,7 +343,7 @@ fn power_lost_at_any_erase_or_write_leaves_the_old_or_the_new_pack_whole() {
                 assert!(done.is_err(), "a commit that was told to have worked, did");
                 ended.0 += 1;
             }
-            // And the board is no worse for it: the upload works when it is tried again.
+            // The board is not worse for it: the upload works when it is tried again.
             let mut storage = Storage::mount(after.release());
             upload(&mut storage, &new).expect("again");
             assert_eq!(storage.active(), Some(&new[..]));
@@ -374,12 +374,12 @@ fn any_record_at_all_is_survived() {
         let storage = Storage::mount(Ram::new(bytes));
         assert!(storage.active().is_none_or(|found| found == pack(1, 100)));
     }
-    // Records that are well made and lie.
+    // Well-formed records with false contents.
     for (offset, len) in [(0, 10), (128, u32::MAX), (u32::MAX - 63, 64), (1 << 20, 64), (129, 5), (128, 0)] {
         let mut bytes = good.clone();
         let record = Record { magic: MAGIC, sequence: 9, offset, len, sha256: sha(&[]) };
         bytes[..2 * SECTOR].fill(0xFF);
-        let _ = postcard::to_slice_crc32(&record, &mut bytes[..SECTOR], CRC.digest()).expect("fits");
+        write_record(&record, &mut bytes[..SECTOR]).expect("fits");
         let mut storage = Storage::mount(Ram::new(bytes));
         assert!(storage.active().is_none_or(<[u8]>::is_empty));
         upload(&mut storage, &pack(7, 100)).expect("and is written over");
@@ -388,7 +388,8 @@ fn any_record_at_all_is_survived() {
 
 #[test]
 fn a_record_whose_pack_is_damaged_never_wins_again() {
-    // Five packs, then a bit of the last one falls over: the one before is loaded, or, damaged too, none.
+    // Five packs are stored, then a bit of the last one flips: the one before is loaded. If that is damaged too, none
+    // is.
     for damaged in [1, 2] {
         let mut storage = Storage::mount(flash(16));
         for seed in 0..5 {
@@ -406,7 +407,7 @@ fn a_record_whose_pack_is_damaged_never_wins_again() {
         assert_eq!(storage.active(), before.as_deref());
         upload(&mut storage, &pack(9, 120)).expect("fits");
         assert_eq!(Storage::mount(storage.release()).active(), Some(&pack(9, 120)[..]), "{damaged} damaged");
-        // Power lost on the way there takes nothing that there was.
+        // Power lost on the way takes nothing that was there before.
         for cut in (1..100).step_by(FEWER) {
             let mut flash = Failing::new(Ram::new(bytes.clone()));
             flash.lose_power_at(cut, cut);

@@ -1,4 +1,4 @@
-//! One block: its rows in, its feature rows out, one at a time.
+//! One block: takes feature rows of the block below and makes its own, one at a time.
 
 use crate::kernel::Work;
 use crate::pack::Pack;
@@ -15,13 +15,13 @@ use crate::synthesis::workspace::{BlockRows, Scratch};
 
 /// Where a block's features come from.
 enum Source<'a, 'w> {
-    /// The learned constant, `[row][channel][column]`, and how many of its rows are taken.
+    /// The learned constant, `[row][channel][column]`, and how many of its rows were used.
     Constant(&'a [i16], usize),
-    /// The block below, doubled.
+    /// The features of the block below, with doubled resolution.
     Doubled(UpsampleRows<'a, 'w>),
 }
 
-/// A block between two of its rows.
+/// The state of a block between two of its rows.
 pub(crate) struct BlockRun<'a, 'w> {
     source: Source<'a, 'w>,
     conv1: ConvRows<'a, 'w>,
@@ -66,13 +66,13 @@ impl<'a, 'w> BlockRun<'a, 'w> {
         self.width
     }
 
-    /// Values in a feature row.
+    /// Number of values in a feature row.
     pub fn features(&self) -> usize {
         self.width * self.channels
     }
 
-    /// Leaves the next feature row, `[channel][width]`, in the scratch's `row` and returns its number; none when a row of
-    /// the block below is needed first.
+    /// Leaves the next feature row, `[channel][width]`, in the scratch's `row` and returns its number. `None` if a row
+    /// of the block below is needed first.
     pub fn step(&mut self, bytes: &[u8], noise: Noise, scratch: &mut Scratch<'_>) -> Option<usize> {
         let input = |layer| NoiseInput { bytes, noise, layer };
         loop {
@@ -105,20 +105,20 @@ impl<'a, 'w> BlockRun<'a, 'w> {
         }
     }
 
-    /// Adds toRGB of the feature row in the scratch to the image row there.
+    /// Adds the toRGB output of the feature row in the scratch to the scratch's image row.
     pub fn add_rgb(&self, scratch: &mut Scratch<'_>) {
         let work = &mut Work { taps: scratch.taps, acc: scratch.acc };
         let features = &scratch.row[..self.features()];
         self.torgb.add_row(features, self.width, scratch.fresh, work, &mut scratch.rgb[..self.colours * self.width]);
     }
 
-    /// Keeps image row y.
+    /// Keeps image row y for the next block.
     pub fn keep_image(&mut self, y: usize, rgb: &[i16]) {
         let len = self.colours * self.width;
         self.image[y % IMAGE_ROWS * len..][..len].copy_from_slice(rgb);
     }
 
-    /// Image row y, if the image has it: one of the last three kept.
+    /// Image row y, which must be one of the last three kept; `None` outside the image.
     pub fn image_row(&self, y: Option<usize>) -> Option<&[i16]> {
         let len = self.colours * self.width;
         y.filter(|&y| y < self.width).and_then(|y| self.image.get(y % IMAGE_ROWS * len..)?.get(..len))

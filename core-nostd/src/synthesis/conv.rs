@@ -6,7 +6,7 @@ use crate::pack::plan::CONV_ROWS;
 use crate::synthesis::noise::{NoiseInput, noise_row};
 use crate::synthesis::workspace::Scratch;
 
-/// What a sample's w makes of a convolution layer.
+/// A convolution layer prepared for one sample's w.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layer<'a> {
     /// Width of the input rows.
@@ -15,13 +15,13 @@ pub(crate) struct Layer<'a> {
     pub inputs: usize,
     /// Output channels.
     pub outputs: usize,
-    /// In the pack's layout ([`kernel::layout`]).
+    /// The layer's weights, in the pack's layout ([`kernel::layout`]).
     pub weights: &'a [i8],
-    /// `[outputs]`.
+    /// Biases, `[outputs]`.
     pub biases: &'a [i32],
-    /// `[inputs]`.
+    /// Styles, `[inputs]`.
     pub styles: &'a [i16],
-    /// `[outputs]`: multiplier and shift from an accumulator.
+    /// Multiplier and shift from an accumulator, `[outputs]`.
     pub requants: &'a [[i32; 2]],
     /// Right shift of a modulated activation.
     pub modulation_shift: u8,
@@ -30,18 +30,18 @@ pub(crate) struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    /// Values in a modulated row.
+    /// Number of values in a modulated row.
     pub fn modulated_row(&self) -> usize {
         modulated_len(self.inputs, self.width)
     }
 
-    /// Modulates an input row, borders included.
+    /// Modulates an input row, including its borders.
     pub fn modulate_into(&self, row: &[i16], into: &mut [i16]) {
         kernel::modulate_row(row, self.styles, self.modulation_shift, self.width, into);
     }
 }
 
-/// Two modulated rows; the third is in the making.
+/// The last two modulated rows. The third row of the kernel is the one being computed.
 pub(crate) struct ConvRows<'a, 'w> {
     layer: Layer<'a>,
     conv: &'a Conv,
@@ -49,17 +49,17 @@ pub(crate) struct ConvRows<'a, 'w> {
 }
 
 impl<'a, 'w> ConvRows<'a, 'w> {
-    /// `ring` has the length of the plan.
+    /// A convolution before its first row. `ring` has the length that the plan gives it.
     pub fn new(layer: Layer<'a>, conv: &'a Conv, ring: &'w mut [i16]) -> Self {
         Self { layer, conv, ring }
     }
 
-    /// Takes input row y from the scratch's `row` and leaves output row `y - 1` in its place; rows come in order from 0, and
-    /// with y = the height there is no input row, only the last output. Returns the output row's number.
+    /// Takes input row y from the scratch's `row` and leaves output row `y - 1` there. Rows come in order from 0. When y
+    /// is the height there is no input row, only the last output. Returns the output row's number, if there is one.
     pub fn step(&mut self, y: usize, noise: NoiseInput<'_>, scratch: &mut Scratch<'_>) -> Option<usize> {
         let Layer { width, inputs, outputs, weights, biases, requants, limit, .. } = self.layer;
         let len = self.layer.modulated_row();
-        // The input is square: width rows.
+        // The image is square, so there are `width` rows.
         let fresh = if y < width {
             let fresh = &mut scratch.fresh[..len];
             self.layer.modulate_into(&scratch.row[..width * inputs], fresh);

@@ -1,9 +1,9 @@
 //! The order of the rows: depth first. A feature row is made only when the rows above it in the network can use it, and every
 //! row is made once.
 //!
-//! The highest block that can make a row makes it: the row goes into the image and up to the next block, and that block is
-//! asked next; a block that needs more first hands the turn down. So the image's rows come out one after the other while the
-//! blocks below hold a few rows each, and the first comes when little of the work is done.
+//! The highest block that can make a row makes it. The row is added to the image and passed to the next block, which is
+//! asked next; a block that needs more input hands the turn to the block below. So the image's rows come out one after
+//! the other while the blocks below hold only a few rows each, and the first row comes early.
 
 use core::ops::ControlFlow;
 
@@ -33,14 +33,14 @@ pub(crate) fn synthesise(
     let mut blocks = Vec::<_, MAX_BLOCKS>::new();
     for (number, (block, layers)) in header.blocks.iter().zip(layers).enumerate() {
         let rows = BlockRows::new(block, layers.conv1.width, colours, number == last, &mut carver)?;
-        // As many as the header has, which has as much room.
+        // `blocks` has room for as many blocks as a header.
         let _ = blocks.push(BlockRun::new(pack, block, number, layers, rows));
     }
     debug_assert_eq!(4 * carver.left(), pack.ram().mapping, "the plan is exact");
     let mut level = 0;
     while let Some((block, below)) = blocks.get_mut(..=level).and_then(<[_]>::split_last_mut) {
         let Some(y) = block.step(pack.bytes(), noise, &mut scratch) else {
-            // The lowest block needs nothing.
+            // The lowest block needs no input.
             level = level.saturating_sub(1);
             continue;
         };
@@ -73,7 +73,7 @@ pub(crate) fn synthesise(
     Ok(())
 }
 
-/// Row y of the image of the block below doubled, `[colour][width]`; zeros where there is none.
+/// Row y of the image of the block below, doubled, `[colour][width]`; zeros without a block below.
 #[inline(never)]
 fn doubled_row(below: Option<&BlockRun<'_, '_>>, y: usize, rgb: &mut [i16]) {
     let Some(below) = below else {

@@ -1,4 +1,4 @@
-//! From w to rows of pixels.
+//! The synthesis network: computes rows of pixels from w.
 //!
 //! ```text
 //!   style      styles and factors of all layers, from w

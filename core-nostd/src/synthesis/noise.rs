@@ -8,19 +8,19 @@ use crate::pack::arrays::{array, i8_array};
 use crate::pack::layout::{Conv, WeightWidth};
 use crate::sample::Noise;
 
-/// Where a layer's noise comes from.
+/// What a layer's noise is computed from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NoiseInput<'a> {
-    /// The pack.
+    /// The bytes of the pack.
     pub bytes: &'a [u8],
-    /// What the sample asks for.
+    /// The kind of noise that the sample asks for.
     pub noise: Noise,
-    /// Which of the 3x3 convolutions the layer is.
+    /// Index of the layer among the 3x3 convolutions.
     pub layer: u32,
 }
 
 /// Writes row y of a layer's noise, in the output's units with its fractional bits.
-// A frame of its own: the generator's need not grow by it.
+// Not inlined, so that its variables do not enlarge the generator's stack frame.
 #[inline(never)]
 pub(crate) fn noise_row(input: NoiseInput<'_>, conv: &Conv, y: usize, out: &mut [i32]) {
     let NoiseInput { bytes, noise, layer } = input;
@@ -54,7 +54,7 @@ pub(crate) fn noise_row(input: NoiseInput<'_>, conv: &Conv, y: usize, out: &mut 
     }
 }
 
-/// The words that [`latent::noise`] makes its variates of, for a whole row from column 0 on.
+/// Writes the words of [`latent::noise`] for a whole row, from column 0 on.
 fn random_row(seed: u64, layer: u32, y: u32, out: &mut [i32]) {
     // Two columns share a block.
     let words: &mut [u32] = bytemuck::cast_slice_mut(out);

@@ -1,4 +1,4 @@
-//! Styles from w, and the demodulation factors that follow from them: of all layers, before the first row.
+//! Computes the styles of all layers from w, and the demodulation factors from the styles, before the first row.
 
 use heapless::Vec;
 
@@ -13,24 +13,26 @@ use crate::synthesis::conv::Layer;
 use crate::synthesis::torgb::RgbLayer;
 use crate::synthesis::workspace::Carver;
 
-/// The layers of one block at w.
+/// The layers of one block, prepared for one sample's w.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BlockLayers<'a> {
-    /// The doubling convolution, but in b4.
+    /// The convolution that doubles the resolution; `None` in b4.
     pub conv0: Option<Layer<'a>>,
     /// The convolution at the block's resolution.
     pub conv1: Layer<'a>,
-    /// The block's share of the image.
+    /// The layer that adds to the image at this resolution.
     pub torgb: RgbLayer<'a>,
 }
 
-/// w for the layers, one after the other: layer `index` of [`Pack::num_ws`]; toRGB has the index of the layer that follows.
+/// Gives each layer its w, in order. Layer `index` counts as in [`Pack::num_ws`]; toRGB has the index of the layer that
+/// follows it.
 pub(crate) trait Ws {
-    /// w of a layer, and room for the widest layer's values. Indices never go down.
+    /// The w of layer `index`, and a buffer for the values of the widest layer. Indices never decrease from call to
+    /// call.
     fn at(&mut self, index: usize) -> (BlockFloat<'_>, &mut [i32]);
 }
 
-/// Styles and factors of all layers.
+/// Computes the styles and factors of all layers.
 pub(crate) fn layers<'a>(
     pack: &'a Pack<'_>,
     ws: &mut impl Ws,
@@ -50,7 +52,7 @@ pub(crate) fn layers<'a>(
         let conv1 = conv_layer(pack, &block.conv1, width, ws, index, kept)?;
         index += 1;
         let torgb = rgb_layer(pack, &block.torgb, ws, index, kept)?;
-        // As many as the header has, which has as much room.
+        // `all` has room for as many blocks as a header.
         let _ = all.push(BlockLayers { conv0, conv1, torgb });
     }
     Ok(all)
@@ -99,7 +101,8 @@ fn rgb_layer<'a>(
     })
 }
 
-/// The affine layer at w: writes the styles' mantissas and returns their exponent. The largest mantissa uses all 15 bits.
+/// Computes an affine layer at w. Writes the styles' mantissas and returns their exponent. The largest mantissa uses all
+/// 15 bits.
 fn styles(pack: &Pack<'_>, affine: &Dense, ws: &mut impl Ws, index: usize, out: &mut [i16]) -> i32 {
     let (w, values) = ws.at(index);
     let values = &mut values[..out.len()];

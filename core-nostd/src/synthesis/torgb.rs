@@ -1,4 +1,4 @@
-//! toRGB and the image's skip path.
+//! toRGB: what a block adds to the image.
 
 use crate::dense::{BlockFloat, DenseView};
 use crate::kernel::{self, Work, modulated_index, modulated_len, padded};
@@ -7,7 +7,7 @@ use crate::number::MAX_I16;
 /// Right shift of an activation times a style mantissa before toRGB.
 const MODULATION_SHIFT: u8 = 15;
 
-/// toRGB of a block for one sample.
+/// toRGB of a block, prepared for one sample.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RgbLayer<'a> {
     pub rgb: DenseView<'a>,
@@ -16,8 +16,8 @@ pub(crate) struct RgbLayer<'a> {
 }
 
 impl RgbLayer<'_> {
-    /// Adds toRGB of a feature row, `[channel][width]`, to the row of the smaller image doubled, `[colour][width]`. `modulated`
-    /// has room for the row.
+    /// Adds the toRGB output of a feature row, `[channel][width]`, to the image row `rgb`, `[colour][width]`.
+    /// `modulated` is a buffer with room for the modulated row.
     #[inline(never)]
     pub fn add_row(&self, features: &[i16], width: usize, modulated: &mut [i16], work: &mut Work<'_>, rgb: &mut [i16]) {
         let styles = self.styles.mantissas;

@@ -9,31 +9,32 @@ use crate::synthesis::conv::Layer;
 use crate::synthesis::noise::{NoiseInput, noise_row};
 use crate::synthesis::workspace::Scratch;
 
-/// What a step of [`UpsampleRows`] came to.
+/// The outcome of a step of [`UpsampleRows`].
 pub(crate) enum Doubled {
-    /// It needs another input row first.
+    /// Another input row is needed first.
     NeedsInput,
-    /// An intermediate row that no output row waited for.
+    /// An intermediate row was made, and it completed no output row.
     Nothing,
-    /// Output row y lies in the scratch's `row`; with y = the height, there are no more.
+    /// Output row y lies in the scratch's `row`. If y is the height, there are no more rows.
     Row(usize),
 }
 
-/// Two modulated input rows and three rows of the transposed convolution; the fourth is in the making.
+/// The last two modulated input rows and the last three rows of the transposed convolution. The filter's fourth row is
+/// the one being computed.
 pub(crate) struct UpsampleRows<'a, 'w> {
     layer: Layer<'a>,
     conv: &'a Conv,
     fir: Requant,
     inputs: &'w mut [i16],
     middle: &'w mut [i16],
-    /// Input rows taken.
+    /// Number of input rows taken.
     taken: usize,
-    /// The next intermediate row.
+    /// Index of the next intermediate row.
     next: usize,
 }
 
 impl<'a, 'w> UpsampleRows<'a, 'w> {
-    /// `inputs` and `middle` have the lengths of the plan.
+    /// The convolution before its first row. `inputs` and `middle` have the lengths that the plan gives them.
     pub fn new(layer: Layer<'a>, conv: &'a Conv, inputs: &'w mut [i16], middle: &'w mut [i16]) -> Self {
         Self { layer, conv, fir: conv.fir.unwrap_or_default(), inputs, middle, taken: 0, next: 0 }
     }
@@ -45,8 +46,9 @@ impl<'a, 'w> UpsampleRows<'a, 'w> {
         self.taken += 1;
     }
 
-    /// Computes the next intermediate row, which needs input row `t / 2` and the one above, and the output row `t - 2` that
-    /// it completes. After the last (`2 * width`) one more output row remains, whose last tap is on nothing.
+    /// Computes the next intermediate row, t, from input row `t / 2` and the one above, and output row `t - 2`, which it
+    /// completes. After the last intermediate row (`2 * width`) one more output row remains, whose last tap meets a row
+    /// of zeros.
     pub fn step(&mut self, noise: NoiseInput<'_>, scratch: &mut Scratch<'_>) -> Doubled {
         let Layer { width, inputs, outputs, weights, requants, biases, limit, .. } = self.layer;
         let t = self.next;

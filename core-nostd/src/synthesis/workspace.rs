@@ -11,7 +11,7 @@ use crate::pack::layout::Block;
 use crate::pack::plan::{BlockLens, WorkspacePlan, halves};
 use crate::sample::GenerateError;
 
-/// Takes one part after the other from the front of a buffer.
+/// Splits a buffer into parts, one after the other from its front.
 pub(crate) struct Carver<'w>(&'w mut [i32]);
 
 impl<'w> Carver<'w> {
@@ -19,7 +19,7 @@ impl<'w> Carver<'w> {
         Self(buffer)
     }
 
-    /// Elements that are left.
+    /// Number of elements that are left.
     pub fn left(&self) -> usize {
         self.0.len()
     }
@@ -44,16 +44,16 @@ impl<'w> Carver<'w> {
     }
 }
 
-/// The two halves of the workspace.
+/// The two parts of the workspace.
 pub(crate) struct Workspace<'w> {
-    /// Factors and styles, layer by layer.
+    /// Factors and styles of all layers, which last for the whole image.
     pub kept: Carver<'w>,
-    /// The mapping's vectors, then rows.
+    /// The vectors of the mapping network, and after that the rows.
     pub shared: &'w mut [i32],
 }
 
 impl<'w> Workspace<'w> {
-    /// Divides `buffer`; what is left over is not used.
+    /// Splits `buffer`; elements beyond the plan are not used.
     pub fn new(plan: &WorkspacePlan, buffer: &'w mut [i32]) -> Result<Self, GenerateError> {
         let buffer = buffer.get_mut(..plan.total).ok_or(GenerateError::WorkspaceTooSmall)?;
         let (kept, shared) = buffer.split_at_mut((plan.ram.factors + plan.ram.styles) / 4);
@@ -61,11 +61,11 @@ impl<'w> Workspace<'w> {
     }
 }
 
-/// What the way from a latent to the styles works in.
+/// The vectors that the mapping network and the styles are computed in.
 pub(crate) struct Vectors<'w> {
-    /// Fixed-point results of a dense layer; as long as the widest.
+    /// Fixed-point results of a dense layer; the length is that of the widest layer.
     pub values: &'w mut [i32],
-    /// Mantissas of a dense layer's input; as long as the widest.
+    /// Mantissas of a dense layer's input; the length is that of the widest layer.
     pub mantissas: &'w mut [i16],
     /// Mantissas of w.
     pub w: &'w mut [i16],
@@ -74,7 +74,7 @@ pub(crate) struct Vectors<'w> {
 }
 
 impl<'w> Vectors<'w> {
-    /// Divides the shared part.
+    /// Splits the shared part into the vectors.
     pub fn new(plan: &WorkspacePlan, shared: &'w mut [i32]) -> Result<Self, GenerateError> {
         let mut carver = Carver::new(shared);
         Ok(Self {
@@ -86,24 +86,24 @@ impl<'w> Vectors<'w> {
     }
 }
 
-/// What all blocks work in, one after the other; nothing in it outlives the step of a block.
+/// Buffers that all blocks share in turn. Nothing in them lasts longer than one step of a block.
 pub(crate) struct Scratch<'w> {
     /// A feature row on its way from one layer to the next.
     pub row: &'w mut [i16],
     /// The newest modulated or intermediate row.
     pub fresh: &'w mut [i16],
-    /// One channel's accumulators; or an image row's bytes.
+    /// Accumulators of one channel, or the bytes of an image row.
     pub acc: &'w mut [i32],
     /// A row of noise.
     pub noise: &'w mut [i32],
     /// An image row, `[colour][width]`.
     pub rgb: &'w mut [i16],
-    /// One output channel's weights.
+    /// The weights of one output channel.
     pub taps: &'w mut [i16],
 }
 
 impl<'w> Scratch<'w> {
-    /// Takes the scratch.
+    /// Takes the scratch from `carver`.
     pub fn new(plan: &WorkspacePlan, carver: &mut Carver<'w>) -> Result<Self, GenerateError> {
         let lens = &plan.scratch;
         Ok(Self {
@@ -117,7 +117,7 @@ impl<'w> Scratch<'w> {
     }
 }
 
-/// What one block keeps between its rows.
+/// The rows that one block keeps from step to step.
 pub(crate) struct BlockRows<'w> {
     /// Modulated input rows of conv0.
     pub inputs: &'w mut [i16],
@@ -130,7 +130,7 @@ pub(crate) struct BlockRows<'w> {
 }
 
 impl<'w> BlockRows<'w> {
-    /// Takes a block's rows.
+    /// Takes a block's rows from `carver`.
     pub fn new(
         block: &Block,
         width: usize,

@@ -1,4 +1,4 @@
-//! Whole images: their hash over many seeds, and what one costs.
+//! Measures whole images: the hash over many seeds, and the cost of one.
 
 use core::fmt::Write;
 use core::ops::ControlFlow;
@@ -12,7 +12,7 @@ use crate::machine::{self, Out, depth, now, paint, since};
 /// Prints the SHA-256 of the images of the first seeds, with random noise.
 pub fn hash(seeds: u32) -> Option<()> {
     let pack = Pack::open(machine::pack()?).ok()?;
-    // SAFETY: this job's one call.
+    // SAFETY: this is the only call in this job.
     let workspace = unsafe { machine::workspace() }.get_mut(..pack.workspace_len())?;
     let mut hash = Sha256::new();
     for seed in 0..u64::from(seeds) {
@@ -29,14 +29,14 @@ pub fn hash(seeds: u32) -> Option<()> {
     writeln!(Out).ok()
 }
 
-/// Ticks of one image.
+/// The ticks of one image.
 struct Ticks {
     first_row: u32,
     all: u32,
 }
 
-/// Prints the ticks of an image whose w is known, to its first row and to its last, those of the same image from a seed, the
-/// deepest stack, opening the pack included, and the bytes of the workspace.
+/// Prints the ticks of an image with a known w, to its first row and to its last; the ticks of the same image from a
+/// seed; the deepest stack, including that of opening the pack; and the bytes of the workspace.
 pub fn cost() -> Option<()> {
     let painted = paint();
     let (given, seeded, workspace) = measure()?;
@@ -44,20 +44,21 @@ pub fn cost() -> Option<()> {
     writeln!(Out, "{} {} {} {stack} {workspace}", given.all, given.first_row, seeded.all).ok()
 }
 
-/// Everything that a device does: opens the pack and makes images. A function of its own, whose frame counts.
+/// Does everything that a device does: opens the pack and makes images. It is a function of its own so that its stack
+/// frame is measured.
 #[inline(never)]
 fn measure() -> Option<(Ticks, Ticks, usize)> {
     let opened = Pack::open(machine::pack()?);
     let pack = opened.as_ref().ok()?;
-    // SAFETY: this job's one call.
+    // SAFETY: this is the only call in this job.
     let workspace = unsafe { machine::workspace() }.get_mut(..pack.workspace_len())?;
-    // With psi = 0 a seed's w is the average, too: what is left of the difference is the mapping.
+    // With psi = 0 the w of any seed is the average, too, so the difference of the two is the mapping network.
     let given = image(pack, Latent::W(average(pack)?), workspace).ok()?;
     let seeded = image(pack, Latent::Seed(0), workspace).ok()?;
     Some((given, seeded, 4 * pack.workspace_len()))
 }
 
-/// The average w.
+/// The average w of a pack.
 fn average<'a>(pack: &Pack<'a>) -> Option<&'a [i32]> {
     let start = pack.header().w_average as usize;
     bytemuck::try_cast_slice(pack.bytes().get(start..start + 4 * pack.w_dim())?).ok()
@@ -68,7 +69,7 @@ fn image(pack: &Pack<'_>, latent: Latent<'_>, workspace: &mut [i32]) -> Result<T
     let started = now();
     let mut first_row = 0;
     generate(pack, &sample, workspace, &mut |y, _| {
-        // A clock of 24 bits is read often enough to be extended.
+        // Reads the clock often enough to extend its 24 bits.
         now();
         if y == 0 {
             first_row = since(started);
@@ -83,7 +84,7 @@ fn image(pack: &Pack<'_>, latent: Latent<'_>, workspace: &mut [i32]) -> Result<T
 pub fn profiled(begin: fn()) -> Option<()> {
     let opened = Pack::open(machine::pack()?);
     let pack = opened.as_ref().ok()?;
-    // SAFETY: this job's one call.
+    // SAFETY: this is the only call in this job.
     let workspace = unsafe { machine::workspace() }.get_mut(..pack.workspace_len())?;
     let w = average(pack)?;
     begin();

@@ -1,4 +1,5 @@
-//! Single 3x3 layers: i8 weights, i16 activations in and out, requantisation, bias and leaky ReLU included, modulation not.
+//! Measures single 3x3 layers with i8 weights and i16 activations, including requantisation, bias and leaky ReLU,
+//! without modulation.
 
 use core::fmt::Write;
 
@@ -8,12 +9,12 @@ use nickeldime_core::kernel::{Activation, Work, conv3x3_row, modulated_len, padd
 
 use crate::machine::{self, Carve, Out, Random, now, since};
 
-/// `[inputs, outputs, size]`.
+/// The shapes, `[inputs, outputs, size]`.
 const SHAPES: [[usize; 3]; 5] = [[26, 26, 16], [16, 16, 16], [64, 64, 8], [8, 8, 32], [7, 7, 64]];
 
-/// Prints `inputs outputs size ticks` of every shape.
+/// Prints `inputs outputs size ticks` for every shape.
 pub fn run() -> Option<()> {
-    // SAFETY: this job's one call.
+    // SAFETY: this is the only call in this job.
     let workspace = unsafe { machine::workspace() };
     for [inputs, outputs, size] in SHAPES {
         let mut carve = Carve::new(workspace);

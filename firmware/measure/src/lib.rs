@@ -1,46 +1,46 @@
-//! What the measuring program and the host that starts it agree on: the jobs, and the machine of every target.
+//! The interface between the measuring program and the host that starts it: the jobs, and the machine of every target.
 //!
-//! The emulator's loader puts two words, the job's number and a count, at [`Machine::request`], and what the job works on at
-//! [`Machine::data`]: a pack, or the image of a flash that holds one. The program prints its answer by semihosting and ends
-//! the emulator.
+//! The emulator's loader puts two words, the job's number and a count, at [`Machine::request`], and the job's data at
+//! [`Machine::data`]: a pack, or the image of a flash that holds one. The program prints its answer by semihosting and
+//! ends the emulator.
 #![no_std]
 
-/// What the program is asked to do.
+/// The job that the program does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Job {
     /// Prints the SHA-256 of the images of the seeds below the count. Data: a pack.
     Hash = 0,
-    /// Prints what one image costs, see `images::cost`. Data: a pack.
+    /// Prints the cost of one image, see `images::cost`. Data: a pack.
     Image = 1,
     /// Prints `inputs outputs size ticks` of the single layers. No data.
     Layers = 2,
-    /// Prints `address looks` of every place that the program counter was seen at during one image. Data: a pack.
+    /// Prints `address looks` for every address at which the program counter was seen during one image. Data: a pack.
     Profile = 3,
-    /// Compares every kernel with its portable twin, the count being the rounds. No data.
+    /// Compares every kernel with its portable twin; the count is the number of rounds. No data.
     Twins = 4,
-    /// Prints what a device takes for a request, see `request::cost`. Data: a flash of as many bytes as the count says.
+    /// Prints the cost of a request to a device, see `request::cost`. Data: a flash whose length in bytes is the count.
     Request = 5,
 }
 
 impl Job {
-    /// The job of a number.
+    /// The job with this number; `None` if there is none.
     pub fn from_number(number: u32) -> Option<Self> {
         let all = [Self::Hash, Self::Image, Self::Layers, Self::Profile, Self::Twins, Self::Request];
         all.into_iter().find(|&job| job as u32 == number)
     }
 }
 
-/// An emulated machine that the program runs on. With `-icount shift=0` an instruction takes one nanosecond there.
+/// An emulated machine that the program runs on. With `-icount shift=0`, an instruction takes one nanosecond there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Machine {
     /// Address of the job's data.
     pub data: u32,
-    /// Address of the request; the data end below it.
+    /// Address of the request, which lies after the data.
     pub request: u32,
-    /// Ticks a second of the clock that the program reads.
+    /// Ticks per second of the clock that the program reads.
     pub hz: u32,
-    /// Ticks from one look of the profile to the next; nothing where the program has no profile.
+    /// Ticks between two samples of the profile; `None` if the program has no profile.
     pub profile: Option<u32>,
 }
 
@@ -62,7 +62,7 @@ impl Machine {
         Self::AN386
     };
 
-    /// Instructions in a number of ticks.
+    /// Converts ticks to instructions.
     pub const fn instructions(&self, ticks: u64) -> u64 {
         ticks * 1_000_000_000 / self.hz as u64
     }

@@ -1,5 +1,5 @@
-//! The engine under an emulator, without a line: measures and compares what `nickeldime bench` and `tests/on_target.rs` ask
-//! for, and prints the answer through the emulator's semihosting. [`nickeldime_measure`] has the jobs.
+//! Runs the engine under an emulator, without a serial line. It measures and compares what `nickeldime bench` and
+//! `tests/on_target.rs` ask for, and prints the answer by semihosting. [`nickeldime_measure`] defines the jobs.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -48,7 +48,7 @@ mod run {
     }
 }
 
-/// Built for a computer there is no emulator to speak to.
+/// A build for a computer has no emulator to talk to.
 #[cfg(not(target_os = "none"))]
 fn main() {
     println!("this runs under an emulator: `nickeldime bench --board qemu-m4`");

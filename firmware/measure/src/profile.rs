@@ -1,4 +1,4 @@
-//! Where the instructions go: the program counter at every so many ticks.
+//! Finds where the instructions go, by sampling the program counter at regular ticks.
 
 use core::arch::naked_asm;
 use core::fmt::Write;
@@ -8,16 +8,16 @@ use nickeldime_measure::Machine;
 
 use crate::machine::Out;
 
-/// Ticks from one look to the next: a prime, in step with no loop.
+/// Ticks between two samples: a prime, so that no loop runs in step with it.
 const EVERY: u32 = Machine::HERE.profile.expect("an Arm machine has a profile");
-/// Bytes of code that share a counter.
+/// Number of bytes of code that share a counter.
 const GRAIN: usize = 4;
-/// Counters: for 256 kB of code.
+/// Number of counters, enough for 256 kB of code.
 const COUNTERS: usize = (256 << 10) / GRAIN;
 
 static COUNTS: [AtomicU16; COUNTERS] = [const { AtomicU16::new(0) }; COUNTERS];
 
-/// SysTick's control, reload and current value.
+/// Addresses of SysTick's control, reload and current value.
 const SYST: [usize; 3] = [0xE000_E010, 0xE000_E014, 0xE000_E018];
 
 fn set(register: usize, value: u32) {
@@ -25,21 +25,21 @@ fn set(register: usize, value: u32) {
     unsafe { core::ptr::write_volatile(register as *mut u32, value) };
 }
 
-/// Begins to look.
+/// Starts sampling.
 fn start() {
     set(SYST[1], EVERY - 1);
     set(SYST[2], 0);
-    // At the processor's 25 MHz, with its interrupt.
+    // Counts at the processor's 25 MHz and raises the interrupt.
     set(SYST[0], 0b111);
 }
 
-/// Looks no more.
+/// Stops sampling.
 fn stop() {
     set(SYST[0], 0);
 }
 
-/// Prints `address looks` of every place that the program counter was seen at while `work` ran its last part: it calls what
-/// it is given when that part begins.
+/// Prints `address looks` for every address at which the program counter was seen during the last part of `work`, which
+/// calls its argument when that part begins.
 pub fn run(work: impl FnOnce(fn()) -> Option<()>) -> Option<()> {
     let done = work(start);
     stop();
@@ -59,10 +59,10 @@ extern "C" fn seen(at: usize) {
     }
 }
 
-/// The interrupt: the processor has left the place it came from on the stack.
+/// The interrupt handler. The processor has saved the interrupted address on the stack.
 ///
 /// # Safety
-/// For the vector table alone.
+/// Only the vector table may call it.
 // SAFETY: the name is the vector's in cortex-m-rt's table.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]

@@ -1,4 +1,4 @@
-//! A request as a device answers it: the whole state machine, its storage and its frames, over a line in memory.
+//! Measures a request to a device: the whole state machine, its storage and its frames, over a line in memory.
 
 use core::convert::Infallible;
 use core::fmt::Write as _;
@@ -17,16 +17,16 @@ use crate::machine::{self, Carve, Out, now, since};
 const RECEIVE: usize = 4096 + 64;
 const SEND: usize = 1024;
 const LATENTS: usize = 512;
-/// Bytes at the end of an answer that are kept: more than the last frame has.
+/// Bytes kept from the end of an answer, which is more than the last frame has.
 const TAIL: usize = 256;
 
 /// Prints the ticks of a device's start with the pack of a flash of `len` bytes in it, of a sample request from its first
 /// byte to the last byte of the answer, of the same to the first byte of the first row, and of hashing the image's rows;
 /// then the image's rows and the bytes of the answer. The request is the second one that the device gets.
 pub fn cost(len: u32) -> Option<()> {
-    // SAFETY: this job's one call.
+    // SAFETY: this is the only call in this job.
     let flash: RamFlash<&mut [u8]> = RamFlash::new(unsafe { machine::flash(len) }?);
-    // SAFETY: this job's one call.
+    // SAFETY: this is the only call in this job.
     let mut carve = Carve::new(unsafe { machine::workspace() });
     let receive = bytemuck::cast_slice_mut(carve.words(RECEIVE / 4)?);
     let send = bytemuck::cast_slice_mut(carve.words(SEND / 4)?);
@@ -46,7 +46,8 @@ pub fn cost(len: u32) -> Option<()> {
     writeln!(Out, "{start} {all} {first} {hashing} {rows} {bytes}").ok()
 }
 
-/// Sends one request for the image of seed 0 and lets the device answer it. Returns the rows that it says it made.
+/// Sends one request for the image of seed 0 and lets the device answer it. Returns the number of rows that the answer
+/// states.
 fn ask(device: &mut Device<'_, Line, RamFlash<&'static mut [u8]>>, id: u32) -> Option<u16> {
     let ask = Ask::Sample { latent: LatentSource::Seed(0), psi: 1 << 14, noise: Noise::Random(0), piece: 0 };
     let mut request = [0; 64];
@@ -67,7 +68,7 @@ fn ask(device: &mut Device<'_, Line, RamFlash<&'static mut [u8]>>, id: u32) -> O
     done
 }
 
-/// Ticks for the hash over as many rows as the image has, as the device takes it.
+/// Ticks of the hash over as many rows as the image has, computed as the device does.
 fn hash(rows: u16) -> Option<u32> {
     let row = [0u8; 3 * 1024];
     let row = row.get(..3 * usize::from(rows))?;
@@ -81,7 +82,7 @@ fn hash(rows: u16) -> Option<u32> {
     Some(since(started))
 }
 
-/// A line in memory: a request to read, and the end of what was written.
+/// A line in memory, with a request to read and the end of what was written.
 struct Line {
     request: [u8; 64],
     len: usize,

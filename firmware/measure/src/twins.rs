@@ -1,4 +1,4 @@
-//! Every kernel of this processor against its portable twin, on random and extreme inputs.
+//! Compares every kernel of this processor with its portable twin, on random and extreme inputs.
 
 use core::fmt::Write;
 
@@ -12,15 +12,15 @@ use nickeldime_core::number::Requant;
 
 use crate::machine::{self, Carve, Out, Random};
 
-/// Widths that the kernels' loops take, and some that they leave to their twins.
+/// Widths that the kernels' loops take, and some that they leave to their portable twins.
 const WIDTHS: [usize; 9] = [4, 8, 12, 16, 32, 64, 1, 5, 10];
-/// Pairs of channels: every remainder of the unrolled loops.
+/// Numbers of pairs of channels, which cover every remainder of the unrolled loops.
 const PAIRS: [usize; 8] = [1, 2, 3, 4, 5, 8, 13, 26];
 
-/// Inputs of one kind.
+/// A source of inputs of one kind.
 struct Inputs {
     random: Random,
-    /// Random, largest, smallest, or any of the extremes.
+    /// The kind: random, largest, smallest, or any of the extremes.
     kind: u32,
 }
 
@@ -56,9 +56,9 @@ fn same<T: PartialEq>(kernel: Difference, ours: &[T], twin: &[T]) -> Result<(), 
     if ours == twin { Ok(()) } else { Err(kernel) }
 }
 
-/// Prints how many comparisons there were over so many rounds; the first difference ends them.
+/// Prints the number of comparisons in this many rounds. The first difference ends them.
 pub fn run(rounds: u32) -> Option<()> {
-    // SAFETY: this job's one call.
+    // SAFETY: this is the only call in this job.
     let workspace = unsafe { machine::workspace() };
     let mut compared = 0;
     for round in 0..rounds {
@@ -89,7 +89,7 @@ fn differs(kernel: Difference, round: u32, width: usize, pairs: usize) -> Option
     None
 }
 
-/// Inputs, and results twice.
+/// Buffers for inputs, and for two sets of results.
 struct Buffers<'w> {
     width: usize,
     pairs: usize,

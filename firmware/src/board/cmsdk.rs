@@ -5,7 +5,7 @@ use cortex_m::peripheral::NVIC;
 use super::polled_uart::Registers;
 use crate::register::Peripheral;
 
-/// A UART, polled; its receive interrupt only ends the sleep and is never taken.
+/// A polled UART. Its receive interrupt only ends the core's sleep and is never taken.
 pub struct Uart {
     registers: Peripheral,
     receive: Interrupt,
@@ -28,12 +28,12 @@ impl Uart {
     /// Starts a UART whose receive interrupt has the number `receive`.
     ///
     /// # Safety
-    /// The chip has such a UART there, and nothing else uses it.
+    /// The chip has such a UART at this address, and nothing else uses it.
     pub unsafe fn start(registers: Peripheral, receive: u16) -> Self {
         let receive = Interrupt(receive);
-        // Interrupts stay masked: a pending one wakes the core all the same.
+        // Interrupts stay masked: a pending one wakes the core even so.
         cortex_m::interrupt::disable();
-        // The smallest divider that the model takes; it sends at once whatever the rate.
+        // The smallest divider that the model accepts; it sends at once at any rate.
         registers.write(Self::BAUDDIV, 16);
         registers.write(Self::CTRL, Self::TX_ENABLE | Self::RX_ENABLE | Self::RX_INTERRUPT);
         // SAFETY: with interrupts masked an enabled one runs no code; no critical section relies on this mask.
@@ -45,7 +45,8 @@ impl Uart {
     pub fn sleep(&mut self) {
         self.registers.write(Self::INTCLEAR, Self::RX_PENDING);
         NVIC::unpend(self.receive);
-        // A byte that came before these two lines is still in the register, one that comes after is pending again.
+        // A byte that arrived before these two lines is still in the register; one that arrives later makes the
+        // interrupt pending again.
         if !self.has_byte() {
             cortex_m::asm::wfi();
         }

@@ -74,16 +74,16 @@ pub trait Board: Sized {
     /// Starts the board and hands out its parts.
     ///
     /// # Safety
-    /// Called once: what it hands out are the only references to the board's buffers, storage and registers.
+    /// Called once, because it returns the only references to the board's buffers, storage and registers.
     unsafe fn take() -> Parts<Self>;
 
-    /// Sleeps until the line has a byte, where the board can. The device calls it when nothing has arrived.
+    /// Sleeps until the line has a byte, on boards that can. The device calls it when nothing has arrived.
     fn idle(_serial: &mut Self::Serial) {}
 
     /// Lights the board's lamp, or puts it out.
     fn lamp(_on: bool) {}
 
-    /// Restarts the watchdog's count. It is called at least once a row and once a request.
+    /// Restarts the watchdog's count. It is called at least once for each row and each request.
     fn feed_watchdog() {}
 
     /// Returns true if the last reset was caused by the watchdog. It is called once after each start.

@@ -1,6 +1,6 @@
-//! `nucleo-h743`: an ST Nucleo-H743ZI2 (STM32H743, Cortex-M7 at 480 MHz, caches on): USART 3 through the ST-Link, the green
-//! lamp (PB0). Packs lie in the flash behind the firmware: a new one and the loaded one at its two ends, which are its two
-//! banks, so that the program runs on while the second is erased.
+//! `nucleo-h743`: an ST Nucleo-H743ZI2 (STM32H743, Cortex-M7 at 480 MHz, caches on), with USART 3 through the ST-Link
+//! and the green lamp (PB0). Packs lie in the flash after the firmware. The loaded pack and a new one lie at its two
+//! ends, in different banks, so the program keeps running while the second bank is erased.
 
 use core::convert::Infallible;
 
@@ -23,7 +23,7 @@ use crate::screen::NoScreen;
 use crate::sizes::{NUCLEO_H743 as SIZES, Sizes};
 use crate::systick::Millis;
 
-/// In the large RAM, whatever it holds at power-on: nothing reads it before it is written.
+/// The buffers lie in the large RAM, which is not initialised: nothing reads them before they are written.
 #[unsafe(link_section = ".axisram")]
 static MEMORY: crate::memory!(SIZES) = <crate::memory!(SIZES)>::new();
 
@@ -44,7 +44,7 @@ impl Board for NucleoH743 {
         // SAFETY: the caller calls this once, and nothing else takes the peripherals.
         let (mut core, chip) = unsafe { (cortex_m::Peripherals::steal(), pac::Peripherals::steal()) };
         let power = chip.PWR.constrain().vos0(&chip.SYSCFG).freeze();
-        // The ST-Link gives 8 MHz; sys_ck feeds the core, half of it the buses.
+        // The ST-Link supplies a clock of 8 MHz. sys_ck drives the core, and half of it the buses.
         let rcc = chip.RCC.constrain().use_hse(8.MHz()).bypass_hse();
         let rcc = rcc.pll1_strategy(PllConfigStrategy::Iterative);
         let clocks = rcc.sys_ck(480.MHz()).hclk(240.MHz()).freeze(power, &chip.SYSCFG);
@@ -59,7 +59,7 @@ impl Board for NucleoH743 {
             line.pd9.into_alternate().speed(Speed::High),
         );
         let usart = chip.USART3.serial(pins, BAUD.bps(), clocks.peripheral.USART3, &clocks.clocks);
-        // The rate is one that the clock divides to.
+        // This cannot fail, because the clock can be divided to this rate.
         let Ok(mut usart) = usart else { Self::restart() };
         usart.listen(Event::Rxne);
         // SAFETY: its handler is below; no critical section relies on this mask.
@@ -67,7 +67,7 @@ impl Board for NucleoH743 {
 
         IndependentWatchdog::new(chip.IWDG).start(8.secs());
         let (first, second) = chip.FLASH.split();
-        // The H743ZI has two.
+        // This cannot fail, because the H743ZI has two banks.
         let Some(second) = second else { Self::restart() };
         let flash = Mapped(TwoBanks { banks: [first, second], scb: core.SCB, cpuid: core.CPUID });
         // SAFETY: the caller calls this once.
@@ -76,7 +76,7 @@ impl Board for NucleoH743 {
     }
 
     fn idle(_: &mut Usart) {
-        // An interrupt between the look and the sleep stays pending and ends it.
+        // An interrupt that arrives after the check stays pending and ends the sleep.
         cortex_m::interrupt::free(|_| {
             if RECEIVED.is_empty() {
                 cortex_m::asm::wfi();
@@ -85,7 +85,7 @@ impl Board for NucleoH743 {
     }
 
     fn lamp(on: bool) {
-        // SAFETY: this register sets or clears one pin, which is nobody else's.
+        // SAFETY: this register sets or clears one pin, which nothing else uses.
         unsafe { (*pac::GPIOB::PTR).bsrr.write(|w| w.bits(if on { 1 } else { 1 << 16 })) };
     }
 
@@ -95,7 +95,7 @@ impl Board for NucleoH743 {
     }
 
     fn reset_by_watchdog() -> bool {
-        // SAFETY: this register tells why the chip was reset, and is told to forget it.
+        // SAFETY: this register holds the reason of the last reset, and the write clears it.
         let reasons = unsafe { &(*pac::RCC::PTR).rsr };
         let reset_by_watchdog = reasons.read().iwdg1rstf().bit_is_set();
         reasons.modify(|_, w| w.rmvf().set_bit());
@@ -107,7 +107,7 @@ impl Board for NucleoH743 {
     }
 }
 
-/// Bytes that the interrupt has taken.
+/// Bytes that the interrupt has received.
 static RECEIVED: Ring<16_384> = Ring::new();
 
 #[interrupt]
@@ -116,13 +116,14 @@ fn USART3() {
     let usart = unsafe { &*pac::USART3::PTR };
     while usart.isr.read().rxne().bit_is_set() {
         let byte = usart.rdr.read().rdr().bits() as u8;
-        // SAFETY: the only writer, and it does not interrupt itself. What finds no room is lost; the link notices.
+        // SAFETY: this is the only writer, and it does not interrupt itself. Bytes without room are lost, which the link
+        // detects.
         let _ = unsafe { RECEIVED.push(byte) };
     }
     usart.icr.write(|w| w.orecf().clear());
 }
 
-/// USART 3: an interrupt receives, sending is polled.
+/// The line of USART 3. An interrupt receives; sending is polled.
 pub struct Usart(());
 
 impl ErrorType for Usart {
@@ -138,7 +139,7 @@ impl ReadReady for Usart {
 impl Read for Usart {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
         for (taken, place) in buf.iter_mut().enumerate() {
-            // SAFETY: the only reader.
+            // SAFETY: this is the only reader.
             match unsafe { RECEIVED.pop() } {
                 Some(byte) => *place = byte,
                 None => return Ok(taken),
@@ -150,7 +151,7 @@ impl Read for Usart {
 
 impl Write for Usart {
     fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
-        // SAFETY: the sending half of the USART is this type's alone.
+        // SAFETY: only this type uses the sending half of the USART.
         let usart = unsafe { &*pac::USART3::PTR };
         for &byte in buf {
             while usart.isr.read().txe().bit_is_clear() {}
@@ -164,7 +165,7 @@ impl Write for Usart {
     }
 }
 
-/// The flash behind the firmware's sector: seven sectors of the first bank, then the second one.
+/// The flash after the firmware's sector: seven sectors of the first bank, then the second bank.
 pub struct TwoBanks {
     banks: [LockedFlashBank; 2],
     scb: SCB,
@@ -175,21 +176,21 @@ impl TwoBanks {
     const START: usize = 0x0800_0000 + SIZES.program as usize;
     const BANK: u32 = 1 << 20;
 
-    /// The bank that an offset lies in, and where in it.
+    /// The bank of an offset, and the offset within that bank.
     fn place(offset: u32) -> (usize, u32) {
         let at = SIZES.program + offset;
         ((at / Self::BANK) as usize, at % Self::BANK)
     }
 
-    /// Forgets what the data cache holds of a range that has changed.
+    /// Invalidates the data cache for a range of flash that has changed.
     fn forget(&mut self, offset: u32, len: usize) {
         let from = (Self::START + offset as usize) & !31;
         let to = Self::START + offset as usize + len;
         if len >= SIZES.sector as usize {
-            // There is nothing dirty in it that belongs to flash; a whole sector's lines one by one would take longer.
+            // No dirty lines belong to flash. For a whole sector this is faster than line by line.
             self.scb.clean_invalidate_dcache(&mut self.cpuid);
         } else {
-            // SAFETY: whole lines of flash, which hold nothing but what is in the flash.
+            // SAFETY: the lines belong to flash only, so no written data is lost.
             unsafe { self.scb.invalidate_dcache_by_address(from, to - from) };
         }
     }
@@ -200,13 +201,13 @@ impl RawFlash for TwoBanks {
     const ERASE_SIZE: usize = SIZES.sector as usize;
 
     fn bytes(&self) -> &[u8] {
-        // SAFETY: flash of this board; it changes in `&mut self` methods only.
+        // SAFETY: this is the board's flash, which changes only in `&mut self` methods.
         unsafe { core::slice::from_raw_parts(Self::START as *const u8, SIZES.storage as usize) }
     }
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
         for offset in (from..to).step_by(Self::ERASE_SIZE) {
-            // A second or two.
+            // Erasing a sector takes a second or two.
             NucleoH743::feed_watchdog();
             let (bank, at) = Self::place(offset);
             let erased = self.banks[bank].unlocked().erase(at, at + SIZES.sector);

@@ -1,5 +1,5 @@
-//! `pico2`: a Raspberry Pi Pico 2 (RP2350, Cortex-M33 at 150 MHz): USB, packs in the flash that the program runs from, the
-//! lamp on GPIO 25; with the feature `display` an ST7789 or ILI9341 on SPI 0.
+//! `pico2`: a Raspberry Pi Pico 2 (RP2350, Cortex-M33 at 150 MHz), with USB, packs in the flash that the program runs
+//! from, and the lamp on GPIO 25. The feature `display` adds an ST7789 or ILI9341 on SPI 0.
 
 #[cfg(feature = "display")]
 mod display;
@@ -19,7 +19,7 @@ use crate::flash::Mapped;
 use crate::screen::NoScreen;
 use crate::sizes::{PICO2 as SIZES, Sizes};
 
-/// What the boot ROM wants to see before it starts a program.
+/// The block that the boot ROM requires before it starts a program.
 #[unsafe(link_section = ".start_block")]
 #[used]
 static IMAGE: ImageDef = ImageDef::secure_exe();
@@ -57,7 +57,7 @@ impl Board for Pico2 {
             &mut chip.RESETS,
             &mut dog,
         );
-        // A board whose crystal does not start cannot do anything.
+        // The board cannot do anything if its crystal does not start.
         let Ok(clocks) = clocks else { Self::restart() };
         debug_assert_eq!(clocks.system_clock.freq().to_Hz(), SIZES.clock_hz);
         let timer = hal::Timer::new_timer0(chip.TIMER0, &mut chip.RESETS, &clocks);

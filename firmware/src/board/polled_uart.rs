@@ -1,4 +1,4 @@
-//! A UART whose program waits for its flags: for chips that hold received bytes back until they are read.
+//! A UART that is polled by its flags, for chips that hold received bytes back until they are read.
 
 use core::convert::Infallible;
 
@@ -6,13 +6,13 @@ use embedded_io::{ErrorType, Read, ReadReady, Write};
 
 /// The four things that a polled UART does.
 pub trait Registers {
-    /// Returns whether a received byte waits.
+    /// Returns true if a received byte waits.
     fn has_byte(&self) -> bool;
 
     /// Takes the received byte that waits.
     fn receive(&self) -> u8;
 
-    /// Returns whether there is no room for another byte to send.
+    /// Returns true if there is no room for another byte to send.
     fn is_full(&self) -> bool;
 
     /// Sends a byte; there is room for it.

@@ -1,4 +1,5 @@
-//! `qemu-m0`: QEMU's `lm3s6965evb` with a Cortex-M0 in the place of its Cortex-M3: no DSP, no divider, 64 kB of RAM.
+//! `qemu-m0`: QEMU's `lm3s6965evb` with a Cortex-M0 instead of its Cortex-M3, without DSP and divider, with 64 kB of
+//! RAM.
 //!
 //! Its flash controller is not emulated; 24 kB of its RAM stand in for flash.
 
@@ -97,7 +98,7 @@ impl Uart {
     const RX_INTERRUPT: u32 = 1 << 4;
 
     fn start() -> Self {
-        // Interrupts stay masked: a pending one wakes the core all the same.
+        // Interrupts stay masked: a pending one wakes the core even so.
         cortex_m::interrupt::disable();
         UART.write(Self::LINE, Self::EIGHT_BITS_FIFO);
         UART.write(Self::CTRL, Self::ENABLE_BOTH);
@@ -115,7 +116,7 @@ impl Uart {
     }
 }
 
-/// Interrupt 5 of the LM3S6965: UART 0.
+/// Interrupt 5 of the LM3S6965, which belongs to UART 0.
 #[derive(Clone, Copy)]
 struct UartReceive;
 

@@ -1,6 +1,6 @@
-//! `qemu-m4`: QEMU's `mps2-an386`, a Cortex-M4F with CMSDK peripherals, 25 MHz.
+//! `qemu-m4`: QEMU's `mps2-an386`, a Cortex-M4F with CMSDK peripherals at 25 MHz.
 //!
-//! The chip has no flash that firmware could write; 16 MB of its RAM stand in for it.
+//! The chip has no flash that firmware could write, so 16 MB of its RAM stand in for it.
 
 use cortex_m::peripheral::SCB;
 use nickeldime_core::device::Clock;
@@ -42,7 +42,7 @@ impl Board for QemuM4 {
         Parts { serial: Polled(serial), flash, clock: Timer::start(), screen: NoScreen, buffers }
     }
 
-    /// At once, and not after a while of looking: every look takes a lock that the emulator needs to bring the next byte
+    /// Sleeps at once instead of polling first. Every poll takes a lock that the emulator needs to deliver the next byte
     /// (50 kB/s this way, 15 to 20 the other).
     fn idle(serial: &mut Polled<Uart>) {
         serial.0.sleep();
@@ -53,7 +53,8 @@ impl Board for QemuM4 {
     }
 }
 
-/// CMSDK timer 0, counting down at the core's clock. It wraps after 171 seconds; read at every row, it is not missed.
+/// CMSDK timer 0, which counts down at the core's clock. It wraps after 171 seconds; it is read at every row, so no wrap
+/// is missed.
 pub struct Timer {
     passed: u64,
     last: u32,

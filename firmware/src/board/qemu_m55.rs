@@ -45,7 +45,7 @@ impl Board for QemuM55 {
         Parts { serial: Polled(serial), flash, clock: Counter::start(), screen: NoScreen, buffers }
     }
 
-    /// At once, as on `qemu-m4`.
+    /// Sleeps at once, as on `qemu-m4`.
     fn idle(serial: &mut Polled<Uart>) {
         serial.0.sleep();
     }
@@ -77,7 +77,7 @@ impl Clock for Counter {
         loop {
             let high = COUNTER.read(Self::HIGH);
             let low = COUNTER.read(Self::LOW);
-            // The lower word did not overflow in between.
+            // The lower word did not overflow between the two reads.
             if COUNTER.read(Self::HIGH) == high {
                 return u64::from(high) << 32 | u64::from(low);
             }

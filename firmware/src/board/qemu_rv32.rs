@@ -14,7 +14,7 @@ use crate::register::Peripheral;
 use crate::screen::NoScreen;
 use crate::sizes::{QEMU_RV32 as SIZES, Sizes};
 
-/// The UART, whose registers are bytes.
+/// Address of the UART, whose registers are bytes.
 const UART: usize = 0x1000_0000;
 // SAFETY: the interrupt controller, the timer and the test device of this machine; only this file touches them.
 const PLIC: Peripheral = unsafe { Peripheral::at(0x0C00_0000) };
@@ -57,7 +57,7 @@ impl Board for QemuRv32 {
     }
 }
 
-/// The NS16550, polled; its receive interrupt only ends the sleep and is never taken.
+/// The polled NS16550. Its receive interrupt only ends the core's sleep and is never taken.
 pub struct Uart(());
 
 impl Uart {
@@ -70,7 +70,7 @@ impl Uart {
     const RX_FULL: u8 = 1 << 0;
     const TX_EMPTY: u8 = 1 << 5;
 
-    /// The UART's interrupt, and where the controller keeps what belongs to hart 0 in machine mode.
+    /// The UART's interrupt number, and the controller's registers for hart 0 in machine mode.
     const SOURCE: u32 = 10;
     const PRIORITY: usize = 4 * Self::SOURCE as usize;
     const ENABLE: usize = 0x2000;
@@ -95,7 +95,7 @@ impl Uart {
         if !self.has_byte() {
             riscv::asm::wfi();
         }
-        // The controller passes the next one on when this one is said to be done.
+        // The controller passes on the next interrupt once this one is completed.
         match PLIC.read(Self::CLAIM) {
             0 => {}
             source => PLIC.write(Self::CLAIM, source),
@@ -131,7 +131,7 @@ impl Registers for Uart {
     }
 }
 
-/// The machine's time.
+/// The machine's timer.
 pub struct Time;
 
 impl Clock for Time {
@@ -141,7 +141,7 @@ impl Clock for Time {
     fn now(&mut self) -> u64 {
         loop {
             let (high, low) = (MTIME.read(4), MTIME.read(0));
-            // The lower half may have wrapped between the two.
+            // The lower half may have wrapped between the two reads.
             if MTIME.read(4) == high {
                 return u64::from(high) << 32 | u64::from(low);
             }

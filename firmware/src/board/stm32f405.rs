@@ -1,8 +1,8 @@
-//! `stm32f405`: an STM32F405, Cortex-M4F, 168 MHz from its own oscillator, USART 1 on PA9 (TX) and PA10 (RX), an active-low
-//! lamp on PC13. Any board with this chip and these pins will do.
+//! `stm32f405`: an STM32F405 (Cortex-M4F at 168 MHz from its own oscillator), with USART 1 on PA9 (TX) and PA10 (RX) and
+//! an active-low lamp on PC13. Any board with this chip and these pins works.
 //!
-//! QEMU's `netduinoplus2` runs it, without the flash controller: with the feature `emulated` the packs lie in the last 64 of
-//! the 192 kB of RAM that QEMU has in one piece, where the chip has 128.
+//! QEMU's `netduinoplus2` runs it, but does not emulate the flash controller. With the feature `emulated`, packs lie in
+//! the last 64 of QEMU's 192 kB of contiguous RAM; the chip has 128 kB there.
 
 use core::convert::Infallible;
 
@@ -70,7 +70,7 @@ impl Board for Stm32f405 {
     }
 
     fn idle(_: &mut Usart) {
-        // An interrupt between the look and the sleep stays pending and ends it.
+        // An interrupt that arrives after the check stays pending and ends the sleep.
         cortex_m::interrupt::free(|_| {
             if RECEIVED.is_empty() {
                 cortex_m::asm::wfi();
@@ -102,7 +102,8 @@ impl Board for Stm32f405 {
     }
 }
 
-/// 168 MHz for the core, 84 for the USART, from the 16 MHz oscillator in the chip: whatever crystal the board has.
+/// Sets the core to 168 MHz and the USART to 84 MHz, from the chip's 16 MHz oscillator, so that the board's crystal does
+/// not matter.
 fn start_clocks() {
     const CR: usize = 0x00;
     const PLLCFGR: usize = 0x04;
@@ -123,7 +124,7 @@ fn start_clocks() {
     RCC.modify(CR, PLL_ON, PLL_ON);
     FLASH.write(ACR, FIVE_WAITS_CACHED);
     RCC.write(CFGR, BUSES);
-    // Microseconds on the chip; in an emulator without a clock controller, never.
+    // The PLL locks within microseconds on the chip, and never in an emulator without a clock controller.
     if (0..100_000).any(|_| RCC.read(CR) & PLL_READY != 0) {
         RCC.write(CFGR, BUSES | USE_PLL);
         while RCC.read(CFGR) >> 2 & 0b11 != USE_PLL {}
@@ -132,7 +133,7 @@ fn start_clocks() {
     const USART1: u32 = 1 << 4;
     RCC.modify(AHB1ENR, GPIO_A_AND_C, GPIO_A_AND_C);
     RCC.modify(APB2ENR, USART1, USART1);
-    // The peripherals' clocks run two cycles later.
+    // The peripherals' clocks start two cycles later.
     let _ = RCC.read(APB2ENR);
 }
 
@@ -141,7 +142,7 @@ fn start_lamp() {
     Stm32f405::lamp(false);
 }
 
-/// Eight seconds, at 32 kHz / 256.
+/// Starts the watchdog with eight seconds, counted at 32 kHz / 256.
 fn start_watchdog() {
     const KEY: usize = 0x00;
     WATCHDOG.write(KEY, 0x5555);
@@ -151,10 +152,10 @@ fn start_watchdog() {
     WATCHDOG.write(KEY, 0xCCCC);
 }
 
-/// Bytes that the interrupt has taken from the USART, which holds one only.
+/// Bytes that the interrupt has received from the USART, which itself holds only one.
 static RECEIVED: Ring<2048> = Ring::new();
 
-/// USART 1: an interrupt receives, sending is polled.
+/// The line of USART 1. An interrupt receives; sending is polled.
 pub struct Usart(());
 
 impl Usart {
@@ -169,7 +170,7 @@ impl Usart {
 
     fn start() -> Self {
         const ENABLE: u32 = 1 << 13 | 1 << 5 | 1 << 3 | 1 << 2;
-        // PA9 and PA10 to alternate function 7.
+        // Sets PA9 and PA10 to alternate function 7.
         GPIOA.modify(AFRH, 0xFF << 4, 0x77 << 4);
         GPIOA.modify(MODER, 0b1111 << 18, 0b1010 << 18);
         USART.write(Self::BRR, (SIZES.clock_hz / 2 + BAUD / 2) / BAUD);
@@ -180,7 +181,7 @@ impl Usart {
     }
 }
 
-/// Interrupt 37 of the STM32F405: USART 1.
+/// Interrupt 37 of the STM32F405, which belongs to USART 1.
 #[derive(Clone, Copy)]
 struct UsartInterrupt;
 
@@ -191,15 +192,16 @@ unsafe impl cortex_m::interrupt::InterruptNumber for UsartInterrupt {
     }
 }
 
-/// The handler of all interrupts, of which one is enabled.
+/// The handler of all interrupts, only one of which is enabled.
 #[exception]
 unsafe fn DefaultHandler(_: i16) {
     let state = USART.read(Usart::SR);
     if state & (Usart::RX_FULL | Usart::OVERRUN) != 0 {
-        // Reading it clears both.
+        // Reading this register clears both flags.
         let byte = USART.read(Usart::DR) as u8;
         if state & Usart::RX_FULL != 0 {
-            // SAFETY: the only writer, and it does not interrupt itself. What finds no room is lost; the link notices.
+            // SAFETY: this is the only writer, and it does not interrupt itself. Bytes without room are lost, which the
+            // link detects.
             let _ = unsafe { RECEIVED.push(byte) };
         }
     }
@@ -218,7 +220,7 @@ impl ReadReady for Usart {
 impl Read for Usart {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, Infallible> {
         for (taken, place) in buf.iter_mut().enumerate() {
-            // SAFETY: the only reader.
+            // SAFETY: this is the only reader.
             match unsafe { RECEIVED.pop() } {
                 Some(byte) => *place = byte,
                 None => return Ok(taken),
@@ -253,7 +255,7 @@ mod chip {
     use crate::Board;
     use crate::flash::RawFlash;
 
-    /// Sector 5, and its number.
+    /// The address of sector 5, and its number.
     const START: usize = 0x0802_0000;
     const FIRST: u32 = 5;
 
@@ -295,18 +297,18 @@ mod chip {
         const ERASE_SIZE: usize = SIZES.sector as usize;
 
         fn bytes(&self) -> &[u8] {
-            // SAFETY: flash of this chip; it changes in `&mut self` methods only.
+            // SAFETY: this is the chip's flash, which changes only in `&mut self` methods.
             unsafe { slice::from_raw_parts(START as *const u8, SIZES.storage as usize) }
         }
 
         fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
             for sector in from / SIZES.sector..to / SIZES.sector {
-                // A second or two, in which the core waits for its next instruction.
+                // Erasing takes a second or two, during which the core waits for its next instruction.
                 Stm32f405::feed_watchdog();
                 let mode = ERASE | (FIRST + sector) << 3;
                 self.unlocked(mode, || FLASH.write(CR, WORDS | mode | GO))?;
             }
-            // The data cache may hold what was there before.
+            // The data cache may hold the old contents.
             const CACHE: u32 = 1 << 10;
             const RESET: u32 = 1 << 12;
             FLASH.modify(ACR, CACHE, 0);

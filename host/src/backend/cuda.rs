@@ -1,10 +1,10 @@
-//! Is there a CUDA device? Asked of the driver itself, as the backend panics where there is none.
+//! Finds out whether there is a CUDA device by asking the driver itself, because the backend panics without one.
 
 use std::{env, ffi::c_int, mem, path::PathBuf};
 
 use libloading::{Library, Symbol};
 
-/// Whether the driver is there, works and has a device, and whether kernels can be compiled for it.
+/// Checks that the driver is present, works and has a device, and that kernels can be compiled for it.
 pub fn probe() -> Result<(), String> {
     let mut toolkits: Vec<PathBuf> = ["/usr/local/cuda", "/opt/cuda", "/usr"].map(PathBuf::from).into();
     if let Some(given) = env::var_os("CUDA_PATH") {
@@ -14,12 +14,12 @@ pub fn probe() -> Result<(), String> {
     Machine { driver: "libcuda.so.1", compilers: &compilers, toolkits }.probe()
 }
 
-/// Where things are sought.
+/// The places that are searched.
 struct Machine<'a> {
     driver: &'a str,
-    /// The compiler of kernels, which the backend loads when it first needs one.
+    /// The library that compiles kernels, which the backend loads when it first needs one.
     compilers: &'a [&'a str],
-    /// The folders where the backend looks for what its kernels include.
+    /// The folders in which the backend looks for the headers that its kernels include.
     toolkits: Vec<PathBuf>,
 }
 
@@ -42,7 +42,7 @@ impl Machine<'_> {
                 driver.get(b"cuDeviceGetCount").map_err(|e| e.to_string())?;
             count(&mut devices)
         };
-        // The backend needs it next, and no driver is made to be unloaded.
+        // The driver stays loaded, because the backend needs it next.
         mem::forget(driver);
         if status != 0 || devices < 1 {
             return Err(format!("the NVIDIA driver finds no GPU (error {status}); nvidia-smi may say more"));
@@ -57,7 +57,7 @@ impl Machine<'_> {
 }
 
 fn load(name: &str) -> Option<Library> {
-    // SAFETY: NVIDIA's libraries run nothing of note when they are loaded.
+    // SAFETY: loading NVIDIA's libraries runs no code that affects this program.
     unsafe { Library::new(name) }.ok()
 }
 
@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
 
-    /// A driver that says what it is told to.
+    /// A stand-in driver that returns these values.
     fn driver(folder: &Path, name: &str, started: i32, devices: i32) -> String {
         let (source, library) = (folder.join(name).with_extension("c"), folder.join(name).with_extension("so"));
         let code = format!(

@@ -9,38 +9,39 @@ use burn::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The CPU: bit-reproducible across runs and thread counts.
+/// The CPU backend, which is bit-reproducible across runs and thread counts.
 pub type Cpu = Flex;
-/// The CPU, with gradients.
+/// The CPU backend with gradients.
 pub type CpuTraining = Autodiff<Flex>;
 
-/// A backend with gradients, without them.
+/// The backend without gradients that belongs to a backend with gradients.
 pub type Inner<A> = <A as AutodiffBackend>::InnerBackend;
 
-/// A backend by its name.
+/// The backends, by name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum BackendKind {
-    /// The CPU: the fastest there, and the same numbers in every run and with any number of threads.
+    /// The CPU, by the flex backend: the fastest on a CPU, with the same numbers in every run and with any number of
+    /// threads.
     #[default]
     Flex,
-    /// The CPU by the ndarray crate: slow, and numbers differ from run to run. A second opinion.
+    /// The CPU, by the ndarray crate: slow, and numbers differ from run to run. Use it as a second opinion.
     Ndarray,
     /// An NVIDIA GPU.
     Cuda,
 }
 
-/// A backend that cannot be had, and what to do.
+/// A backend is not available. The text says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unavailable(String);
 
 impl BackendKind {
-    /// Whether this program and this machine have the backend. To be asked before its first tensor: CUDA's panics where there
-    /// is no device.
+    /// Checks that this program and this machine have the backend. Call it before the backend's first tensor, because
+    /// CUDA's panics without a device.
     ///
     /// # Errors
-    /// What is missing, and what to do.
+    /// A description of what is missing, and what to do.
     pub fn check(self) -> Result<(), Unavailable> {
         match self {
             Self::Flex => Ok(()),
@@ -55,7 +56,7 @@ impl BackendKind {
         }
     }
 
-    /// The name.
+    /// The backend's name, as `--backend` takes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Flex => "flex",
@@ -72,8 +73,8 @@ fn without(backend: &str) -> Unavailable {
     ))
 }
 
-/// Evaluates an expression with the type `$training` as the chosen backend with gradients: where generic code meets its
-/// backends. Returns early where the backend cannot be had.
+/// Evaluates an expression with the type `$training` as the chosen backend with gradients, so that generic code runs on
+/// a backend chosen at run time. Returns early with an error if the backend is not available.
 macro_rules! with_backend {
     ($choice:expr, $training:ident => $body:expr) => {{
         let choice: $crate::backend::BackendKind = $choice;

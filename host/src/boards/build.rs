@@ -16,34 +16,34 @@ use super::elf::Program;
 pub struct Firmware {
     /// The ELF file.
     pub path: PathBuf,
-    /// What is in it.
+    /// The program in the file.
     pub program: Program,
 }
 
-/// Whether the firmware of `board` can be built here.
+/// Checks that the firmware of `board` can be built here.
 ///
 /// # Errors
-/// What is missing, and how to install it.
+/// A description of what is missing, and how to install it.
 pub fn check(board: BoardSpec) -> Result<(), BoardError> {
     checkout()?;
     check_target(board.target)
 }
 
-/// Builds the firmware of `board`, with cargo features beside its own; quick when nothing has changed.
+/// Builds the firmware of `board` with additional cargo features. This is quick if nothing has changed.
 ///
 /// # Errors
-/// [`BoardError`]: what is missing, or what the compiler said.
+/// [`BoardError`]: something is missing, or the compiler failed.
 pub fn build(board: BoardSpec, features: &[&str]) -> Result<Firmware, BoardError> {
     let features = [&[board.name()], features].concat();
     build_program(board, Source { package: "nickeldime-firmware", program: "nickeldime-firmware", features: &features })
 }
 
-/// A program for a board, and where it comes from.
+/// The package that a program for a board is built from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source<'a> {
-    /// The package.
+    /// The package's name.
     pub package: &'a str,
-    /// The binary in it.
+    /// The name of its binary.
     pub program: &'a str,
     /// Its cargo features.
     pub features: &'a [&'a str],
@@ -54,7 +54,8 @@ pub(crate) fn build_program(board: BoardSpec, source: Source<'_>) -> Result<Firm
     let Source { package, program, features } = source;
     let checkout = checkout()?;
     check_target(board.target)?;
-    // Cargo gives the programs of all features one name; locked until this one has its own.
+    // Cargo gives the programs of all features one file name, so the folder is locked until this program has been
+    // copied.
     let _lock = File::open(checkout.join("firmware")).and_then(|folder| folder.lock().map(|()| folder));
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(&cargo);
@@ -64,9 +65,9 @@ pub(crate) fn build_program(board: BoardSpec, source: Source<'_>) -> Result<Firm
         .args(["--target", board.target, "--features", &features.join(",")])
         .args(["--message-format", "json-render-diagnostics", "--manifest-path"])
         .arg(checkout.join("Cargo.toml"))
-        // A relative CARGO_TARGET_DIR is the checkout's, wherever this program runs.
+        // A relative CARGO_TARGET_DIR is relative to the checkout, wherever this program runs.
         .current_dir(&checkout)
-        // Flags meant for this computer (target-cpu=native, say) do not fit the board.
+        // RUSTFLAGS for this computer (target-cpu=native, for example) do not fit the board.
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env_remove("CARGO_BUILD_TARGET")
@@ -90,14 +91,14 @@ pub(crate) fn build_program(board: BoardSpec, source: Source<'_>) -> Result<Firm
     Ok(Firmware { path, program })
 }
 
-/// The checkout that this program was built from.
+/// The path of the checkout that this program was built from.
 fn checkout() -> Result<PathBuf, BoardError> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let manifest = root.join("firmware").join("Cargo.toml");
     if manifest.is_file() { Ok(root) } else { Err(BoardError::NoCheckout { path: manifest }) }
 }
 
-/// Asks the compiler for the target's library: without it cargo would fail with pages of errors.
+/// Asks the compiler for the target's library, because without it cargo would fail with pages of errors.
 fn check_target(target: &'static str) -> Result<(), BoardError> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(&rustc)

@@ -1,4 +1,4 @@
-//! What a firmware's ELF file holds: what goes into flash, and how much RAM it takes.
+//! Reads a firmware's ELF file: the bytes for the flash, and the RAM that it takes.
 
 use std::fs;
 use std::path::Path;
@@ -16,18 +16,18 @@ const SHF_RAM: u64 = (SHF_ALLOC | SHF_WRITE) as u64;
 /// A program for a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// What is written to flash, from low addresses up.
+    /// The segments that are written to flash, by ascending address.
     pub segments: Vec<Segment>,
-    /// Bytes of RAM that the program takes, its stack left out.
+    /// Bytes of RAM that the program takes, without its stack.
     pub ram: u64,
-    /// Names of its functions and statics.
+    /// The names of its functions and statics.
     pub symbols: Vec<String>,
 }
 
 /// Bytes at an address of the flash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// The first byte's.
+    /// The address of the first byte.
     pub address: u32,
     /// The bytes.
     pub bytes: Vec<u8>,
@@ -58,7 +58,7 @@ impl Program {
         let mut ram = 0;
         if let (Some(sections), Some(names)) = (sections, names) {
             for section in sections.iter().filter(|section| section.sh_flags & SHF_RAM == SHF_RAM) {
-                // RISC-V's runtime has what is left of the RAM as sections.
+                // RISC-V's runtime declares the remaining RAM as sections.
                 let rest = [".stack", ".heap"].contains(&names.get(section.sh_name as usize)?);
                 ram += if rest { 0 } else { section.sh_size };
             }
@@ -71,7 +71,7 @@ impl Program {
         Ok(Self { segments, ram, symbols })
     }
 
-    /// Bytes of flash: code, constants, and what statics begin with.
+    /// Bytes of flash: code, constants, and the initial values of statics.
     pub fn flash(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes.len() as u64).sum()
     }

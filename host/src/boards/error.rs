@@ -1,31 +1,31 @@
-//! What can go wrong with a board's firmware, in words that say what to do.
+//! Errors of a board's firmware, with texts that say what to do.
 
 use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Starting an emulated board, or building its firmware, failed.
+/// An emulated board did not start, or building or flashing firmware failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BoardError {
     /// A board that is not known.
     #[error("no board is called {name}; there are: {known}")]
     Unknown {
-        /// What was asked for.
+        /// The name that was given.
         name: String,
-        /// The names there are.
+        /// The names of all boards.
         known: String,
     },
     /// The emulator is not installed.
     #[error("{program} is not installed: `apt-get install {package}` (Debian, Ubuntu)")]
     NoEmulator {
-        /// The program.
+        /// The name of the program.
         program: &'static str,
-        /// The package it is in.
+        /// The package that contains it.
         package: &'static str,
     },
-    /// Nothing emulates this board.
+    /// No emulator runs this board.
     #[error("no emulator runs {board}: it needs the board itself (`nickeldime firmware flash --board {board}`)")]
     NotEmulated {
         /// The board.
@@ -37,38 +37,56 @@ pub enum BoardError {
         /// The board.
         board: &'static str,
     },
+    /// The emulator's package could not be installed.
+    #[error("npm did not install {package}, which emulates {board}: {said}")]
+    NoPackage {
+        /// The board.
+        board: &'static str,
+        /// The package and its version.
+        package: &'static str,
+        /// What npm said.
+        said: String,
+    },
+    /// Node.js is too old.
+    #[error("node is {found}; the emulator of pico needs version {needed} or newer: https://nodejs.org")]
+    OldNode {
+        /// The version that was found.
+        found: String,
+        /// The major version that is needed.
+        needed: u32,
+    },
     /// The compiler lacks the board's target.
     #[error("the compiler lacks the target {target}: `rustup target add {target}`")]
     NoTarget {
         /// The target.
         target: &'static str,
     },
-    /// Cargo or rustc do not start.
+    /// Cargo or rustc does not start.
     #[error("{program} does not start ({cause}): building firmware needs the Rust tools, https://rustup.rs")]
     NoTools {
         /// The program.
         program: String,
-        /// Why.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// The firmware's source is not where this program was built.
+    /// The source of the firmware is not at the place where this program was built.
     #[error("building firmware needs the checkout: no {} (was the source moved or deleted after the build?)", .path.display())]
     NoCheckout {
-        /// What was looked for.
+        /// The path that was looked for.
         path: PathBuf,
     },
     /// Cargo failed.
     #[error("the firmware does not build:\n{output}")]
     Build {
-        /// What cargo said.
+        /// The output of cargo.
         output: String,
     },
-    /// The emulator ended at once or did not say where its line is.
+    /// The emulator ended at once, or did not say where its serial line is.
     #[error("{program} did not start the board: {said}")]
     Emulator {
         /// The program.
         program: &'static str,
-        /// What it said.
+        /// The output of the emulator.
         said: String,
     },
     /// A pseudo-terminal could not be made or used.
@@ -77,58 +95,62 @@ pub enum BoardError {
     /// A file could not be read.
     #[error("{}: {cause}", .path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the file system.
         cause: io::Error,
     },
     /// A file could not be written.
     #[error("cannot write {}: {cause}", .path.display())]
     Write {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the file system.
         cause: io::Error,
     },
-    /// The firmware is no ELF file that can be understood.
+    /// The firmware is not a valid ELF file.
     #[error("{}: {what}", .path.display())]
     Elf {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// A description of the problem.
         what: String,
     },
-    /// There is nothing to flash.
+    /// The board exists as an emulator only, so there is nothing to flash.
     #[error("{board} is an emulated board: `nickeldime emulate --board {board}` builds its firmware and runs it")]
     NotABoard {
         /// The board.
         board: &'static str,
     },
-    /// No volume of a boot loader is mounted.
+    /// No boot loader's volume is mounted.
     #[error(
-        "no {board} in its boot mode: hold its BOOTSEL button while you plug it in, wait for the volume RP2350 to be \
+        "no {board} in its boot mode: hold its BOOTSEL button while you plug it in, wait for the volume {id} to be \
          mounted, and run this again{}", running(.ports)
     )]
     NoVolume {
         /// The board.
         board: &'static str,
-        /// Ports at which a board of this kind runs already.
+        /// The board id on its volume, which is the volume's name too.
+        id: &'static str,
+        /// Ports at which a board of this kind is running already.
         ports: Vec<String>,
     },
-    /// A boot loader's volume, of another chip.
+    /// The boot loader's volume belongs to another chip.
     #[error(
-        "{}: this is the boot loader of another board ({found}); {board} has an RP2350. Plug in the right one, or name \
+        "{}: this is the boot loader of another board ({found}); {board} has {id}. Plug in the right one, or name \
          the board that you have with --board", .volume.display()
     )]
     WrongVolume {
         /// The board.
         board: &'static str,
+        /// The board id that its volume would have.
+        id: &'static str,
         /// The volume.
         volume: PathBuf,
-        /// What it says it is.
+        /// The board id on the volume.
         found: String,
     },
-    /// A folder that is no boot loader's volume.
+    /// The folder is not a boot loader's volume.
     #[error("{}: no boot loader's volume (it has no INFO_UF2.TXT). Hold BOOTSEL while you plug the board in", .volume.display())]
     NotAVolume {
         /// The folder.
@@ -142,7 +164,7 @@ pub enum BoardError {
     NoProbeRs {
         /// The board.
         board: &'static str,
-        /// Why.
+        /// The error of the operating system.
         cause: io::Error,
     },
     /// No debug probe is attached.
@@ -154,7 +176,7 @@ pub enum BoardError {
         /// The board.
         board: &'static str,
     },
-    /// The chip at the probe is another one.
+    /// The chip at the debug probe is not the board's.
     #[error(
         "the chip at the probe is not {board}'s {chip} (it says device {found:#05x}, expected {expected:#05x}): attach the \
          right board, or name the one that you have with --board"
@@ -162,11 +184,11 @@ pub enum BoardError {
     WrongChip {
         /// The board.
         board: &'static str,
-        /// Its chip.
+        /// The board's chip.
         chip: &'static str,
-        /// What the chip says.
+        /// The device id of the attached chip.
         found: u32,
-        /// What this board's would say.
+        /// The device id of the board's chip.
         expected: u32,
     },
     /// `probe-rs` failed in another way.
@@ -177,10 +199,10 @@ pub enum BoardError {
     Probe {
         /// The board.
         board: &'static str,
-        /// What it said.
+        /// The output of `probe-rs`.
         said: String,
     },
-    /// Emulated boards need pseudo-terminals.
+    /// Emulated boards need pseudo-terminals, which this system does not have.
     #[error("emulated boards need a Unix system")]
     NotHere,
 }

@@ -1,25 +1,25 @@
-//! About how many instructions an image takes: a linear model of what it is made of, by counts on the emulated
-//! processors. It is within a tenth of them for digits32 and for paper256 at ratios 0.95 and 0.9.
+//! Estimates the instructions of an image by a linear model, fitted to counts on the emulated processors. The estimate
+//! is within a tenth of the counts for digits32 and for paper256 at ratios 0.95 and 0.9.
 
 use nickeldime_boards::CoreKind;
 use nickeldime_checkpoint::model::arch::GeneratorArch;
 use nickeldime_checkpoint::model::cost::{Cost, LayerKind};
 
-/// What an image is made of.
+/// The amount of work in an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageWork {
     /// Multiply-accumulates of the 3x3 convolutions.
     pub convolutions: u64,
-    /// Of the mapping network and the styles.
+    /// Multiply-accumulates of the mapping network and the styles.
     pub dense: u64,
-    /// Values that convolutions give: each is modulated, rounded, activated.
+    /// Values that convolutions produce. Each is modulated, rounded and activated.
     pub values: u64,
-    /// Multiply-accumulates of toRGB, and three for each pixel of each size that is doubled.
+    /// Multiply-accumulates of toRGB, plus three for each pixel of each size that is doubled.
     pub colours: u64,
 }
 
 impl ImageWork {
-    /// Of one image.
+    /// The work for one image of an architecture.
     pub fn of(arch: &GeneratorArch) -> Self {
         let cost = Cost::of(arch);
         let mut work = Self { convolutions: 0, dense: 0, values: 0, colours: 0 };
@@ -30,7 +30,8 @@ impl ImageWork {
                 LayerKind::Mapping => work.dense += layer.macs,
                 LayerKind::Conv => {
                     work.convolutions += layer.macs;
-                    // An up-sampling convolution gives four values a pixel of its input, and as many on the way.
+                    // An up-sampling convolution produces four values for each pixel of its input, and as many
+                    // intermediate ones.
                     let up = layer.name.ends_with("conv0");
                     work.values += layer.cout as u64 * pixels * if up { 8 } else { 1 };
                 }
@@ -46,12 +47,12 @@ impl ImageWork {
     }
 }
 
-/// How fast a kind of core does each part of the work.
+/// The cost of each kind of work on a kind of core.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CoreSpeed {
-    /// Instructions for one of each of [`ImageWork::numbers`].
+    /// Instructions for one unit of each of [`ImageWork::numbers`].
     pub per: [f64; 4],
-    /// Cycles that an instruction takes, waiting for flash included: a usual number, not a measured one.
+    /// Cycles per instruction, including waiting for flash. This is a typical number, not a measured one.
     pub cycles_per_instruction: f64,
 }
 
@@ -68,7 +69,7 @@ impl CoreSpeed {
         Self { per, cycles_per_instruction }
     }
 
-    /// Instructions of one image.
+    /// Instructions for one image.
     pub fn instructions(&self, work: &ImageWork) -> u64 {
         self.per.iter().zip(work.numbers()).map(|(per, number)| per * number).sum::<f64>() as u64
     }

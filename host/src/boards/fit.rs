@@ -1,4 +1,4 @@
-//! Whether a model fits a board, how long its images will take there, and what would fit instead.
+//! Decides whether a model fits a board, estimates how long its images take there, and finds what would fit instead.
 
 use anyhow::bail;
 use nickeldime_boards::{BOARDS, BoardSpec};
@@ -9,25 +9,25 @@ use serde::Serialize;
 use super::estimate::{CoreSpeed, ImageWork};
 use crate::quantise::{Outline, PackOptions};
 
-/// Stack of a device with a model: what the deepest requests take, measured on the emulated boards
+/// Bytes of stack of a device with a model. This is the need of the deepest requests, measured on the emulated boards
 /// (`nickeldime bench`) and rounded up.
 pub const STACK: u32 = 22 << 10;
-/// Flash sectors that hold the records of what is stored.
+/// Number of flash sectors that hold the records of stored packs.
 const RECORDS: u32 = 2;
 
-/// What a model needs on any board.
+/// The needs of a model on any board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {
     /// Bytes of the pack.
     pub flash: usize,
     /// Bytes of RAM for an image.
     pub ram: usize,
-    /// What an image is made of.
+    /// The work of an image.
     pub work: ImageWork,
 }
 
 impl Need {
-    /// Of a pack that is there.
+    /// The needs of an existing pack.
     pub fn of_pack(pack: &Pack<'_>) -> Self {
         let header = pack.header();
         let arch = GeneratorArch {
@@ -41,71 +41,71 @@ impl Need {
         Self { flash: pack.bytes().len(), ram: pack.ram().total(), work: ImageWork::of(&arch) }
     }
 
-    /// Of an architecture, packed as `options` say.
+    /// The needs of an architecture packed with these options.
     ///
     /// # Errors
-    /// [`PackError`]: beyond what any pack can hold.
+    /// [`PackError`] if the architecture exceeds what a pack can hold.
     pub fn of_arch(arch: &GeneratorArch, options: &PackOptions) -> Result<Self, PackError> {
         let Outline { bytes, ram } = Outline::of(arch, options)?;
         Ok(Self { flash: bytes, ram: ram.total(), work: ImageWork::of(arch) })
     }
 }
 
-/// Bytes needed, and bytes there are.
+/// Bytes needed, and bytes available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Room {
-    /// Needed.
+    /// Bytes needed.
     pub needed: u64,
-    /// There are.
+    /// Bytes available.
     pub available: u64,
 }
 
 impl Room {
-    /// Whether it is enough.
+    /// True if the available bytes are enough.
     pub fn fits(self) -> bool {
         self.needed <= self.available
     }
 }
 
-/// How a model stands to a board.
+/// A model's needs compared with a board.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Fit {
     /// The board.
     pub board: &'static str,
-    /// Whether the model runs on it.
+    /// True if the model runs on the board.
     pub fits: bool,
     /// The pack in whole sectors, and the storage for packs.
     pub flash: Room,
-    /// Whether a second pack of this size can be sent while this one stays loaded.
+    /// True if a second pack of this size can be sent while this one stays loaded.
     pub updates: bool,
-    /// Of generating.
+    /// The RAM for generating.
     pub ram: Room,
-    /// Of the stack.
+    /// The stack.
     pub stack: Room,
-    /// Instructions an image on the board's core: an estimate.
+    /// Estimated instructions of an image on the board's core.
     pub instructions: u64,
-    /// Seconds an image: an estimate, from those and a usual number of cycles an instruction.
+    /// Estimated seconds of an image, from the instructions and a typical number of cycles per instruction.
     pub seconds: f64,
     /// Always true. It tells readers of the JSON that `instructions` and `seconds` are estimates.
     pub estimate: bool,
-    /// What fits instead, of a model that does not and of which the unpruned architecture is known.
+    /// What would fit instead; `None` if the model fits or its unpruned architecture is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instead: Option<Instead>,
 }
 
-/// What fits instead.
+/// Alternatives that fit the board.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Instead {
-    /// The least pruning ratio, in hundredths, at which the same resolution fits.
+    /// The smallest pruning ratio, in hundredths, at which the same resolution fits; `None` if there is none.
     pub ratio: Option<f64>,
-    /// The largest resolution that fits at the ratio that was asked for.
+    /// The largest resolution that fits at the ratio that was asked for; `None` if there is none.
     pub resolution: Option<usize>,
-    /// Of the mapping network's weights, where these fit only with fewer bits than were asked for.
+    /// Bits of the mapping network's weights, if the alternatives fit only with fewer bits than were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mapping_bits: Option<u8>,
 }
 
-/// A model's standing on one board.
+/// Compares a model's needs with one board.
 pub fn fit(board: &BoardSpec, need: &Need) -> Fit {
     let sizes = board.sizes;
     let sectors = |bytes: u64| bytes.next_multiple_of(sizes.sector.into());
@@ -129,8 +129,8 @@ pub fn fit(board: &BoardSpec, need: &Need) -> Fit {
     }
 }
 
-/// A model's standing on every board. Of a `dense` architecture that was pruned by `ratio`, what would fit instead is said
-/// too.
+/// Compares a model's needs with every board. If `dense` gives the unpruned architecture and the ratio, the result also
+/// says what would fit instead.
 pub fn fits(need: &Need, dense: Option<(&GeneratorArch, f64)>, options: &PackOptions) -> Vec<Fit> {
     let with = |board: &BoardSpec| {
         let mut fit = fit(board, need);
@@ -142,7 +142,7 @@ pub fn fits(need: &Need, dense: Option<(&GeneratorArch, f64)>, options: &PackOpt
     BOARDS.iter().map(with).collect()
 }
 
-/// What fits on a board instead of `dense` pruned by `ratio`.
+/// The alternatives to `dense` pruned by `ratio` that fit a board.
 pub fn instead(board: &BoardSpec, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> Instead {
     let found = instead_packed(board, dense, ratio, options);
     if found.ratio.is_some() || found.resolution.is_some() || options.mapping == WeightWidth::I8 {
@@ -152,16 +152,16 @@ pub fn instead(board: &BoardSpec, dense: &GeneratorArch, ratio: f64, options: &P
     Instead { mapping_bits: Some(8), ..narrow }
 }
 
-/// With 8-bit weights in the mapping network: the least that a model can take.
+/// The options with 8-bit weights in the mapping network, which give the smallest pack.
 pub fn narrow(options: &PackOptions) -> PackOptions {
     PackOptions { mapping: WeightWidth::I8, ..options.clone() }
 }
 
-/// [`instead`], packed as `options` say.
+/// Like [`instead`], packed with exactly these options.
 fn instead_packed(board: &BoardSpec, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> Instead {
     let runs = |arch: &GeneratorArch| Need::of_arch(arch, options).is_ok_and(|need| fit(board, &need).fits);
     let runs_at = |hundredths: u32| dense.pruned(f64::from(hundredths) / 100.0).is_ok_and(|arch| runs(&arch));
-    // More pruning never needs more: halve the way to the least.
+    // A higher ratio never needs more, so bisection finds the smallest one.
     let (mut too_little, mut enough) = (0, 99);
     let ratio_that_fits = if runs_at(0) {
         Some(0.0)
@@ -187,11 +187,11 @@ fn instead_packed(board: &BoardSpec, dense: &GeneratorArch, ratio: f64, options:
     Instead { ratio: ratio_that_fits, resolution: blocks.map(|blocks| 2 << blocks), mapping_bits: None }
 }
 
-/// Refuses an architecture that does not fit the board, with the numbers and what fits instead. `dense` is what the ratio
-/// is of.
+/// Refuses an architecture that does not fit the board. The error has the numbers and says what fits instead. `dense` is
+/// the architecture before pruning by `ratio`.
 ///
 /// # Errors
-/// That it does not fit.
+/// The architecture does not fit.
 pub fn check(board: &BoardSpec, dense: &GeneratorArch, ratio: f64, options: &PackOptions) -> anyhow::Result<()> {
     let fit = fit(board, &Need::of_arch(&dense.pruned(ratio)?, options)?);
     let Some(problem) = fit.problem() else { return Ok(()) };
@@ -200,7 +200,7 @@ pub fn check(board: &BoardSpec, dense: &GeneratorArch, ratio: f64, options: &Pac
 }
 
 impl Instead {
-    /// In words.
+    /// The alternatives in words.
     pub fn text(&self, board: &str) -> String {
         let ratio = self.ratio.map(|ratio| format!("--ratio {ratio:.2} fits"));
         let size = self.resolution.map(|size| format!("at this ratio {size}x{size} fits"));
@@ -214,7 +214,7 @@ impl Instead {
 }
 
 impl Fit {
-    /// What does not fit, in words; nothing when all does.
+    /// A description of what does not fit; `None` if everything fits.
     pub fn problem(&self) -> Option<String> {
         let parts = [("flash", self.flash), ("RAM", self.ram), ("stack", self.stack)];
         let short = parts.into_iter().filter(|(_, room)| !room.fits());
@@ -224,7 +224,7 @@ impl Fit {
         (!said.is_empty()).then(|| said.join("; "))
     }
 
-    /// One line of a table.
+    /// The comparison as one line of a table.
     pub fn line(&self) -> String {
         let Self { board, flash, ram, instructions, seconds, .. } = self;
         let verdict = match (self.problem(), self.instead) {

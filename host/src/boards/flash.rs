@@ -1,4 +1,4 @@
-//! Brings firmware onto a board: as a file onto its boot loader's volume, or through a debug probe.
+//! Writes firmware to a board: as a file on its boot loader's volume, or through a debug probe.
 
 use nickeldime_boards::{BoardSpec, Load};
 use nickeldime_checkpoint::files;
@@ -11,10 +11,10 @@ use std::process::{Command, Stdio};
 use super::build::Firmware;
 use super::{BoardError, uf2};
 
-/// What a boot loader's volume says about itself.
+/// Name of the file in which a boot loader's volume describes itself.
 const INFO: &str = "INFO_UF2.TXT";
 
-/// What became of it.
+/// The way in which firmware was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flashed {
     /// The file was written to this volume.
@@ -23,7 +23,7 @@ pub enum Flashed {
     Probe,
 }
 
-/// The UF2 file beside the firmware, written anew; none for boards that take none.
+/// Writes the UF2 file beside the firmware and returns its path; `None` for boards that take no UF2 file.
 ///
 /// # Errors
 /// [`BoardError::Write`].
@@ -36,10 +36,11 @@ pub fn uf2_file(board: &BoardSpec, firmware: &Firmware) -> Result<Option<PathBuf
     Ok(Some(path))
 }
 
-/// Whether the board, and what it takes to write to it, is there. A volume may be named; else it is looked for.
+/// Checks that the board is connected and that the tools to write to it are present. The boot loader's volume may be
+/// given; otherwise it is searched for.
 ///
 /// # Errors
-/// What is missing, or that it is another board, and what to do.
+/// Something is missing, or another board is connected; the text says what to do.
 pub fn check(board: &BoardSpec, volume: Option<&Path>) -> Result<FlashTarget, BoardError> {
     match board.load {
         Load::Emulator => Err(BoardError::NotABoard { board: board.name() }),
@@ -52,7 +53,7 @@ pub fn check(board: &BoardSpec, volume: Option<&Path>) -> Result<FlashTarget, Bo
     }
 }
 
-/// Where firmware goes.
+/// The place that firmware is written to.
 #[derive(Debug)]
 pub enum FlashTarget {
     /// A boot loader's volume.
@@ -65,7 +66,7 @@ impl FlashTarget {
     /// Writes the firmware.
     ///
     /// # Errors
-    /// [`BoardError::Write`], or what `probe-rs` said.
+    /// [`BoardError::Write`], or the error of `probe-rs`.
     pub fn write(&self, board: &BoardSpec, firmware: &Firmware) -> Result<Flashed, BoardError> {
         match self {
             Self::Volume(volume) => {
@@ -86,16 +87,16 @@ impl FlashTarget {
     }
 }
 
-/// Writes a file to the volume, which goes away with its last block: the board starts the new firmware.
+/// Writes a file to the volume. The volume disappears after the last block, when the board starts the new firmware.
 fn copy(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
-    // The board may be gone before it says that it has everything.
+    // The board may disappear before it acknowledges everything.
     let _ = file.sync_all();
     Ok(())
 }
 
-fn find_volume(board: &'static str, id: &str, named: Option<&Path>) -> Result<PathBuf, BoardError> {
+fn find_volume(board: &'static str, id: &'static str, named: Option<&Path>) -> Result<PathBuf, BoardError> {
     let candidates = match named {
         Some(volume) => vec![volume.to_owned()],
         None => mounted(),
@@ -105,21 +106,21 @@ fn find_volume(board: &'static str, id: &str, named: Option<&Path>) -> Result<Pa
         match fs::read_to_string(volume.join(INFO)) {
             Ok(info) => match board_id(&info) {
                 found if found == id => return Ok(volume),
-                found => wrong = Some(BoardError::WrongVolume { board, volume, found: found.to_owned() }),
+                found => wrong = Some(BoardError::WrongVolume { board, id, volume, found: found.to_owned() }),
             },
             Err(_) if named.is_some() => return Err(BoardError::NotAVolume { volume }),
             Err(_) => {}
         }
     }
-    Err(wrong.unwrap_or_else(|| BoardError::NoVolume { board, ports: nickeldime_link::ports::running(board) }))
+    Err(wrong.unwrap_or_else(|| BoardError::NoVolume { board, id, ports: nickeldime_link::ports::running(board) }))
 }
 
-/// The board's id in `INFO_UF2.TXT`; nothing where there is none.
+/// The board's id in `INFO_UF2.TXT`; empty if there is none.
 fn board_id(info: &str) -> &str {
-    info.lines().find_map(|line| line.strip_prefix("BoardSpec-ID:")).unwrap_or_default().trim()
+    info.lines().find_map(|line| line.strip_prefix("Board-ID:")).unwrap_or_default().trim()
 }
 
-/// Where volumes are mounted.
+/// The folders where volumes are mounted.
 fn mounted() -> Vec<PathBuf> {
     if cfg!(windows) {
         return ('D'..='Z').map(|letter| PathBuf::from(format!("{letter}:\\"))).collect();
@@ -134,7 +135,7 @@ fn mounted() -> Vec<PathBuf> {
     volumes.filter_map(|line| line.split(' ').nth(1)).map(|path| path.replace("\\040", " ").into()).collect()
 }
 
-/// `probe-rs`, set to a board's chip.
+/// The program `probe-rs`, with the options for a board's chip.
 #[derive(Debug)]
 pub struct Probe {
     board: &'static str,
@@ -142,14 +143,14 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Whether there is a probe, and this board's chip at it.
+    /// Checks that there is a probe, and that this board's chip is attached to it.
     fn check(&self, id_at: u32, id: u32) -> Result<(), BoardError> {
         let list = self.call(&[OsStr::new("list")])?;
         if list.contains("No debug probes were found") {
             return Err(BoardError::NoProbe { board: self.board });
         }
         let said = self.run(&["read", "b32", &format!("{id_at:#x}"), "1"].map(OsStr::new))?;
-        // Perhaps with its address before it.
+        // The word may be preceded by its address.
         let word = said.split_whitespace().next_back().unwrap_or_default();
         let found = u32::from_str_radix(word.trim_start_matches("0x"), 16)
             .map_err(|_| BoardError::Probe { board: self.board, said: said.trim().to_owned() })?;
@@ -159,7 +160,7 @@ impl Probe {
         }
     }
 
-    /// Runs a command on the chip; returns what it printed.
+    /// Runs a command on the chip and returns its output.
     fn run(&self, args: &[&OsStr]) -> Result<String, BoardError> {
         self.call(&[args, &["--chip", self.chip].map(OsStr::new)].concat())
     }

@@ -1,4 +1,4 @@
-//! What the host does with boards: it builds their firmware, brings it onto them, and says which models fit.
+//! Handles boards on the host: builds their firmware, writes it to them, and decides which models fit.
 //!
 //! The boards themselves are data, in `nickeldime-boards`; the firmware's memory is laid out by the same numbers.
 
@@ -14,7 +14,7 @@ use nickeldime_boards::{BOARDS, BoardSpec};
 
 pub use error::BoardError;
 
-/// Finds a board by its name, as in `--board`.
+/// Finds a board by its name, as `--board` takes it.
 ///
 /// # Errors
 /// [`BoardError::Unknown`], with the names of all boards.

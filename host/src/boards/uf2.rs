@@ -1,19 +1,19 @@
-//! UF2, the files that a boot loader's USB volume takes: blocks of 512 bytes, each with 256 bytes of flash and their
-//! address. <https://github.com/microsoft/uf2>
+//! Writes UF2, the file format that a boot loader's USB volume accepts: blocks of 512 bytes, each with 256 bytes of
+//! flash and their address. <https://github.com/microsoft/uf2>
 
 use super::elf::Segment;
 
-/// Bytes of a block.
+/// Length of a block in bytes.
 pub const BLOCK: usize = 512;
 /// Bytes of flash in a block.
 pub const PAYLOAD: usize = 256;
-/// The flash is erased in pieces of this size: whole ones are written, so that nothing old is left between new bytes.
+/// Flash is erased in pieces of this many bytes. Whole pieces are written, so that no old bytes remain between new ones.
 const SECTOR: u32 = 4096;
 
 const MAGIC: [u32; 2] = [0x0A32_4655, 0x9E5D_5157];
 const MAGIC_END: u32 = 0x0AB1_6F30;
 const HAS_FAMILY: u32 = 0x2000;
-/// What flash holds where nothing was written.
+/// The value of an erased byte of flash.
 const EMPTY: u8 = 0xFF;
 
 /// A program as a UF2 file for a family of chips.
@@ -33,7 +33,7 @@ pub fn write(segments: &[Segment], family: u32) -> Vec<u8> {
     file
 }
 
-/// Whole sectors in pages, with their addresses.
+/// Splits whole sectors into pages, with their addresses.
 fn pages(segments: &[Segment]) -> Vec<(u32, [u8; PAYLOAD])> {
     let mut pages = std::collections::BTreeMap::new();
     for Segment { address, bytes } in segments {

@@ -1,4 +1,4 @@
-//! `nickeldime bench`: what an image costs.
+//! `nickeldime bench`: measures the cost of an image.
 
 use std::{fmt::Write, ops::ControlFlow, path::PathBuf, time::Instant};
 
@@ -22,7 +22,7 @@ use crate::{
 
 /// The number of images that the host's measurement draws.
 const IMAGES: u64 = 64;
-/// Turns of each kind of kernels; the fastest counts.
+/// Number of measurements of each kind of kernels; the fastest counts.
 const ROUNDS: usize = 5;
 /// The number of latents that calibrate packs of random weights. It does not change their cost.
 const CALIBRATION_SEEDS: u64 = 4;
@@ -49,7 +49,7 @@ struct Counted {
     board: String,
     kernels: &'static str,
     layers: Vec<MeasuredLayer>,
-    /// The seed of the first image.
+    /// The cost of the image of the first seed.
     image: ImageCost,
     images: Vec<CountedImage>,
 }
@@ -69,9 +69,9 @@ struct Timed {
     images: u64,
     seconds: f64,
     images_per_second: f64,
-    /// With the portable kernels, in the same run.
+    /// Images per second with the portable kernels, in the same run.
     portable_images_per_second: f64,
-    /// Images a second over those with the portable kernels.
+    /// Ratio of the speeds with the selected and with the portable kernels.
     ratio: f64,
 }
 
@@ -124,7 +124,7 @@ fn time(args: &BenchArgs) -> anyhow::Result<Timed> {
         let sample = Sample { latent: Latent::Seed(seed), psi: 1 << 14, noise: Noise::Random(seed) };
         generate(&pack, &sample, &mut workspace, &mut |_, _| ControlFlow::Continue(()))
     };
-    // The two take turns, so that what else the computer does slows both.
+    // The two kinds alternate, so that other load on the computer slows both.
     let mut seconds = [f64::INFINITY; 2];
     for _ in 0..ROUNDS {
         for (portable, best) in [false, true].into_iter().zip(&mut seconds) {
@@ -151,7 +151,7 @@ fn time(args: &BenchArgs) -> anyhow::Result<Timed> {
     })
 }
 
-/// Makes this computer run the portable kernels, or its own where it has any.
+/// Makes this computer run the portable kernels, or its own kernels if it has any.
 fn use_portable(portable: bool) {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     nickeldime_core::kernel::simd::use_portable(portable);

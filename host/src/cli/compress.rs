@@ -1,4 +1,4 @@
-//! `nickeldime compress`: prune a teacher and distil it.
+//! `nickeldime compress`: prunes a teacher and distils it.
 
 use std::path::{Path, PathBuf};
 
@@ -170,6 +170,8 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
         record.resize = args.resize.then_some(size);
         record.own_embedder = record.embeds.is_empty() && record.settings.needs_an_embedding();
     }
+    let embeds = record.settings.needs_an_embedding();
+    ensure!(embeds || record.embeds.is_empty(), "this --method looks at no embedding: leave --embed out");
     if let Some(board) = &board {
         let (dense, ratio) = (&teacher.generator.arch, record.settings.ratio);
         let options = PackOptions::for_noise(NoiseMode::Const);
@@ -213,10 +215,10 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     finish(&trained, &record.settings, "compress", json)
 }
 
-/// What a new run is asked for; the settings follow when the teacher's size is known.
+/// The record of a new run. Its settings follow when the teacher's size is known.
 fn begin(args: &CompressArgs, teacher: &Path, data: &Path) -> anyhow::Result<Record> {
     RunFolder::vacant(&args.output)?;
-    // A run may be gone on with from elsewhere.
+    // A run may be resumed from another folder, so paths are absolute.
     let absolute = |path: &Path| std::path::absolute(path).with_context(|| path.display().to_string());
     let mut embeds = args.embed.clone();
     for embed in &mut embeds {
@@ -230,7 +232,7 @@ fn begin(args: &CompressArgs, teacher: &Path, data: &Path) -> anyhow::Result<Rec
     })
 }
 
-/// What stands in for parts of the published method in this run.
+/// The sentences about parts of the published method that this run replaces by something else.
 fn substitutions(record: &Record, masks: usize) -> Vec<String> {
     let serves = record.embeds.iter().find(|spec| spec.kind != Kind::Inception);
     let embedding =
@@ -238,12 +240,11 @@ fn substitutions(record: &Record, masks: usize) -> Vec<String> {
     record.settings.method.substitutions(&embedding, masks == 1)
 }
 
-/// A run says first what it measures distributions in.
+/// Prints the embeddings in which the run compares distributions.
 fn announce(record: &Record) -> anyhow::Result<()> {
     let settings = &record.settings;
     let dime = settings.method.parts().dime;
     let used = settings.needs_an_embedding();
-    ensure!(used || record.embeds.is_empty(), "this --method looks at no embedding: leave --embed out");
     if !used {
         say(format_args!("without DiME: no embedding"));
     }
@@ -274,7 +275,7 @@ fn announce(record: &Record) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The embedder that the run makes of its own images, or made before it was stopped.
+/// The embedder that the run trains on its own images, or trained before it was stopped.
 fn own_embedder(run: &RunFolder, data: &Dataset, record: &Record) -> anyhow::Result<EmbedderWeights> {
     let path = run.embedder();
     if !path.exists() {
@@ -285,7 +286,7 @@ fn own_embedder(run: &RunFolder, data: &Dataset, record: &Record) -> anyhow::Res
     Ok(EmbedderWeights::read(&EmbedSpec::own(path))?)
 }
 
-/// The moments of a file, which must be this teacher's in all of these embeddings.
+/// Reads moments from a file; they must be this teacher's and cover all of these embeddings.
 fn read_moments(
     path: &Path,
     teacher: &GeneratorWeights,
@@ -296,7 +297,8 @@ fn read_moments(
     Ok(moments)
 }
 
-/// The teacher's side of the settings' way to compare distributions, out of the run's folder or into it.
+/// The teacher's side of the comparison that the settings choose: read from the run's folder, or measured and kept
+/// there.
 fn teacher_side<B: Backend>(
     given: Option<GlobalMoments>,
     run: &RunFolder,
@@ -317,7 +319,7 @@ fn teacher_side<B: Backend>(
     Ok(TeacherSide::Banks(settings.mmd, banks))
 }
 
-/// The run's moments: those that were given, those of its folder, or new ones. From then on the folder has them.
+/// The run's moments: those that were given, those in its folder, or new ones. Afterwards the folder has them.
 fn kept_moments<B: Backend>(
     given: Option<GlobalMoments>,
     run: &RunFolder,
@@ -344,7 +346,7 @@ fn read_masks(path: &Path) -> anyhow::Result<Vec<Vec<bool>>> {
     let pixels = masks.resolution() * masks.resolution();
     (0..masks.len())
         .map(|i| {
-            // White is content; a mask is grey, so that one colour tells.
+            // White is content. Masks are grey, so one channel is enough.
             let image = masks.image(i)?;
             Ok(image.iter().take(pixels).map(|&x| x > 127).collect())
         })

@@ -1,4 +1,4 @@
-//! `nickeldime demo`: the whole journey, on data that the command carries.
+//! `nickeldime demo`: runs the whole journey on data that the command carries.
 
 use std::path::{Path, PathBuf};
 
@@ -160,7 +160,7 @@ pub fn run(args: &DemoArgs, json: bool) -> anyhow::Result<()> {
 
 /// Prunes and distils the teacher, and writes the student.
 fn distil(teacher: &Checkpoint, student_path: &Path, kimg: f64, progress: &mut dyn Progress) -> anyhow::Result<()> {
-    // The readers take files, as everybody's data comes in files.
+    // The data is written to files first, because the readers take files.
     let shipped = tempfile::tempdir().context("a temporary folder for the demo's data")?;
     let place = |name: &str, bytes: &[u8]| -> anyhow::Result<PathBuf> {
         let path = shipped.path().join(name);

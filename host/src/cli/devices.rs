@@ -1,4 +1,4 @@
-//! `nickeldime devices`: which ports answer, and what they run.
+//! `nickeldime devices`: lists the ports that answer and what they run.
 
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -62,7 +62,7 @@ fn line(Found { port, asked_for, result }: &Found) -> String {
             let board = ports::usb_board(port).unwrap_or_default();
             format!("{port}  a {board} by its USB name, and no answer: unplug it and plug it in again")
         }
-        // Most computers list ports that nothing hangs on.
+        // Most computers list ports to which nothing is connected.
         Some(Err(PortError::Silent { .. })) | None if !asked_for => format!("{port}  no answer"),
         Some(Err(error)) => error.to_string(),
         None => format!("{port}  no answer, and the port hangs"),
@@ -81,7 +81,7 @@ pub(super) fn ask(more: &[String]) -> Vec<Found> {
     let (tell, told) = channel();
     for (index, Found { port, .. }) in found.iter().enumerate() {
         let (tell, port) = (tell.clone(), port.clone());
-        // Not joined: a driver that hangs in open or close takes its thread with it, not the command.
+        // The thread is not joined, so that a driver that hangs in open or close does not hang the command.
         std::thread::spawn(move || {
             let result = Client::open_within(&port, EACH).map(|client| client.board().clone());
             let _ = tell.send((index, result));

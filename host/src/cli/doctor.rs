@@ -1,4 +1,4 @@
-//! `nickeldime doctor`: is a backend right, and how fast is it here?
+//! `nickeldime doctor`: checks a backend's results and measures its speed.
 
 use anyhow::{Context, ensure};
 use clap::builder::PossibleValuesParser;
@@ -64,7 +64,7 @@ pub fn run(args: &DoctorArgs, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// GPUs round the factors of matrix products to 10 bits and more (TF32).
+/// The largest relative error that is accepted. GPUs round the factors of matrix products to 10 bits (TF32).
 fn tolerance(backend: BackendKind) -> f64 {
     if backend == BackendKind::Cuda { 2e-2 } else { 1e-4 }
 }

@@ -1,4 +1,4 @@
-//! `nickeldime embedder`: a small in-domain embedder.
+//! `nickeldime embedder`: trains a small in-domain embedder.
 
 use std::{
     path::{Path, PathBuf},

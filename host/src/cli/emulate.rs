@@ -1,4 +1,4 @@
-//! `nickeldime emulate`: a board without a board.
+//! `nickeldime emulate`: runs a virtual board.
 
 use std::io::Write;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -14,12 +14,12 @@ use crate::emulate::{BoardKind, VirtualBoard};
 /// Start an emulated board and print its port; it runs until Ctrl-C.
 #[derive(Debug, Args)]
 pub struct EmulateArgs {
-    /// The board: qemu-m4, qemu-m55, qemu-m0, qemu-rv32, stm32f405 (its firmware in an emulator), or host (the device code in this
-    /// process).
+    /// The board: qemu-m4, qemu-m55, qemu-m0, qemu-rv32, stm32f405, pico (its firmware in an emulator), or host (the device
+    /// code in this process).
     #[arg(long, default_value_t = BoardKind::roomy())]
     pub board: BoardKind,
     /// Count instructions: the board's clock runs as it executes, one instruction a nanosecond, and `sample --port` says how
-    /// many an image took. Not for host.
+    /// many an image took. Not for pico and host.
     #[arg(long)]
     pub count: bool,
     /// Simulate line errors: drop=0.0001,flip=..,dup=..,stall=..,reset=.. are probabilities per byte; cut-at=N cuts the
@@ -38,7 +38,7 @@ pub struct EmulateArgs {
 pub fn run(args: &EmulateArgs, json: bool) -> anyhow::Result<()> {
     let (stop, stopped) = channel();
     ctrlc::set_handler(move || {
-        // Nobody listens any more only when the command ends anyway.
+        // Sending fails only if the command ends anyway.
         let _ = stop.send(());
     })
     .context("cannot listen for Ctrl-C")?;

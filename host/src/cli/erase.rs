@@ -1,4 +1,4 @@
-//! `nickeldime erase`: a board without a model.
+//! `nickeldime erase`: removes the model from a board.
 
 use clap::Args;
 use nickeldime_link::Client;

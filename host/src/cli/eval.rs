@@ -1,4 +1,4 @@
-//! `nickeldime eval`: FID, KID, precision and recall.
+//! `nickeldime eval`: measures FID, KID, precision and recall.
 
 use std::{
     fmt::Write,
@@ -92,7 +92,7 @@ pub struct EvalArgs {
     images: Option<u64>,
 }
 
-/// One of the two sides.
+/// One of the two sets that are compared.
 #[derive(Debug, Clone, Serialize)]
 struct Side {
     source: PathBuf,
@@ -110,24 +110,24 @@ struct Evaluated {
     features: usize,
     samples: usize,
     reference_samples: usize,
-    /// Real images that the run had seen.
+    /// Number of real images that the run had seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     images: Option<u64>,
-    /// Whether this is the run's teacher.
+    /// True if this is the run's teacher.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     teacher: bool,
     seconds: f64,
 }
 
-/// A model of A.
+/// A model of set A.
 struct Subject {
     path: PathBuf,
-    /// Real images that the run had seen, where that is known.
+    /// Number of real images that the run had seen, if known.
     seen: Option<u64>,
     teacher: bool,
 }
 
-/// What `--snapshots` prints.
+/// The result of `--snapshots`.
 #[derive(Serialize)]
 struct Snapshots {
     snapshots: Vec<Evaluated>,
@@ -153,7 +153,7 @@ pub fn run(args: &EvalArgs, json: bool) -> anyhow::Result<()> {
         let end = first.checked_add(count).context("--seed: beyond the largest seed")?;
         Ok(Drawing { seeds: first..end, psi: args.psi, noise: args.noise, backend: args.backend })
     };
-    // Other latents than those of A: the same model twice is then compared with itself, not with its copies.
+    // B gets other latents than A, so that a model measured against itself is not compared with identical images.
     let b = Source::open(&b_path, &drawing(args.seed.saturating_add(count))?, shown)?;
     let b_side = side(&b_path, &b);
     let b_features = features.of(&b)?;
@@ -206,7 +206,7 @@ impl EvalArgs {
         teacher.map(Extractor::Critic).with_context(none)
     }
 
-    /// The other side, and the size that images are brought to.
+    /// The other set, and the size that images are resized to.
     fn compared_with(&self) -> anyhow::Result<(PathBuf, Option<usize>)> {
         if let Some(path) = &self.b {
             return Ok((path.clone(), self.resize));
@@ -246,7 +246,7 @@ fn side(path: &Path, source: &Source) -> Side {
     Side { source: path.into(), kind: source.kind, images: source.images.len() }
 }
 
-/// Takes features, or finds them.
+/// Computes features, or reads them from the cache.
 struct Features<'a> {
     network: &'a FeatureNetwork,
     backend: BackendKind,
@@ -257,7 +257,7 @@ struct Features<'a> {
 impl Features<'_> {
     fn of(&mut self, source: &Source) -> anyhow::Result<Array2<f32>> {
         let FeatureIdentity { kind, sha256, .. } = self.network.identity();
-        // Other backends' features differ in their last digits.
+        // The cache distinguishes backends, because their features differ in the last digits.
         let place =
             if self.backend == BackendKind::Flex { String::new() } else { format!(" on {}", self.backend.name()) };
         let key = format!("{kind} {sha256} {}{place}", source.key);

@@ -1,4 +1,4 @@
-//! `nickeldime firmware`: builds what runs on a board, and brings it there.
+//! `nickeldime firmware`: builds firmware and writes it to a board.
 
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ pub enum FirmwareAction {
         #[arg(long)]
         board: String,
     },
-    /// Build the firmware and write it to the board: to pico2 by its boot loader's volume, to others through probe-rs.
+    /// Build the firmware and write it to the board: to pico and pico2 by their boot loader's volume, to others through probe-rs.
     Flash {
         /// The board.
         #[arg(long)]
@@ -62,7 +62,7 @@ struct Built {
 pub fn run(args: &FirmwareArgs, json: bool) -> anyhow::Result<()> {
     let (FirmwareAction::Build { board } | FirmwareAction::Flash { board, .. }) = &args.action;
     let board = boards::find(board)?;
-    // Before a minute of building.
+    // The target is checked before a minute of building.
     let target = match &args.action {
         FirmwareAction::Build { .. } => None,
         FirmwareAction::Flash { volume, .. } => Some(flash::check(&board, volume.as_deref())?),

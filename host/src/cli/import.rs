@@ -1,4 +1,4 @@
-//! `nickeldime import`: a checkpoint as safetensors.
+//! `nickeldime import`: converts a checkpoint to safetensors.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ struct Imported {
     resolution: usize,
     tensors: usize,
     discriminator: bool,
-    /// What was not taken from the file as it is.
+    /// Sentences about content of the file that was not read as it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     remarks: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! `nickeldime inspect`: what a model consists of and costs.
+//! `nickeldime inspect`: shows the layers and costs of a model.
 
 use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 
@@ -51,7 +51,7 @@ struct Inspected {
     compression_rate: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     discriminator: Option<bool>,
-    /// What was not taken from the file as it is.
+    /// Sentences about content of the file that was not read as it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     remarks: Vec<String>,
     /// The approximate size of the pack, in bytes.
@@ -146,7 +146,7 @@ fn text(inspected: &Inspected, cost: &Cost) -> String {
     out
 }
 
-/// Says for every board whether the model fits, and at which ratio it would.
+/// A table that says for every board whether the model fits, and at which ratio it would.
 fn table(boards: &[Fit]) -> String {
     let mut out = "boards (seconds an image and instructions are estimates):\n".to_owned();
     for fit in boards {

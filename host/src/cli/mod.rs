@@ -1,4 +1,5 @@
-//! The command line: one file a sub-command, each parses, calls, prints.
+//! The command line, with one file for each sub-command. Each file parses arguments, calls the library and prints the
+//! result.
 //!
 //! Results go to standard output (one JSON object with `--json`), progress and errors to standard error. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
@@ -119,7 +120,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The causes are part of the sentence: `{:#}` joins them with colons.
+            // The causes are part of the sentence, so `{:#}` joins them with colons.
             progress::say(format_args!("error: {error:#}"));
             let stopped = error.is::<Interrupted>()
                 || matches!(error.downcast_ref(), Some(CompressError::Stopped))

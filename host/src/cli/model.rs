@@ -9,7 +9,7 @@ use nickeldime_core::pack::{Pack, layout::MAGIC};
 use super::progress::say;
 use crate::run::student_of;
 
-/// What a file turned out to be.
+/// The content of a model file.
 pub enum ModelFile {
     /// Float networks.
     Checkpoint(Box<Checkpoint>),
@@ -21,7 +21,7 @@ impl ModelFile {
     /// Reads and verifies a model.
     ///
     /// # Errors
-    /// What is wrong with the file, and where.
+    /// The file is not a valid model; the text names the place and the problem.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         if path.is_dir() {
             let student = student_of(path);
@@ -36,18 +36,18 @@ impl ModelFile {
     }
 }
 
-/// Reads a checkpoint, and says on standard error what was not taken from the file as it is.
+/// Reads a checkpoint. Remarks about content that was not read as it is go to standard error.
 ///
 /// # Errors
-/// As [`checkpoint::open`].
+/// The errors of [`checkpoint::open`].
 pub fn read_checkpoint(path: &Path) -> Result<Checkpoint, CheckpointError> {
     checkpoint_from(path, &checkpoint::read_file(path)?)
 }
 
-/// As [`read_checkpoint`], for a file that was read already.
+/// Like [`read_checkpoint`], for a file that was read already.
 ///
 /// # Errors
-/// As there.
+/// The errors of [`checkpoint::open`].
 pub fn checkpoint_from(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let checkpoint = checkpoint::from_bytes(path, bytes)?;
     for remark in &checkpoint.remarks {
@@ -56,10 +56,10 @@ pub fn checkpoint_from(path: &Path, bytes: &[u8]) -> Result<Checkpoint, Checkpoi
     Ok(checkpoint)
 }
 
-/// The bytes of a pack, verified.
+/// Reads a pack's bytes and verifies them.
 ///
 /// # Errors
-/// Why it is not a whole pack.
+/// The file is not a valid pack.
 pub fn read_pack(path: &Path) -> anyhow::Result<Vec<u8>> {
     verified(path, checkpoint::read_file(path)?)
 }

@@ -1,4 +1,4 @@
-//! `nickeldime moments`: the teacher's global moments, for any number of compressions.
+//! `nickeldime moments`: measures a teacher's global moments, for any number of compressions.
 
 use std::{
     path::{Path, PathBuf},
@@ -67,7 +67,7 @@ impl<'a> MeasuredIn<'a> {
 #[derive(Serialize)]
 struct Measured<'a> {
     file: &'a Path,
-    /// Of the generator's numbers, whatever file they are in.
+    /// The SHA-256 of the generator's weights, which does not depend on the file format.
     teacher_sha256: &'a str,
     embeddings: Vec<MeasuredIn<'a>>,
     samples: usize,

@@ -1,4 +1,4 @@
-//! `nickeldime new`: a generator that nobody trained, of any architecture.
+//! `nickeldime new`: writes a generator with random weights, of any architecture.
 
 use std::path::PathBuf;
 

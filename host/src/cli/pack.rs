@@ -1,4 +1,4 @@
-//! `nickeldime pack`: a float generator as a model pack.
+//! `nickeldime pack`: turns a float generator into a model pack.
 
 use std::{
     io::Write,
@@ -50,26 +50,26 @@ pub struct PackArgs {
     extra_bytes: usize,
 }
 
-/// What was packed.
+/// The result of packing.
 #[derive(Debug, Clone, Serialize)]
 pub struct PackSummary {
     pub pack: PathBuf,
     pub pack_bytes: usize,
     pub parts: PackParts,
-    /// In the pack's order.
+    /// The layers, in the pack's order.
     pub layers: Vec<LayerReport>,
     pub ram_bytes: usize,
-    /// The same by part.
+    /// Bytes of RAM by part.
     pub ram: RamParts,
     pub psnr_db: f64,
     pub psnr_worst_db: f64,
     pub psnr_images: usize,
-    /// Of the file, as `send` and `devices` say it.
+    /// The SHA-256 of the file, as `send` and `devices` show it.
     pub sha256: String,
-    /// What it needs of a board.
+    /// The pack's needs on a board.
     #[serde(skip)]
     pub need: Need,
-    /// How it stands to the board that was named.
+    /// The comparison with the board that was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
 }
@@ -96,7 +96,7 @@ pub fn run(args: &PackArgs, json: bool) -> anyhow::Result<()> {
     super::print(json, &packed, || packed.text())
 }
 
-/// Packs a generator, writes the pack to `output`, and says what came of it.
+/// Packs a generator, writes the pack to `output`, and summarises the result.
 pub fn pack_to(
     weights: &GeneratorWeights,
     options: PackOptions,
@@ -124,19 +124,19 @@ pub fn pack_to(
     })
 }
 
-/// The memory that an image takes on a device by part, its stack left out.
+/// Bytes of RAM for an image on a device, by part, without the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RamParts {
     /// Feature rows that wait for their neighbours.
     rows: usize,
-    /// Rows of the smaller images.
+    /// Rows of the images of the lower resolutions.
     image: usize,
-    /// Rows in the making.
+    /// Rows being computed.
     scratch: usize,
     styles: usize,
     /// Demodulation factors.
     factors: usize,
-    /// What the mapping needs beyond these.
+    /// Memory of the mapping network in addition to these.
     mapping: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Progress on the terminal: a bar with rate and ETA, or plain lines where nobody watches.
+//! Progress on a terminal: a bar with rate and remaining time, or plain lines if standard error is not a terminal.
 
 use std::{
     io::{IsTerminal, Write},
@@ -18,7 +18,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Makes Ctrl-C ask long work to stop at its next safe point.
 pub fn stop_on_ctrl_c() {
-    // Fails only when a handler is set already: then it is ours.
+    // This fails only if a handler is set already, which is then this one.
     let _ = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
@@ -105,7 +105,7 @@ impl Progress for Bar {
     fn at(&mut self, done: u64, note: &str) {
         if let Some(bar) = &self.bar {
             if self.first.is_none() {
-                // What was done before this process says nothing about its rate.
+                // Work done before this process does not count towards its rate.
                 self.first = Some(done);
                 bar.set_position(done);
                 bar.reset_eta();

@@ -1,4 +1,4 @@
-//! `nickeldime report`: runs on one page.
+//! `nickeldime report`: shows runs on one page.
 
 use std::{
     io::Write,
@@ -56,7 +56,7 @@ pub fn run(args: &ReportArgs, json: bool) -> anyhow::Result<()> {
         .map(|(folder, name)| {
             let mut data = RunData::read(folder, name.clone())?;
             data.student = cost(&student_of(folder));
-            // A teacher that was asked for must be there; one that a run remembers may have moved.
+            // A teacher that was asked for must exist; one that a run remembers may have moved.
             data.teacher = match (&args.teacher, &data.record.teacher) {
                 (Some(path), _) => Some(Cost::of(&read_checkpoint(path)?.generator.arch)),
                 (None, Some(path)) => cost(path),

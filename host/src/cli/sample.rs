@@ -1,4 +1,4 @@
-//! `nickeldime sample`: images from a checkpoint, a pack, or a device.
+//! `nickeldime sample`: draws images from a checkpoint, a pack, or a device.
 
 use std::{path::PathBuf, str::FromStr};
 
@@ -16,7 +16,7 @@ use crate::{
     picture::Picture,
 };
 
-/// The largest number of images of one command; more are surely a typing error.
+/// Largest number of images of one command. A larger number is probably a typing error.
 const MOST: u64 = 1_000_000;
 
 /// Arguments of `sample`.
@@ -165,7 +165,7 @@ pub fn run(args: &SampleArgs, json: bool) -> anyhow::Result<()> {
 }
 
 impl SampleArgs {
-    /// The seeds, alone or each with its other one.
+    /// The latents of the seeds, or of pairs of each seed and the other one.
     fn seeds(&self) -> anyhow::Result<Latents> {
         let pairs = |other: u64, join| {
             let seeds = self.seed.0.iter().map(|&seed| [seed, other]).collect();

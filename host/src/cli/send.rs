@@ -1,4 +1,4 @@
-//! `nickeldime send`: a model onto a board, or onto many at once.
+//! `nickeldime send`: sends a model to a board, or to several at once.
 
 use std::path::PathBuf;
 
@@ -63,7 +63,7 @@ pub fn run(args: &SendArgs, json: bool) -> anyhow::Result<()> {
     }
 }
 
-/// What has become of one board.
+/// The outcome for one board.
 struct Report {
     port: String,
     board: BoardInfo,
@@ -91,7 +91,7 @@ fn send(port: &str, bytes: &[u8], pack: &Pack<'_>, replace: bool, bar: &mut Bar)
     Ok(Report { port: port.to_owned(), sent: sent?, board: client.board().clone() })
 }
 
-/// A line a board, all at the same time; one that fails does not stop the others.
+/// Sends to several boards at the same time, with one progress line for each. A failure of one does not stop the others.
 fn run_many(ports: &[String], bytes: &[u8], pack: &Pack<'_>, replace: bool, json: bool) -> anyhow::Result<()> {
     let lines = MultiProgress::new();
     let results: Vec<anyhow::Result<Report>> = std::thread::scope(|scope| {
@@ -162,7 +162,7 @@ impl Report {
     }
 }
 
-/// What the board would refuse in the end is refused here, before minutes on a slow line.
+/// Refuses in advance what the board would refuse at the end, after minutes on a slow line.
 fn fits(pack: &Pack<'_>, board: &BoardInfo) -> anyhow::Result<()> {
     if board.pack_format != FORMAT_VERSION {
         let older = if board.pack_format < FORMAT_VERSION { "the firmware" } else { "this program, and pack again" };

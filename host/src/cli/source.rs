@@ -1,4 +1,4 @@
-//! What a user names to be measured: a model, a run, a folder or a zip of images.
+//! Sets of images that a user names: a model, a run, a folder or a zip of images.
 
 use std::{ops::Range, path::Path};
 
@@ -21,27 +21,27 @@ use crate::{
     run::{RunSummary, is_run, student_of},
 };
 
-/// How a model draws.
+/// Settings for drawing with a model.
 #[derive(Debug, Clone)]
 pub struct Drawing {
     pub seeds: Range<u64>,
     pub psi: f32,
-    /// `None`: a pack's own, random noise for float networks.
+    /// The noise; `None` uses a pack's default, and random noise for float networks.
     pub noise: Option<NoiseMode>,
-    /// Where float networks draw.
+    /// The backend for float networks.
     pub backend: BackendKind,
 }
 
-/// What is made of the images of a folder or zip.
+/// Settings for the images of a folder or zip.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown {
-    /// Whether their mirror images are taken too.
+    /// True to include their mirror images.
     pub mirror: bool,
-    /// The size that their middle squares are brought to.
+    /// The size that their middle squares are resized to; `None` keeps their size.
     pub resize: Option<usize>,
 }
 
-/// What kind of thing was named.
+/// The kind of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceKind {
@@ -50,17 +50,17 @@ pub enum SourceKind {
     Pack,
 }
 
-/// A set of images, and what tells it from others.
+/// A set of images, and a key that identifies it.
 pub struct Source {
     pub kind: SourceKind,
     pub images: Box<dyn Images>,
-    /// Equal for equal images: hashes of files, and how they are drawn.
+    /// A key that is equal for equal images: hashes of files, and the drawing settings.
     pub key: String,
 }
 
 impl Source {
-    /// Opens a model file, a run (its newest student), a folder or a zip of images. Models draw as `drawing` says; all
-    /// images of a folder or zip are taken as `shown` says.
+    /// Opens a model file, a run (its newest student), a folder or a zip of images. Models draw with the settings
+    /// `drawing`; all images of a folder or zip are read with the settings `shown`.
     pub fn open(path: &Path, drawing: &Drawing, shown: Shown) -> anyhow::Result<Self> {
         if is_run(path) {
             return Self::of_model(&student_of(path), drawing);
@@ -95,7 +95,7 @@ impl Source {
     }
 }
 
-/// Images of the integer engine.
+/// Images drawn by the integer engine.
 struct PackImages {
     bytes: Vec<u8>,
     seeds: Range<u64>,
@@ -109,7 +109,7 @@ impl Images for PackImages {
     }
 
     fn batch(&self, range: Range<usize>) -> Result<Array4<f32>, ImageError> {
-        // Verified when it was opened.
+        // The pack was verified when it was opened.
         let pack = Pack::open(&self.bytes).map_err(|e| e.to_string())?;
         let size = pack.resolution();
         let psi = (f64::from(self.psi) * f64::from(1 << 14)).round() as i16;
@@ -133,7 +133,7 @@ fn begins_like_a_zip(path: &Path) -> bool {
     file.and_then(|mut f| std::io::Read::read_exact(&mut f, &mut start)).is_ok() && &start == b"PK"
 }
 
-/// A hash of all images: of the zip, or of the files of a folder and their names.
+/// A hash of all images: of the zip, or of a folder's files and their names.
 fn content(path: &Path, data: &Dataset) -> anyhow::Result<String> {
     if path.is_file() {
         return Ok(sha256_of(path)?);
@@ -148,10 +148,10 @@ fn content(path: &Path, data: &Dataset) -> anyhow::Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-/// The record of a run.
+/// Reads the configuration of a run.
 ///
 /// # Errors
-/// A path that is no run, as a sentence that asks for `missing`.
+/// The path is not a run; the text asks for `missing`.
 pub fn record_of(path: &Path, missing: &str) -> anyhow::Result<RunSummary> {
     if !is_run(path) {
         bail!("{}: name {missing} (a run knows its own, other things do not)", path.display());

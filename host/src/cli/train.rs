@@ -1,4 +1,4 @@
-//! `nickeldime train`: a teacher from scratch.
+//! `nickeldime train`: trains a teacher from scratch.
 
 use std::path::{Path, PathBuf};
 
@@ -102,7 +102,7 @@ fn begin(args: &TrainArgs, data: PathBuf, resolution: usize) -> anyhow::Result<(
     );
     let mut settings = args.settings.resolve(resolution, &())?;
     settings.method = Method::Gan;
-    // StyleGAN2-ADA's configurations differ in width, depth of the mapping and group.
+    // StyleGAN2-ADA's configurations differ in width, in the depth of the mapping network, and in the group.
     let preset = args.settings.preset_name(resolution);
     let small = preset == "paper256" || (preset == "auto" && resolution < 512);
     let base = args.channel_base.unwrap_or(if small { 16384 } else { 32768 });

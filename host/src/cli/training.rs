@@ -1,4 +1,4 @@
-//! What `compress` and `train` share: the flags for settings, and the report of a training.
+//! The parts that `compress` and `train` share: the flags for settings, and the report of a training.
 
 use std::path::PathBuf;
 
@@ -64,7 +64,7 @@ pub struct SettingFlags {
 }
 
 impl SettingFlags {
-    /// A run keeps its settings to its end: none, and none of `more`, may be given when it is resumed.
+    /// Refuses these flags and those of `more` for a resumed run, because a run keeps its settings to its end.
     pub fn refuse_with_resume(&self, more: &impl Serialize) -> anyhow::Result<()> {
         let given =
             self.preset.is_some() || self.settings.is_some() || !table(self)?.is_empty() || !table(more)?.is_empty();
@@ -72,7 +72,7 @@ impl SettingFlags {
         Ok(())
     }
 
-    /// The settings for images of `resolution`; `more` are flags beside these.
+    /// The settings for images of `resolution`. `more` holds further flags.
     pub fn resolve(&self, resolution: usize, more: &impl Serialize) -> anyhow::Result<Settings> {
         let preset = self.preset_name(resolution);
         let preset = Settings::preset(preset, resolution).context("no such preset")?;
@@ -87,7 +87,7 @@ impl SettingFlags {
         Ok(over_file.with(table(self)?)?.with(table(more)?)?)
     }
 
-    /// The preset that was asked for, or the default for this size.
+    /// The name of the preset that was asked for, or of the default for this size.
     pub fn preset_name(&self, resolution: usize) -> &str {
         match (&self.preset, resolution) {
             (Some(name), _) => name,
@@ -99,7 +99,7 @@ impl SettingFlags {
     }
 }
 
-/// The flags that were given, under their settings' names.
+/// The flags that were given, by their settings' names.
 fn table(flags: &impl Serialize) -> anyhow::Result<Map<String, Value>> {
     Ok(match serde_json::to_value(flags)? {
         Value::Object(table) => table,

@@ -1,5 +1,5 @@
-//! The terms that compare the student's image of a latent with the teacher's: pixels, perceptual distance, relations
-//! between samples, and the energy network (`baselines.md` sections 3 to 6).
+//! The terms that compare the student's image of a latent with the teacher's image of the same latent: pixels,
+//! perceptual distance, relations between samples, and the energy network (`docs/baselines.md` sections 3 to 6).
 
 use burn::{
     optim::{Adam, AdamConfig, GradientsParams, Optimizer, adaptor::OptimizerAdaptor},
@@ -24,62 +24,64 @@ use crate::{
     },
 };
 
-/// Weight of the distance of the images, as CAGC has it.
+/// Weight of the pixel distance, as in CAGC.
 const L1_WEIGHT: f32 = 3.0;
 
-/// The terms of a method; those that it has not are left out.
+/// The terms of a method. Terms that the method does not have are false or `None`.
 pub struct Imitation<A: AutodiffBackend> {
-    /// The distance pixel by pixel.
+    /// True if the method has the pixel distance.
     pub l1: bool,
-    /// The perceptual distance in the maps of this embedder.
+    /// The embedder whose feature maps give the perceptual distance.
     pub perceptual: Option<Embedder<A>>,
-    /// The relations between samples, moved along these directions.
+    /// The directions along which samples are moved for the relation loss.
     pub relation: Option<Directions>,
-    /// The energy network.
+    /// The energy network and its optimiser.
     pub energy: Option<EnergyPlayer<A>>,
-    /// Content `[1, 1, height, width]`, 1 or 0: pixels and perceptual distance see nothing else.
+    /// Content mask `[1, 1, height, width]` of ones and zeros. The pixel distance and the perceptual distance ignore
+    /// pixels that are 0.
     pub mask: Option<Tensor<A, 4>>,
 }
 
 /// The energy network and its optimiser.
 pub struct EnergyPlayer<A: AutodiffBackend> {
-    /// The network.
+    /// The energy network.
     pub network: Energy<A>,
-    /// Its optimiser, without a correction for lazy regularisation.
+    /// Its optimiser, which has no correction for lazy regularisation.
     pub adam: OptimizerAdaptor<Adam, Energy<A>, A>,
 }
 
 impl<A: AutodiffBackend> EnergyPlayer<A> {
-    /// A network for images of `resolution`, as it begins.
+    /// A network with initial values for images of `resolution`.
     pub fn new(resolution: usize, seed: u64, device: &A::Device) -> Self {
         let adam = AdamConfig::new().with_beta_1(0.0).with_beta_2(energy::BETA_2).with_epsilon(1e-8);
         Self { network: Energy::initial(resolution, energy::WIDTH, seed, device), adam: adam.init() }
     }
 }
 
-/// An image, and the feature maps of the blocks that the relation loss compares.
+/// Images, and the feature maps of the blocks that the relation loss compares.
 pub struct ObservedImages<B: Backend> {
-    /// `[batch, 3, height, width]`.
+    /// The images, `[batch, 3, height, width]`.
     pub image: Tensor<B, 4>,
-    /// `[2 batch, channels, height, width]`, the second half being the moved samples; nothing without a relation loss.
+    /// The feature maps, `[2 batch, channels, height, width]`, whose second half are the moved samples; empty without a
+    /// relation loss.
     pub maps: Vec<Tensor<B, 4>>,
 }
 
-/// The terms of one batch before their weights, each `[1]`.
+/// The terms of one batch without their weights, each `[1]`.
 #[derive(Default)]
 pub struct Terms<B: Backend> {
-    /// The mean distance of the images.
+    /// The mean absolute difference of the pixels.
     pub l1: Option<Tensor<B, 1>>,
     /// The perceptual distance.
     pub perceptual: Option<Tensor<B, 1>>,
     /// The relation loss, summed over blocks.
     pub relation: Option<Tensor<B, 1>>,
-    /// The bound on the shared information.
+    /// The bound on the information that both images share.
     pub energy: Option<Tensor<B, 1>>,
 }
 
 impl<B: Backend> Terms<B> {
-    /// The weighted sum, `[1]`; nothing where there is no term.
+    /// The weighted sum of all terms, `[1]`; `None` if there are no terms.
     pub fn sum(&self) -> Option<Tensor<B, 1>> {
         let weighted = [
             (&self.l1, L1_WEIGHT),
@@ -93,22 +95,22 @@ impl<B: Backend> Terms<B> {
 }
 
 impl<A: AutodiffBackend> Imitation<A> {
-    /// No term: the student is compared with nothing.
+    /// No terms: the student is not compared with the teacher's images.
     pub fn nothing() -> Self {
         Self { l1: false, perceptual: None, relation: None, energy: None, mask: None }
     }
 
-    /// There is a term, so that a teacher's image is needed.
+    /// True if there is a term, so that the teacher's image is needed.
     pub fn compares(&self) -> bool {
         self.l1 || self.perceptual.is_some() || self.relation.is_some() || self.energy.is_some()
     }
 
-    /// The offsets of w for the moved samples, `[batch, w_dim]`; nothing without a relation loss.
+    /// The offsets of w for the moved samples, `[batch, w_dim]`; `None` without a relation loss.
     pub fn offsets(&self, batch: usize, mut stream: Stream, device: &A::Device) -> Option<Tensor<A, 2>> {
         self.relation.as_ref().map(|directions| directions.draw(batch, &mut stream, device))
     }
 
-    /// The terms for the same latents. `stream` is for the noise of Langevin's chain.
+    /// Computes the terms for images of the same latents. `stream` gives the noise of the Langevin chain.
     pub fn terms(
         &mut self,
         teacher: ObservedImages<A::InnerBackend>,
@@ -136,7 +138,7 @@ impl<A: AutodiffBackend> Imitation<A> {
         }
     }
 
-    /// One step of the energy network on images of new latents, and its loss `[1]` before the step.
+    /// Takes one step of the energy network on images of new latents. Returns its loss `[1]` from before the step.
     pub fn fit_energy(
         &mut self,
         teacher: Tensor<A::InnerBackend, 4>,
@@ -153,7 +155,7 @@ impl<A: AutodiffBackend> Imitation<A> {
     }
 }
 
-/// `E(t, s)` and `E(x, s)`, x being the end of a Langevin chain from s.
+/// The energies `E(t, s)` and `E(x, s)`, where x is the end of a Langevin chain from s.
 fn energies<A: AutodiffBackend>(
     network: &mut Energy<A>,
     teacher: Tensor<A, 4>,
@@ -171,7 +173,8 @@ fn energies<A: AutodiffBackend>(
     (plus, minus)
 }
 
-/// The image of `ws` `[batch, num_ws, w_dim]` and, with `offsets`, the maps of these samples and of the moved ones.
+/// Draws the images of `ws` `[batch, num_ws, w_dim]`. With `offsets`, it also returns the feature maps of these samples
+/// and of the moved ones.
 pub fn draw<B: Backend>(
     generator: &Generator<B>,
     ws: Tensor<B, 3>,
@@ -197,7 +200,7 @@ pub fn draw<B: Backend>(
     ObservedImages { image: image.narrow(0, 0, batch), maps: catch.maps }
 }
 
-/// Keeps the outputs of some synthesis blocks.
+/// A tap that keeps the outputs of some synthesis blocks.
 struct CatchMaps<B: Backend> {
     names: Vec<String>,
     maps: Vec<Tensor<B, 4>>,

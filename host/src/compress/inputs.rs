@@ -1,4 +1,4 @@
-//! What a compression is made from, and how its networks come together in a trainer.
+//! The inputs of a compression, and the assembly of its networks into a trainer.
 
 use burn::tensor::backend::AutodiffBackend;
 use nickeldime_checkpoint::model::weights::{Checkpoint, DiscriminatorWeights, GeneratorWeights};

@@ -1,4 +1,4 @@
-//! The loop of a training: real images in their order, one iteration after the other.
+//! The loop of a training: draws real images in their order and runs the iterations.
 
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 use nickeldime_checkpoint::{model::arch::GREY, random::Stream};

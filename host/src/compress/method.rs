@@ -1,4 +1,4 @@
-//! The parts of the method, and the combinations that are compared.
+//! The methods that can be compared, and the parts of each.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,9 @@ pub enum Criterion {
     ContentAware,
     /// The mean absolute value of the weights.
     Magnitude,
-    /// By the size of the styles that read a channel (GAN Slimming).
+    /// The size of the styles of the layer that reads a channel (GAN Slimming).
     Style,
-    /// By how much a channel's gradient differs between directions in w (DCP-GAN).
+    /// How much a channel's gradient differs between directions in w (DCP-GAN).
     Diversity,
     /// Random scores, as a control.
     Random,
@@ -28,67 +28,68 @@ pub enum CriticStart {
     Teacher,
 }
 
-/// What the student learns from.
+/// The method of compression, which decides what the student learns from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// Everything.
+    /// Both NICKEL and DiME.
     NickelDime,
-    /// Its own critic and distribution matching.
+    /// The student's critic, and distribution matching.
     Dime,
-    /// Both critics, the teacher generator teaching the student's.
+    /// Both critics; the teacher's generator also teaches the student's critic.
     Nickel,
-    /// Its own critic alone: plain fine-tuning.
+    /// The student's critic only: plain fine-tuning.
     Gan,
-    /// Its own critic, and the teacher's output pixel by pixel.
+    /// The student's critic, and the pixel distance to the teacher's image.
     L1,
-    /// GAN Slimming: styles pressed towards 0 before pruning, then its own critic and the perceptual distance.
+    /// GAN Slimming: a penalty pushes styles towards 0 before pruning; then the student's critic and the perceptual
+    /// distance.
     Gs,
     /// Content-aware GAN compression: the teacher's critic, pixels and the perceptual distance.
     Cagc,
-    /// CAGC and a bound on the information that the teacher's and the student's images share, by an energy network.
+    /// CAGC, and a bound on the information that the teacher's and the student's images share, from an energy network.
     Itgc,
-    /// CAGC's terms and the relations between samples; a fresh synthesis network behind the teacher's mapping.
+    /// CAGC's terms and the relations between samples; a fresh synthesis network after the teacher's mapping network.
     Stylekd,
-    /// StyleKD's terms from a start pruned by how much gradients differ between directions in w.
+    /// StyleKD's terms, with a start pruned by how much gradients differ between directions in w.
     Dcp,
 }
 
-/// The teacher's share in an iteration.
+/// The parts of a method in which the teacher takes part in an iteration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MethodParts {
-    /// Distribution matching in the embeddings (`method.md` section 3).
+    /// Distribution matching in the embeddings (`docs/method.md` section 3).
     pub dime: bool,
-    /// The teacher's critic and the matching of features (section 4).
+    /// The teacher's critic and the feature matching (`docs/method.md` section 4).
     pub nickel: bool,
-    /// The distance of the images themselves.
+    /// The pixel distance of the images.
     pub l1: bool,
-    /// The perceptual distance of the images (`baselines.md` section 2).
+    /// The perceptual distance of the images (`docs/baselines.md` section 2).
     pub perceptual: bool,
-    /// The relations between samples (`baselines.md` section 6).
+    /// The relations between samples (`docs/baselines.md` section 6).
     pub relation: bool,
-    /// The energy network (`baselines.md` section 5).
+    /// The energy network (`docs/baselines.md` section 5).
     pub energy: bool,
 }
 
 impl MethodParts {
-    /// A part compares the teacher's image of a latent with the student's.
+    /// True if a part compares the teacher's image of a latent with the student's.
     pub fn compares_images(self) -> bool {
         self.l1 || self.perceptual || self.relation || self.energy
     }
 }
 
-/// Where the student's weights come from.
+/// The origin of the student's weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StudentStart {
     /// The teacher without its pruned channels.
     Pruned,
-    /// The teacher's mapping, and a synthesis network of the pruned shape with random weights.
+    /// The teacher's mapping network, and a synthesis network of the pruned shape with random weights.
     FreshSynthesis,
 }
 
 impl Method {
-    /// The parts of an iteration beside the student and its critic.
+    /// The parts of an iteration in addition to the student and its critic.
     pub fn parts(self) -> MethodParts {
         let alone = MethodParts::default();
         let cagc = MethodParts { l1: true, perceptual: true, ..alone };
@@ -105,7 +106,7 @@ impl Method {
         }
     }
 
-    /// The criterion that the method's authors score channels by.
+    /// The criterion of the method's authors for scoring channels.
     pub fn criterion(self) -> Criterion {
         match self {
             Self::Gs => Criterion::Style,
@@ -114,7 +115,7 @@ impl Method {
         }
     }
 
-    /// The critic that the method's authors begin with.
+    /// The start of the critic that the method's authors use.
     pub fn critic_start(self) -> CriticStart {
         match self {
             Self::Gs | Self::Cagc | Self::Itgc => CriticStart::Teacher,
@@ -122,7 +123,7 @@ impl Method {
         }
     }
 
-    /// The student that the method's authors begin with.
+    /// The start of the student that the method's authors use.
     pub fn student_start(self) -> StudentStart {
         match self {
             Self::Stylekd => StudentStart::FreshSynthesis,
@@ -130,7 +131,7 @@ impl Method {
         }
     }
 
-    /// What stands in for parts of the published method that are not to be had here: one sentence each.
+    /// One sentence for each part of the published method that this project replaces by something else.
     pub fn substitutions(self, embedding: &str, masked: bool) -> Vec<String> {
         let mut all = Vec::new();
         if self.parts().perceptual {

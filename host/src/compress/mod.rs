@@ -1,4 +1,4 @@
-//! Compression: pruning, then distillation by the NICKEL & DiME iteration (`method.md`).
+//! Compression: pruning, then distillation by the NICKEL & DiME iteration (`docs/method.md`).
 
 pub mod adversarial;
 pub mod bank;

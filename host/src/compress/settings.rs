@@ -8,11 +8,11 @@ use super::{
     mmd::Mmd,
 };
 
-/// What is done to a pruned start before it is trained.
+/// The treatment of a pruned start before it is trained.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refine {
-    /// The weights stay as they were cut.
+    /// The weights stay as they were.
     #[default]
     #[serde(rename = "none")]
     #[value(name = "none")]
@@ -29,23 +29,23 @@ pub struct Settings {
     pub method: Method,
     /// The share of the channels to remove, in [0, 1).
     pub ratio: f64,
-    /// How channels are scored; the method's own criterion unless it is given.
+    /// The criterion that scores channels. `None` uses the method's own.
     #[serde(default)]
     pub criterion: Option<Criterion>,
-    /// The student critic's start; the method's own unless it is given.
+    /// The student critic's start. `None` uses the method's own.
     #[serde(default)]
     pub critic_start: Option<CriticStart>,
-    /// What is done to the pruned start.
+    /// The treatment of the pruned start before training.
     #[serde(default)]
     pub refine: Refine,
-    /// Thousands of images in GAN Slimming's sparse stage, which trains the dense student before it is pruned; a quarter of
-    /// `kimg` unless it is given. 0 leaves the stage out.
+    /// The length of GAN Slimming's sparse stage, in thousands of images; it trains the dense student before pruning.
+    /// `None` means a quarter of `kimg`, and 0 leaves the stage out.
     #[serde(default)]
     pub sparse_kimg: Option<f64>,
-    /// Pruned starts that are compared by the distance of DiME's moments; the nearest is trained.
+    /// The number of pruned starts that are compared by the distance of DiME's moments; the nearest one is trained.
     #[serde(default = "one_start")]
     pub starts: usize,
-    /// Images over which DiME takes a batch's moments; the whole batch unless it is given.
+    /// The number of images that DiME takes a batch's moments over. `None` means the whole batch.
     #[serde(default)]
     pub dime_batch: Option<usize>,
     /// The number of teacher images that channels are scored with.
@@ -93,7 +93,7 @@ const MAX_BATCH: usize = 1024;
 /// The largest feature bank. The kernel is computed once for all pairs of its images.
 const MAX_BANK: usize = 8192;
 
-/// The most pruned starts that are compared.
+/// The largest number of pruned starts that are compared.
 const MAX_STARTS: usize = 64;
 
 fn one_start() -> usize {
@@ -247,17 +247,17 @@ impl Settings {
         self.critic_start.unwrap_or(self.method.critic_start())
     }
 
-    /// Thousands of images in the sparse stage: 0 for every method but GAN Slimming.
+    /// The length of the sparse stage in thousands of images; 0 for every method except GAN Slimming.
     pub fn sparse_kimg(&self) -> f64 {
         if self.method == Method::Gs { self.sparse_kimg.unwrap_or(self.kimg / 4.0) } else { 0.0 }
     }
 
-    /// The run compares distributions in an embedding: DiME does, and so does a choice among several starts.
+    /// True if the run compares distributions in an embedding: DiME does, and so does a choice among several starts.
     pub fn matches_distributions(&self) -> bool {
         self.method.parts().dime || self.starts > 1
     }
 
-    /// The run looks at an embedding: for distributions, or for the perceptual distance.
+    /// True if the run uses an embedding, for distributions or for the perceptual distance.
     pub fn needs_an_embedding(&self) -> bool {
         self.matches_distributions() || self.method.parts().perceptual
     }

@@ -1,4 +1,4 @@
-//! Where a compression begins: the student's weights and its critic's, by the method's criterion.
+//! The start of a compression: the student's weights and its critic's, by the method's criterion.
 
 use burn::{
     module::AutodiffModule,
@@ -38,19 +38,19 @@ use crate::{
     progress::Progress,
 };
 
-/// Images at a time when channels are scored (`method.md` section 2).
+/// Number of images in a batch when channels are scored (`docs/method.md` section 2).
 const SCORE_BATCH: usize = 8;
 
-/// Student images behind the comparison of two starts.
+/// Number of student images that starts are compared by.
 const COMPARED: usize = 512;
 
-/// The numbers that the trained networks begin with.
+/// The weights that the trained networks begin with.
 pub(super) struct Beginning {
     pub(super) student: GeneratorWeights,
     pub(super) critic: DiscriminatorWeights,
 }
 
-/// Prunes the teacher, as the settings say, and chooses the critic's start.
+/// Prunes the teacher as the settings say, and chooses the critic's start.
 pub(super) fn begin<A: AutodiffBackend>(
     inputs: &Inputs<'_>,
     critic: &DiscriminatorWeights,
@@ -80,7 +80,7 @@ pub(super) fn begin<A: AutodiffBackend>(
     Ok(Beginning { student, critic })
 }
 
-/// The teacher's mapping in front of a synthesis network of the pruned shape with random weights.
+/// The teacher's mapping network, followed by a synthesis network of the pruned shape with random weights.
 fn fresh_synthesis(teacher: &GeneratorWeights, settings: &Settings) -> Result<GeneratorWeights, CompressError> {
     let mut student = initial::generator(&teacher.arch.pruned(settings.ratio)?, settings.seed);
     for (name, tensor) in &teacher.tensors {
@@ -91,7 +91,7 @@ fn fresh_synthesis(teacher: &GeneratorWeights, settings: &Settings) -> Result<Ge
     Ok(student)
 }
 
-/// GAN Slimming's first stage: the dense student under the penalty of its styles, with the teacher's critic.
+/// GAN Slimming's first stage: trains the dense student with the penalty on its styles and with the teacher's critic.
 fn sparse_stage<A: AutodiffBackend>(
     inputs: &Inputs<'_>,
     critic: &DiscriminatorWeights,
@@ -122,7 +122,7 @@ fn sparse_stage<A: AutodiffBackend>(
     Ok(Beginning { student, critic })
 }
 
-/// The pruned network; of several, that whose images are nearest to the teacher's in DiME's moments.
+/// The pruned network. Of several, it is the one whose images are nearest to the teacher's in DiME's moments.
 fn nearest_start<A: AutodiffBackend>(
     dense: &GeneratorWeights,
     inputs: &Inputs<'_>,
@@ -148,7 +148,7 @@ fn nearest_start<A: AutodiffBackend>(
     nearest.map(|(_, student)| student).ok_or(CompressError::Stopped)
 }
 
-/// How far a student's images are from the teacher's in the run's embeddings: DiME's loss over many images.
+/// The distance of a student's images from the teacher's in the run's embeddings: DiME's loss over many images.
 fn distance<A: AutodiffBackend>(
     student: &GeneratorWeights,
     embedders: &[EmbedderWeights],
@@ -239,7 +239,7 @@ fn diversity_scores<A: AutodiffBackend>(
     Ok(scores)
 }
 
-/// The embedder whose maps serve as the perceptual distance: the first that has maps.
+/// The embedder whose feature maps give the perceptual distance: the first one that has such maps.
 pub(super) fn perceptual_embedder<A: AutodiffBackend>(
     embedders: &[EmbedderWeights],
     device: &A::Device,
@@ -250,8 +250,8 @@ pub(super) fn perceptual_embedder<A: AutodiffBackend>(
     Ok(weights.build(device)?)
 }
 
-/// A single content mask as `[1, 1, size, size]`. Several masks belong to the latents that channels are scored with, so
-/// that training, which draws others, cannot use them.
+/// A single content mask as `[1, 1, size, size]`. Several masks belong to the latents that channels are scored with;
+/// training draws other latents, so it cannot use them.
 pub(super) fn one_mask<A: AutodiffBackend>(
     masks: &[Vec<bool>],
     size: usize,

@@ -40,7 +40,7 @@ type Record<A> = (
     u64,
 );
 
-/// The record of a training with an energy network: the network and its optimiser beside the rest.
+/// The saved parts of a training with an energy network: the other parts, the network and its optimiser.
 type RecordWithEnergy<A> = (Record<A>, NetworkRecord<Energy<A>, A>, AdamRecord<Energy<A>, A>);
 
 /// The saved state is damaged or belongs to another training.

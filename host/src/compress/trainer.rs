@@ -61,24 +61,24 @@ pub struct Losses {
     pub feedback: f32,
     /// The DiME loss, summed over all embeddings.
     pub dime: f32,
-    /// The mean distance to the teacher's image, without its weight.
+    /// The mean absolute difference of the pixels from the teacher's image, without its weight.
     pub l1: f32,
-    /// Perceptual distance to the teacher's image, before its weight.
+    /// The perceptual distance to the teacher's image, without its weight.
     #[serde(default)]
     pub perceptual: f32,
-    /// Relation loss, before its weight.
+    /// The relation loss, without its weight.
     #[serde(default)]
     pub relation: f32,
-    /// Bound by the energy network, before its weight.
+    /// The bound by the energy network, without its weight.
     #[serde(default)]
     pub energy: f32,
     /// The energy network's own loss.
     #[serde(default)]
     pub energy_fit: f32,
-    /// Penalty of the sparse stage, before its weight.
+    /// The penalty of the sparse stage, without its weight.
     #[serde(default)]
     pub sparse: f32,
-    /// Mean logit of the student critic on the images of the generator's phase.
+    /// The mean logit of the student critic on the images of the generator's phase.
     #[serde(default)]
     pub generator_fake: f32,
     /// The student critic's logistic loss.
@@ -148,7 +148,7 @@ pub struct Trainer<A: AutodiffBackend> {
     pub kernels: Vec<EmbeddingTerm<A>>,
     /// The terms that compare the student's images with the teacher's.
     pub imitation: Imitation<A>,
-    /// GAN Slimming's sparse stage: the styles' penalty is part of the generator's loss.
+    /// True during GAN Slimming's sparse stage, in which the penalty on styles is part of the generator's loss.
     pub sparse: bool,
     /// The running mean of path lengths.
     pub path_mean: f32,
@@ -403,7 +403,7 @@ impl<A: AutodiffBackend> Critic<A> {
     }
 }
 
-/// DiME over groups of `size` images of a batch's features `[batch, features]`: the mean of the groups' losses.
+/// The DiME loss over groups of `size` images of a batch's features `[batch, features]`: the mean over the groups.
 fn dime_loss<B: Backend>(
     target: &MomentTarget<B>,
     features: Tensor<B, 2>,
@@ -447,7 +447,7 @@ impl<B: Backend> Tap<B> for CatchMap<B> {
     }
 }
 
-/// The place of a number in [`Losses`].
+/// Selects a number in [`Losses`].
 type Place = fn(&mut Losses) -> &mut f32;
 
 /// Losses that stay on the device until the end of the iteration and are then fetched at once.

@@ -28,7 +28,7 @@ pub(super) fn pictures_below(root: &Path) -> Result<Vec<String>, DataError> {
             let entry = entry.map_err(io)?;
             let own = entry.file_name();
             let Some(own) = own.to_str() else {
-                // Not text: labels and reports could not name it.
+                // A name that is not UTF-8 is skipped, because labels and reports could not name it.
                 continue;
             };
             let name = match &folder[..] {

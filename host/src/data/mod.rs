@@ -86,7 +86,7 @@ impl Dataset {
     /// Opens a dataset whose images all have the size of the first one.
     ///
     /// # Errors
-    /// As [`Dataset::open_as`].
+    /// The errors of [`Dataset::open_as`].
     pub fn open(path: &Path) -> Result<Self, DataError> {
         Self::open_as(path, ImageSizes::Alike)
     }
@@ -115,7 +115,7 @@ impl Dataset {
                     ZipArchive::new(file).map_err(|e| DataError::Zip { file: path.into(), problem: e.to_string() })?;
                 let mut entries = Vec::new();
                 for index in 0..zip.len() {
-                    // A name that is no text is no image's: labels and reports could not name it.
+                    // A name that is not UTF-8 is skipped, because labels and reports could not name it.
                     let Some(Ok(name)) = zip.name_for_index(index) else {
                         continue;
                     };
@@ -180,7 +180,7 @@ impl Dataset {
     /// mirrored left to right if its entry in `flips` is true; images beyond the end of `flips` are not mirrored.
     ///
     /// # Errors
-    /// As [`Dataset::image`].
+    /// The errors of [`Dataset::image`].
     pub fn batch(&self, indices: &[usize], flips: &[bool]) -> Result<Array4<f32>, DataError> {
         let size = self.resolution;
         let mut batch = Array4::zeros((indices.len(), 3, size, size));
@@ -350,7 +350,7 @@ fn decoded(bytes: Vec<u8>, largest: u32) -> Result<DynamicImage, String> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(largest);
     limits.max_image_height = Some(largest);
-    // Up to 16 bytes a pixel of the decoder's.
+    // The decoder needs up to 16 bytes for each pixel.
     limits.max_alloc = Some(16 * u64::from(largest) * u64::from(largest));
     reader.limits(limits);
     reader.decode().map_err(|e| format!("damaged: {e}"))

@@ -58,7 +58,7 @@ impl Check {
 /// Runs all checks on a backend.
 ///
 /// # Errors
-/// None that is known: the networks are the golden files' own.
+/// No error is known, because the networks are those of the golden files.
 pub fn checks<A: AutodiffBackend>(device: &A::Device) -> Result<Vec<Check>, LoadError> {
     Ok(vec![
         Check::new("generator", generator::<A>(device)?),

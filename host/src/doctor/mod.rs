@@ -1,4 +1,4 @@
-//! Checks a backend: are its results right, and how fast is it on this machine?
+//! Checks the results of a backend against golden numbers, and measures its speed on this machine.
 
 pub mod golden;
 pub mod speed;

@@ -61,7 +61,7 @@ pub struct Speed {
 /// too).
 ///
 /// # Errors
-/// An architecture or settings that cannot be.
+/// An architecture or settings that are not possible.
 pub fn measure<A: AutodiffBackend>(
     dense: &GeneratorArch,
     load: SpeedLoad,

@@ -1,4 +1,4 @@
-//! Draws on a board.
+//! Draws images on a board.
 
 use std::ops::ControlFlow;
 
@@ -9,10 +9,11 @@ use nickeldime_link::error::PortError;
 use super::{drawn::Drawn, error::DrawError, request::DrawRequest};
 use crate::progress::Progress;
 
-/// Has the board make an image of every sample, in order; `progress` counts rows, and may stop it between two.
+/// Makes the board draw an image of every sample, in order. `progress` counts rows and may stop the drawing between two
+/// rows.
 ///
 /// # Errors
-/// Those of [`Client::sample`]; [`PortError::Stopped`] when `progress` stopped it.
+/// The errors of [`Client::sample`]; [`PortError::Stopped`] if `progress` asked to stop.
 pub fn images(
     client: &mut Client,
     samples: &[Sample<'_>],
@@ -36,7 +37,7 @@ impl DrawRequest<'_> {
     /// Draws with the model of a board.
     ///
     /// # Errors
-    /// The board has no model, does not take the latents, or fails; `progress` asked to stop.
+    /// The board has no model, does not accept the latents, or fails; `progress` asked to stop.
     pub fn on_device(&self, client: &mut Client, progress: &mut dyn Progress) -> Result<Drawn, DrawError> {
         let Some(model) = client.board().model.clone() else {
             return Err(DrawError::NoModel);

@@ -1,4 +1,4 @@
-//! Finished images.
+//! Finished images, and their files.
 
 use std::path::Path;
 
@@ -11,16 +11,16 @@ use crate::{
     picture::{Picture, PictureError},
 };
 
-/// Grids are enlarged (by whole factors) until a tile has about this many pixels: small images stay visible.
+/// Grids are enlarged by whole factors until a tile has about this many pixels, so that small images stay visible.
 const TILE: usize = 64;
 
 /// Finished images.
 pub struct Drawn {
-    /// Height and width.
+    /// Height and width of the images in pixels.
     pub resolution: usize,
-    /// One an image.
+    /// The images as bytes.
     pub pictures: Vec<Picture>,
-    /// The same as floats `[channels, height, width]`, before rounding where there was any.
+    /// The same images as floats `[channels, height, width]`; if a float generator drew them, before rounding.
     pub raw: Vec<Vec<f32>>,
     /// One an image: the instructions from the request to the last row, where a device has counted them.
     pub instructions: Option<Vec<u64>>,
@@ -48,14 +48,14 @@ impl Drawn {
         Self { resolution, pictures, raw, instructions: None }
     }
 
-    /// SHA-256 over all images' bytes.
+    /// The SHA-256 over all images' bytes, as hexadecimal text.
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         self.pictures.iter().for_each(|picture| hash.update(picture.pixels()));
         hex(&hash.finalize())
     }
 
-    /// Writes the images as one picture; `columns` 0 makes it near-square.
+    /// Writes all images as one grid with this many columns; 0 makes the grid nearly square.
     ///
     /// # Errors
     /// Errors of the file system.
@@ -63,7 +63,8 @@ impl Drawn {
         Picture::grid(&self.pictures, columns, TILE / self.resolution.max(1)).write(path)
     }
 
-    /// Writes `images` `[images, channels, height, width]` as safetensors, before rounding where there was any.
+    /// Writes `images` `[images, channels, height, width]` as safetensors; if a float generator drew them, before
+    /// rounding.
     ///
     /// # Errors
     /// Errors of the file system.

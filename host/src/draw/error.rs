@@ -9,32 +9,32 @@ use crate::{backend::Unavailable, nets::names::LoadError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DrawError {
-    /// Latents of another width than the generator's.
+    /// The latents have another width than the generator's.
     #[error("the latents are {given} wide, the model's are {expected}")]
     Width {
-        /// Of the latents.
+        /// The width of the latents.
         given: usize,
-        /// Of the generator.
+        /// The width that the generator takes.
         expected: usize,
     },
-    /// w for another number of layers than the generator's.
+    /// The ws are for another number of layers than the generator's.
     #[error("the latents have w for {given} layers, the model has {expected}")]
     Layers {
-        /// Of the latents.
+        /// The number of layers of the latents.
         given: usize,
-        /// Of the generator.
+        /// The number of layers of the generator.
         expected: usize,
     },
-    /// Weights that do not fit their architecture.
+    /// The weights do not fit their architecture.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// Where to compute.
+    /// The backend is not available.
     #[error(transparent)]
     Backend(#[from] Unavailable),
     /// The integer engine refused a sample.
     #[error("{0}")]
     Integers(GenerateError),
-    /// The board failed, or the line to it.
+    /// The board or the connection to it failed.
     #[error(transparent)]
     Port(#[from] PortError),
     /// The board has no model.

@@ -27,14 +27,14 @@ use crate::{
     quantise::calibrate::{Calibration, Kind, Maps},
 };
 
-/// Images at a time.
+/// Number of images that are drawn at once.
 const BATCH: usize = 8;
 
 impl DrawRequest<'_> {
     /// Draws with a float generator.
     ///
     /// # Errors
-    /// Latents of another shape than the generator's; `progress` asked to stop.
+    /// Latents that do not have the generator's shape; `progress` asked to stop.
     pub fn in_float(&self, preview: &Preview, progress: &mut dyn Progress) -> Result<Drawn, DrawError> {
         let noise = self.noise.unwrap_or(NoiseMode::Const);
         progress.begin("drawing", "img", self.latents.len() as u64);
@@ -47,14 +47,14 @@ impl DrawRequest<'_> {
     }
 }
 
-/// A float generator.
+/// A float generator on some backend.
 pub struct Preview {
     generator: Box<dyn Draw>,
     arch: GeneratorArch,
 }
 
 impl Preview {
-    /// Takes the weights in, on the CPU.
+    /// Loads the weights onto the CPU.
     ///
     /// # Errors
     /// Weights that do not fit their architecture.
@@ -62,30 +62,30 @@ impl Preview {
         Self::on(BackendKind::Flex, weights)
     }
 
-    /// Takes the weights in, on a backend.
+    /// Loads the weights onto a backend.
     ///
     /// # Errors
-    /// Weights that do not fit their architecture, or a backend that is not there.
+    /// Weights that do not fit their architecture, or a backend that is not available.
     pub fn on(backend: BackendKind, weights: &GeneratorWeights) -> Result<Self, DrawError> {
         let generator: Box<dyn Draw> = with_backend!(backend, A => Box::new(OnBackend::<Inner<A>>::new(weights)?));
         Ok(Self { generator, arch: weights.arch.clone() })
     }
 
-    /// Height and width of the images.
+    /// Height and width of the images in pixels.
     pub fn resolution(&self) -> usize {
         self.arch.resolution()
     }
 
-    /// Channels of the images: 3, or 1 of a grey generator.
+    /// Channels of the images: 3 for RGB, 1 for grey.
     pub fn img_channels(&self) -> usize {
         self.arch.img_channels
     }
 
-    /// The images, each `[img_channels, height, width]` row-major, about [-1, 1], not limited. `going_on` is told how many are done and
-    /// answers whether to go on.
+    /// Draws the images, each `[img_channels, height, width]` row-major, about in [-1, 1] and not limited. `going_on` is
+    /// called with the number of images done and returns false to stop.
     ///
     /// # Errors
-    /// Latents of another width than the generator's, or `going_on` broke off.
+    /// Latents of another width than the generator's, or `going_on` returned false.
     pub fn images(
         &self,
         latents: &Latents,
@@ -96,13 +96,13 @@ impl Preview {
         self.generator.images(latents, psi, noise, going_on)
     }
 
-    /// What the activations are like over the images of `seeds`, for the quantiser: noise as asked, no truncation.
+    /// Measures the activations over the images of `seeds`, for the quantiser, with this noise and without truncation.
     pub fn calibrate(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration {
         self.generator.calibrate(seeds, noise, progress)
     }
 }
 
-/// What a [`Preview`] does, on some backend.
+/// The operations of a [`Preview`], on some backend.
 trait Draw {
     fn images(
         &self,
@@ -162,7 +162,7 @@ impl<B: Backend> OnBackend<B> {
         Ok(Self { generator: names::load(empty, &weights.tensors)?, arch: weights.arch.clone() })
     }
 
-    /// The learned constant, once for every image of a batch.
+    /// The learned constant, repeated for every image of a batch.
     fn constant(&self, batch: usize) -> Maps {
         let constant = self.generator.synthesis.blocks.first().and_then(|block| block.constant.as_ref());
         let values: Vec<f32> = constant.map_or(Vec::new(), |constant| constant.val().into_data().iter().collect());
@@ -224,7 +224,7 @@ impl<B: Backend> OnBackend<B> {
     }
 }
 
-/// What the device makes of two latents, of ws `[images, num_ws, w_dim]`.
+/// Joins two sets of ws `[images, num_ws, w_dim]` as the device does.
 fn joined<B: Backend>(first: Tensor<B, 3>, second: Tensor<B, 3>, join: Join) -> Tensor<B, 3> {
     let num_ws = first.dims()[1];
     match join {
@@ -241,12 +241,12 @@ fn joined<B: Backend>(first: Tensor<B, 3>, second: Tensor<B, 3>, join: Join) -> 
     }
 }
 
-/// Feeds a quantiser's calibration.
+/// A tap that feeds a quantiser's calibration.
 struct Observe<'a> {
     calibration: &'a mut Calibration,
-    /// The newest feature maps: what the next convolution is given.
+    /// The newest feature maps, which are the next convolution's input.
     maps: Maps,
-    /// A convolution's styles, until its demodulation is known.
+    /// The styles of a convolution, until its demodulation is known.
     styles: Option<Vec<f32>>,
 }
 
@@ -260,7 +260,7 @@ impl<B: Backend> Tap<B> for Observe<'_> {
             Some((_, "styles")) => self.styles = Some(values),
             Some((layer, "dcoefs")) => {
                 let Some(mut styles) = self.styles.take() else { return };
-                // The outputs' own factors, as one for each image.
+                // The factors of the outputs, averaged to one for each image.
                 let batch = styles.len() / self.maps.channels;
                 let outputs = values.len() / batch;
                 for (styles, factors) in styles.chunks_mut(self.maps.channels).zip(values.chunks(outputs)) {

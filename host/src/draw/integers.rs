@@ -1,4 +1,4 @@
-//! Draws with the integer engine on the host: the same bytes as a device draws.
+//! Draws images with the integer engine on the host, with the same bytes as on a device.
 
 use std::ops::ControlFlow;
 
@@ -8,10 +8,10 @@ use nickeldime_core::pack::Pack;
 use super::{drawn::Drawn, error::DrawError, request::DrawRequest};
 use crate::progress::Progress;
 
-/// One image, `[height][width][3]` bytes.
+/// Draws one image, as `[height][width][3]` bytes.
 ///
 /// # Errors
-/// Those of [`generate`].
+/// The errors of [`generate`].
 pub fn render(pack: &Pack<'_>, sample: &Sample<'_>) -> Result<Vec<u8>, GenerateError> {
     let mut workspace = vec![0; pack.workspace_len()];
     let mut image = Vec::with_capacity(3 * pack.resolution() * pack.resolution());
@@ -26,7 +26,7 @@ impl DrawRequest<'_> {
     /// Draws with the integer engine on the host.
     ///
     /// # Errors
-    /// Latents that the pack does not take; `progress` asked to stop.
+    /// Latents that do not fit the pack; `progress` asked to stop.
     pub fn in_integers(&self, pack: &Pack<'_>, progress: &mut dyn Progress) -> Result<Drawn, DrawError> {
         let latents = self.fixed_latents(pack.z_dim());
         let samples = self.samples(&latents, pack.noise_default());

@@ -1,7 +1,7 @@
-//! Latents in files: safetensors, and NumPy's `.npy` and `.npz`, as projectors and encoders write them.
+//! Reads latents from files: safetensors, and NumPy's `.npy` and `.npz`, as projectors and encoders write them.
 //!
-//! NumPy's format is a line of header and the numbers, so it is read here: of all that NumPy can store, latents are two number
-//! formats. A header is never believed: what is kept follows from the bytes that are there.
+//! NumPy's format is one header line and the numbers, and latents use only two of its number formats, so it is read here
+//! without a crate. A header is never trusted: the memory used depends on the bytes that are present.
 
 use std::{
     io::{Cursor, Read},
@@ -18,10 +18,10 @@ use super::latents::Latents;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LatentError {
-    /// The file, or a safetensors file in it.
+    /// The file could not be read, or its safetensors content is damaged.
     #[error(transparent)]
     File(#[from] CheckpointError),
-    /// The file is damaged, of another format, or holds no latents.
+    /// The file is damaged, has another format, or holds no latents.
     #[error("{}: {problem}", .file.display())]
     Latents {
         /// The file.
@@ -31,14 +31,17 @@ pub enum LatentError {
     },
 }
 
-/// More numbers than anybody's latents have: a bound for what a compressed file unpacks to.
+/// Largest size of the unpacked contents in bytes, which bounds compressed files. It is far above that of any real set
+/// of latents.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Reads latents: the tensors `z` `[N, z_dim]`, or `w` `[N, w_dim]` (the same for every layer) or `[N, num_ws, w_dim]` (one for
-/// each). A `.npy` file has one array without a name: w where it has three axes, z where it has fewer. A vector is one latent.
+/// Reads latents: the tensor `z` `[N, z_dim]`, or `w` as `[N, w_dim]` (the same w for every layer) or
+/// `[N, num_ws, w_dim]` (one for each). A `.npy` file has one array without a name; it is w if it has three axes, and z
+/// if it has fewer. A vector is one latent.
 ///
 /// # Errors
-/// A file that is not there, damaged or of another format; both z and w, or neither; other axes; numbers that are not finite.
+/// A file that is missing, damaged or of another format; both z and w, or neither; other axes; numbers that are not
+/// finite.
 pub fn read(path: &Path) -> Result<Latents, LatentError> {
     let bytes = checkpoint::read_file(path)?;
     let wrong = |problem: String| LatentError::Latents { file: path.into(), problem };
@@ -70,7 +73,7 @@ pub fn read(path: &Path) -> Result<Latents, LatentError> {
     })
 }
 
-/// The arrays of a `.npz`: a zip of `.npy` files, compressed or not, by their names.
+/// The arrays of a `.npz`, which is a zip of `.npy` files, compressed or not, by their names.
 fn npz(bytes: &[u8]) -> Result<Vec<(String, ArrayD<f32>)>, String> {
     let damaged = |e: zip::result::ZipError| format!("a zip that cannot be read: {e}");
     let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
@@ -86,7 +89,7 @@ fn npz(bytes: &[u8]) -> Result<Vec<(String, ArrayD<f32>)>, String> {
     Ok(arrays)
 }
 
-/// One array of floats, in either order of bytes and of axes.
+/// Reads one array of floats, in either order of bytes and of axes.
 fn npy(bytes: &[u8]) -> Result<ArrayD<f32>, String> {
     let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("not a .npy file")?;
     let (header, data) = match *rest {
@@ -131,7 +134,7 @@ fn npy(bytes: &[u8]) -> Result<ArrayD<f32>, String> {
     ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(wrong)
 }
 
-/// A value of the header, which is a dict of Python with the keys `descr`, `fortran_order` and `shape`.
+/// A value of the header, which is a Python dict with the keys `descr`, `fortran_order` and `shape`.
 fn field<'h>(header: &'h str, key: &str) -> Option<&'h str> {
     let after =
         ['\'', '"'].iter().find_map(|quote| header.split_once(&format!("{quote}{key}{quote}:")[..]))?.1.trim_start();

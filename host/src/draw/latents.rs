@@ -1,33 +1,33 @@
-//! What images are drawn from: latents, and the noise.
+//! The inputs of drawing: latents, and the noise.
 
 use ndarray::{Array2, Array3};
 use nickeldime_core::generator::{Join, Noise};
 use nickeldime_core::pack::NoiseKind;
 
-/// What images are drawn from.
+/// The latents that images are drawn from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Latents {
-    /// The device's own latents.
+    /// Seeds of the device's own latents.
     Seeds(Vec<u64>),
-    /// The latents of StyleGAN2-ADA's own tools: `numpy.random.RandomState(seed).randn(1, z_dim)`.
+    /// Seeds of the latents of StyleGAN2-ADA's own tools: `numpy.random.RandomState(seed).randn(1, z_dim)`.
     NumpySeeds(Vec<u32>),
-    /// z, `[images, z_dim]`.
+    /// z itself, `[images, z_dim]`.
     Z(Array2<f32>),
-    /// w, `[images, w_dim]`, the same for every layer. Truncation has no effect on them.
+    /// w itself, `[images, w_dim]`, the same for every layer. Truncation has no effect.
     W(Array2<f32>),
-    /// w for every layer, `[images, num_ws, w_dim]`. Truncation has no effect on them.
+    /// A w for every layer, `[images, num_ws, w_dim]`. Truncation has no effect.
     LayerW(Array3<f32>),
-    /// Two of the device's own latents an image, mapped and truncated each, and what is made of the two.
+    /// Two of the device's own latents for each image. Each is mapped and truncated, and the two ws are joined.
     Pairs {
-        /// Of the first and the second, `[images]`.
+        /// The seeds of the first and the second latent, `[images]`.
         seeds: Vec<[u64; 2]>,
-        /// Style mixing or interpolation.
+        /// How the two ws are joined: style mixing or interpolation.
         join: Join,
     },
 }
 
 impl Latents {
-    /// How many images they make.
+    /// Number of images that the latents give.
     pub fn len(&self) -> usize {
         match self {
             Self::Seeds(seeds) => seeds.len(),
@@ -38,12 +38,12 @@ impl Latents {
         }
     }
 
-    /// Whether they make none.
+    /// True if there are no latents.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The seed of the noise of image `index`: its own, the first of two, or (for z and w) its number.
+    /// The seed of the noise of image `index`: the image's own seed, the first seed of a pair, or for z and w the index.
     pub fn seed(&self, index: usize) -> u64 {
         match self {
             Self::Seeds(seeds) => seeds[index],
@@ -54,19 +54,19 @@ impl Latents {
     }
 }
 
-/// What is added to the feature maps.
+/// The noise that is added to the feature maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoiseMode {
-    /// Nothing.
+    /// No noise.
     None,
-    /// The stored maps.
+    /// The stored noise maps.
     Const,
-    /// The device's random noise, by each image's seed.
+    /// The device's random noise, with each image's seed.
     Random,
 }
 
-/// What a pack was made to be shown with.
+/// The noise mode of a pack's default noise.
 impl From<NoiseKind> for NoiseMode {
     fn from(kind: NoiseKind) -> Self {
         match kind {
@@ -77,7 +77,7 @@ impl From<NoiseKind> for NoiseMode {
     }
 }
 
-/// A noise mode as the device takes it; `seed` is that of random noise.
+/// Converts a noise mode for the device; `seed` is used for random noise.
 pub fn device_noise(mode: NoiseMode, seed: u64) -> Noise {
     match mode {
         NoiseMode::None => Noise::None,

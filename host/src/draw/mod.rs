@@ -1,7 +1,7 @@
-//! Images from latents: by a float generator, by the integer engine here, or by a board.
+//! Draws images from latents with a float generator, with the integer engine on the host, or on a board.
 //!
-//! A [`DrawRequest`] says what to draw; [`DrawRequest::in_float`], [`DrawRequest::in_integers`] and
-//! [`DrawRequest::on_device`] draw it, each as a [`Drawn`].
+//! A [`DrawRequest`] says what to draw. [`DrawRequest::in_float`], [`DrawRequest::in_integers`] and
+//! [`DrawRequest::on_device`] draw it; each returns a [`Drawn`].
 
 pub mod device;
 pub mod drawn;

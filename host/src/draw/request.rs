@@ -7,19 +7,19 @@ use nickeldime_core::pack::NoiseKind;
 use super::latents::{Latents, NoiseMode, device_noise};
 use crate::numpy_random;
 
-/// What to draw, and how.
+/// A request for images.
 #[derive(Debug, Clone, Copy)]
 pub struct DrawRequest<'a> {
-    /// The latents, one an image.
+    /// The latents, one for each image.
     pub latents: &'a Latents,
-    /// Truncation: 1 is none, 0 the mean image.
+    /// The truncation psi: 1 means no truncation, 0 gives the mean image.
     pub psi: f32,
-    /// The noise; `None` takes the model's own default.
+    /// The noise; `None` uses the model's default.
     pub noise: Option<NoiseMode>,
 }
 
 impl DrawRequest<'_> {
-    /// The latents in the device's fixed point, for a model whose z is `z_dim` wide.
+    /// The latents in the device's fixed point, for a model whose z has `z_dim` values.
     pub(super) fn fixed_latents(&self, z_dim: usize) -> Vec<FixedLatent> {
         let z = |&x: &f32| fixed(x, 12).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
         let w = |&x: &f32| fixed(x, 16);
@@ -32,7 +32,7 @@ impl DrawRequest<'_> {
             Latents::LayerW(layers) => {
                 let one = |ws: ArrayView2<'_, f32>| {
                     let first = ws.row(0);
-                    // Projectors often give every layer the same w, which is quicker to send.
+                    // Projectors often give every layer the same w, which is sent once.
                     match ws.rows().into_iter().all(|row| row == first) {
                         true => FixedLatent::W(first.iter().map(w).collect()),
                         false => FixedLatent::Layers(ws.iter().map(w).collect()),
@@ -50,7 +50,7 @@ impl DrawRequest<'_> {
         }
     }
 
-    /// One description an image, for the integer engine.
+    /// One sample for each latent, for the integer engine.
     pub(super) fn samples<'l>(&self, latents: &'l [FixedLatent], default: NoiseKind) -> Vec<Sample<'l>> {
         let mode = self.noise.unwrap_or(default.into());
         let psi = q14(self.psi);
@@ -69,7 +69,7 @@ impl DrawRequest<'_> {
     }
 }
 
-/// A latent as the integer engine takes it.
+/// A latent in the form that the integer engine takes.
 pub(super) enum FixedLatent {
     Seed(u64),
     Z(Vec<i16>),
@@ -78,12 +78,12 @@ pub(super) enum FixedLatent {
     Pair([u64; 2], Join),
 }
 
-/// `x` with `bits` fractional bits, limited to 32 bits.
+/// Converts `x` to fixed point with `bits` fractional bits, limited to 32 bits.
 fn fixed(x: f32, bits: i32) -> i32 {
     (f64::from(x) * 2f64.powi(bits)).round() as i32
 }
 
-/// A number below 2 in the device's Q14.
+/// Converts a number below 2 to the device's Q14.
 pub fn q14(x: f32) -> i16 {
     fixed(x, 14).clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }

@@ -104,7 +104,8 @@ pub enum Embedder<B: Backend> {
 }
 
 impl<B: Backend> Embedder<B> {
-    /// `[batch, 3, h, w]` in [-1, 1] to `[batch, features]`; one channel is taken as three equal ones.
+    /// Maps images `[batch, 3, h, w]` in [-1, 1] to features `[batch, features]`. One channel is taken as three equal
+    /// ones.
     pub fn features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         let [batch, channels, height, width] = images.dims();
         let images = if channels == 1 { images.expand([batch, 3, height, width]) } else { images };

@@ -1,37 +1,37 @@
-//! Boards without a board, by name.
+//! Virtual boards, by name.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use nickeldime_boards::{BOARDS, BoardSpec, QEMU_M4};
+use nickeldime_boards::{BOARDS, BoardSpec, EmulatorSpec, QEMU_M4};
 
 #[cfg(unix)]
-use super::{emulator, in_process, reset::ResetButton};
+use super::{emulator, in_process, reset::ResetButton, rp2040};
 use crate::boards::{self, BoardError, build};
 
-/// Which board to start.
+/// The kind of virtual board to start.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum BoardKind {
     /// The firmware on an emulated board.
     Emulated(&'static BoardSpec),
-    /// The device code in this process.
+    /// The device code running in this process.
     Host,
 }
 
 impl BoardKind {
-    /// All of them.
+    /// Iterates over all kinds.
     pub fn all() -> impl Iterator<Item = Self> {
         let emulated = BOARDS.iter().filter(|board| board.emulator.is_some());
         emulated.map(Self::Emulated).chain([Self::Host])
     }
 
-    /// The one with the most room: `qemu-m4`.
+    /// The emulated board with the most memory, `qemu-m4`.
     pub const fn roomy() -> Self {
         Self::Emulated(&QEMU_M4)
     }
 
-    /// Its name, as in `--board`.
+    /// The name, as `--board` takes it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Emulated(board) => board.name(),
@@ -39,7 +39,7 @@ impl BoardKind {
         }
     }
 
-    /// What it is, in words for a summary.
+    /// A description in words, for summaries.
     pub const fn description(self) -> &'static str {
         match self {
             Self::Emulated(board) => board.description,
@@ -47,7 +47,8 @@ impl BoardKind {
         }
     }
 
-    /// The closest to a real board that can be started here, and when that is not an emulated one, what is missing.
+    /// The kind closest to a real board that can be started here. If it is not an emulated one, the error says what is
+    /// missing for that.
     pub fn best() -> (Self, Option<BoardError>) {
         match Self::roomy().check() {
             Ok(()) => (Self::roomy(), None),
@@ -55,10 +56,10 @@ impl BoardKind {
         }
     }
 
-    /// Whether everything that this board needs is installed.
+    /// Checks that everything that this board needs is installed.
     ///
     /// # Errors
-    /// What is missing, and how to install it.
+    /// A description of what is missing, and how to install it.
     pub fn check(self) -> Result<(), BoardError> {
         #[cfg(unix)]
         return match self {
@@ -90,9 +91,9 @@ impl FromStr for BoardKind {
     }
 }
 
-/// A running board. Dropping it stops it.
+/// A running board, which stops when it is dropped.
 ///
-/// An emulator also stops when the thread that started it ends, so that a killed program leaves none behind.
+/// An emulator also stops when the thread that started it ends, so that no emulator outlives a killed program.
 pub struct VirtualBoard {
     port: PathBuf,
     kind: BoardKind,
@@ -103,14 +104,17 @@ enum Running {
     #[cfg(unix)]
     Emulator(emulator::Emulator),
     #[cfg(unix)]
+    Rp2040(rp2040::Rp2040),
+    #[cfg(unix)]
     InProcess(in_process::InProcess),
 }
 
 impl VirtualBoard {
-    /// Starts a board with empty storage. For an emulated one this builds the firmware first: half a minute the first time.
+    /// Starts a board with empty storage. For an emulated board this builds the firmware first, which takes half a
+    /// minute the first time.
     ///
     /// # Errors
-    /// What is missing, or what went wrong.
+    /// A requirement is missing, or the build or the start failed.
     pub fn start(kind: BoardKind) -> Result<Self, BoardError> {
         Self::begin(kind, false)
     }
@@ -127,6 +131,13 @@ impl VirtualBoard {
         #[cfg(unix)]
         {
             let (running, port) = match kind {
+                BoardKind::Emulated(board) if board.emulator == Some(EmulatorSpec::RP2040JS) => {
+                    if count {
+                        return Err(BoardError::NotCounted { board: kind.name() });
+                    }
+                    let (board, port) = rp2040::Rp2040::start(board)?;
+                    (Running::Rp2040(board), port)
+                }
                 BoardKind::Emulated(board) => {
                     let (emulator, port) = emulator::Emulator::start(board, count)?;
                     (Running::Emulator(emulator), port)
@@ -146,30 +157,33 @@ impl VirtualBoard {
         }
     }
 
-    /// The path of its port; any serial program can open it, again and again.
+    /// The path of the board's port. Any serial program can open it, repeatedly.
     pub fn port(&self) -> &Path {
         &self.port
     }
 
-    /// Which board it is.
+    /// The kind of the board.
     pub fn kind(&self) -> BoardKind {
         self.kind
     }
 
-    /// What resets it.
+    /// The button that resets the board.
     #[cfg(unix)]
     pub fn reset_button(&self) -> ResetButton {
         match &self.running {
             Running::Emulator(emulator) => emulator.reset_button(),
+            Running::Rp2040(board) => board.reset_button(),
             Running::InProcess(device) => device.reset_button(),
         }
     }
 
-    /// Whether it still runs.
+    /// True while the board runs.
     pub fn is_running(&mut self) -> bool {
         match &mut self.running {
             #[cfg(unix)]
             Running::Emulator(emulator) => emulator.is_running(),
+            #[cfg(unix)]
+            Running::Rp2040(board) => board.is_running(),
             #[cfg(unix)]
             Running::InProcess(device) => device.is_running(),
             #[cfg(not(unix))]

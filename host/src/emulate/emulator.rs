@@ -1,33 +1,39 @@
-//! QEMU with the firmware, its UART on a pseudo-terminal.
+//! Runs QEMU with the firmware and connects its UART to a pseudo-terminal.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nickeldime_boards::{BoardSpec, EmulatorSpec};
 
+use super::process::{end, end_with_parent, read_lines};
 use super::pty;
 use super::reset::ResetButton;
+use super::rp2040;
 use crate::boards::{BoardError, build};
 
-/// How long QEMU may take to say where its line is.
+/// Time in which QEMU must report the path of the pseudo-terminal.
 const START: Duration = Duration::from_secs(20);
 
-/// A running emulator. Ends when dropped, and when the thread that started it ends.
+/// A running emulator, which ends when it is dropped or when the thread that started it ends.
 pub(super) struct Emulator {
     child: Child,
-    /// QEMU's monitor.
+    /// The input of QEMU's monitor.
     monitor: Arc<Mutex<ChildStdin>>,
     _held: File,
 }
 
-/// Whether the board has an emulator, and it is installed.
+/// Checks that the board has an emulator and that it is installed.
 pub(super) fn check(board: &BoardSpec) -> Result<EmulatorSpec, BoardError> {
     let emulator = board.emulator.ok_or(BoardError::NotEmulated { board: board.name() })?;
+    if emulator == EmulatorSpec::RP2040JS {
+        rp2040::check()?;
+        return Ok(emulator);
+    }
     let found = Command::new(emulator.program).arg("--version").stdin(Stdio::null()).output();
     match found {
         Ok(output) if output.status.success() => Ok(emulator),
@@ -35,7 +41,7 @@ pub(super) fn check(board: &BoardSpec) -> Result<EmulatorSpec, BoardError> {
     }
 }
 
-/// Debian's package with a program of QEMU.
+/// The Debian package that contains a QEMU program.
 fn package(program: &str) -> &'static str {
     if program.ends_with("arm") { "qemu-system-arm" } else { "qemu-system-misc" }
 }
@@ -62,7 +68,7 @@ impl Emulator {
         let mut child = command.spawn().map_err(|error| failed(&error.to_string()))?;
         let Some(monitor) = child.stdin.take() else { unreachable!("it was asked for") };
         let (tell, lines) = channel();
-        // Which of the two the path is printed to has changed over QEMU's versions.
+        // QEMU's versions differ in whether they print the path to stdout or to stderr.
         read_lines(child.stdout.take(), tell.clone());
         read_lines(child.stderr.take(), tell);
         let started = port(&lines).map_err(|said| failed(&said)).and_then(|path| {
@@ -78,7 +84,7 @@ impl Emulator {
         }
     }
 
-    /// What resets it.
+    /// The button that resets the emulated board.
     pub(super) fn reset_button(&self) -> ResetButton {
         let monitor = Arc::clone(&self.monitor);
         ResetButton::new(move || {
@@ -87,7 +93,7 @@ impl Emulator {
         })
     }
 
-    /// Whether it still runs.
+    /// True while the emulator runs.
     pub(super) fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -97,43 +103,6 @@ impl Drop for Emulator {
     fn drop(&mut self) {
         end(&mut self.child);
     }
-}
-
-fn end(child: &mut Child) {
-    // It may have ended by itself; waiting tidies up either way.
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-/// A killed parent cannot drop anything: the kernel then ends the emulator.
-#[cfg(target_os = "linux")]
-fn end_with_parent(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-    let parent = rustix::process::getpid();
-    // SAFETY: between fork and exec only two system calls are made; they allocate nothing and take no lock.
-    unsafe {
-        command.pre_exec(move || {
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-            // It may have been killed before that call: then nobody would ever send the signal.
-            match rustix::process::getppid() == Some(parent) {
-                true => Ok(()),
-                false => Err(std::io::ErrorKind::BrokenPipe.into()),
-            }
-        });
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn end_with_parent(_: &mut Command) {}
-
-/// Passes lines on, and goes on reading when nobody listens any more, so that the emulator never waits for us.
-fn read_lines(from: Option<impl Read + Send + 'static>, to: Sender<String>) {
-    let Some(from) = from else { return };
-    std::thread::spawn(move || {
-        for line in BufReader::new(from).lines().map_while(Result::ok) {
-            let _ = to.send(line);
-        }
-    });
 }
 
 /// Waits for "char device redirected to /dev/pts/N (label serial0)".

@@ -1,6 +1,6 @@
-//! Lines that lie: bytes that get lost, change, come twice or late, a line that is cut, a board that is reset.
+//! Simulated line errors: bytes that are lost, changed, repeated or late, a line that is cut, and a board that is reset.
 //!
-//! [`Faults`] says how often, [`Faulty`] does it, byte by byte and the same every time for a seed. A
+//! [`Faults`] says how often each occurs. [`Faulty`] applies them byte by byte, reproducibly for a seed. A
 //! [simulated line](super::simulated) and a [faulty port](super::faulty_port) use it.
 
 use nickeldime_checkpoint::random::Stream;
@@ -8,27 +8,28 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What goes wrong, and how often: chances are per byte.
+/// The errors of a line. Each of the five probabilities is per byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Faults {
-    /// A byte is lost.
+    /// Probability that a byte is lost.
     pub drop: f64,
-    /// A bit of it is flipped.
+    /// Probability that one bit of a byte is flipped.
     pub flip: f64,
-    /// It comes twice.
+    /// Probability that a byte arrives twice.
     pub dup: f64,
-    /// It, and all behind it, comes late: by milliseconds, and one time in a hundred by up to a second.
+    /// Probability that a byte and all bytes after it are late, by milliseconds, or one time in a hundred by up to a
+    /// second.
     pub stall: f64,
-    /// The board is reset.
+    /// Probability that the board is reset.
     pub reset: f64,
-    /// The line is cut after so many bytes, both directions counted together.
+    /// Number of bytes after which the line is cut, counting both directions; `None` for never.
     pub cut_at: Option<u64>,
-    /// What chance starts from.
+    /// Seed of the random choices.
     pub seed: u64,
 }
 
 impl Faults {
-    /// A line that does none of it.
+    /// A line without errors.
     pub const NONE: Self = Self { drop: 0.0, flip: 0.0, dup: 0.0, stall: 0.0, reset: 0.0, cut_at: None, seed: 0 };
 }
 
@@ -83,20 +84,21 @@ impl FromStr for Faults {
     }
 }
 
-/// What became of a byte.
+/// The fate of a byte on the line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Passed {
     /// The byte as it arrives.
     pub byte: u8,
-    /// How often it arrives.
+    /// How many times it arrives: 0, 1 or 2.
     pub times: usize,
-    /// How long it and all behind it is held up.
+    /// Delay of the byte and of all bytes after it.
     pub late: Duration,
-    /// The board is reset when it arrives.
+    /// True if the board is reset when the byte arrives.
     pub reset: bool,
 }
 
-/// A line with [`Faults`]. Both directions are one: what happens to a byte depends on those that passed before it.
+/// A line with [`Faults`]. Both directions share it: what happens to a byte depends on the bytes that passed before it
+/// in either direction.
 #[derive(Clone, Debug)]
 pub struct Faulty {
     faults: Faults,
@@ -105,17 +107,17 @@ pub struct Faulty {
 }
 
 impl Faulty {
-    /// A line on which nothing has passed yet.
+    /// A line that no byte has passed yet.
     pub fn new(faults: Faults) -> Self {
         Self { faults, random: Stream::new(faults.seed, "faults", 0), passed: 0 }
     }
 
-    /// Bytes that have passed so far.
+    /// Number of bytes that have passed.
     pub fn passed(&self) -> u64 {
         self.passed
     }
 
-    /// Passes a byte; none when the line is cut.
+    /// Passes a byte over the line; `None` if the line is cut.
     pub fn pass(&mut self, byte: u8) -> Option<Passed> {
         if self.is_cut() {
             return None;
@@ -124,7 +126,7 @@ impl Faulty {
         let mut passed = Passed { byte, times: 1, late: Duration::ZERO, reset: false };
         let Faults { drop, flip, dup, stall, reset, .. } = self.faults;
         let any = drop + flip + dup + stall + reset;
-        // One number a byte: at most one of the five happens to it.
+        // One random number decides for each byte, so at most one of the five errors happens to it.
         let mut chance = if any > 0.0 { self.random.uniform() } else { 1.0 };
         let mut happens = |likelihood: f64| {
             let this = (0.0..likelihood).contains(&chance);
@@ -146,12 +148,12 @@ impl Faulty {
         Some(passed)
     }
 
-    /// Whether the line is cut.
+    /// True if the line is cut.
     pub fn is_cut(&self) -> bool {
         self.faults.cut_at.is_some_and(|bytes| self.passed >= bytes)
     }
 
-    /// Joins the line again for good.
+    /// Repairs a cut line for good.
     pub fn mend(&mut self) {
         self.faults.cut_at = None;
     }

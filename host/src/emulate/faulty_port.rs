@@ -1,4 +1,4 @@
-//! A port in front of a board's port, with a line between the two that has a rate and [`Faults`].
+//! A port in front of a board's port. The line between the two has a bit rate and [`Faults`].
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -18,17 +18,17 @@ use super::pty;
 use super::reset::ResetButton;
 use crate::boards::BoardError;
 
-/// How long a cut line stays away.
+/// Time for which a cut line is gone.
 const AWAY: Duration = Duration::from_secs(1);
-/// The longest nap, after which it looks whether it shall end.
+/// Longest time of a wait, after which the thread checks whether it should end.
 const NAP: Duration = Duration::from_millis(50);
-/// So many bytes of each direction are on the line or before it; the sender of more waits.
+/// Largest number of bytes in each direction on the line or waiting for it. A sender of more has to wait.
 const ROOM: usize = 1024;
 
-/// Sees what a program sends to the board, before anything happens to it.
+/// A function that sees what a program sends to the board, before any error is applied.
 pub type LineTap = Box<dyn FnMut(&[u8]) + Send>;
 
-/// A running port. Ends when dropped.
+/// A running port, which ends when it is dropped.
 pub struct FaultyPort {
     port: Arc<Mutex<PathBuf>>,
     plugged: Receiver<PathBuf>,
@@ -37,11 +37,11 @@ pub struct FaultyPort {
 }
 
 impl FaultyPort {
-    /// A port in front of the one at `board`; `baud` bits a second in each direction, none for as fast as can be. A cut line
-    /// is gone for a second, and then there, whole, at another path.
+    /// Starts a port in front of the one at `board`. `baud` is the bit rate of each direction; `None` means as fast as
+    /// possible. A cut line is gone for a second and then works again at another path.
     ///
     /// # Errors
-    /// When there is no pseudo-terminal, or `board` does not open.
+    /// No pseudo-terminal is available, or `board` does not open.
     pub fn start(
         board: &Path,
         reset: ResetButton,
@@ -71,12 +71,12 @@ impl FaultyPort {
         Ok(Self { port, plugged, stop, thread: Some(thread.map_err(BoardError::Pty)?) })
     }
 
-    /// The path that programs open: another one after a cut.
+    /// The path that programs open, which changes after a cut.
     pub fn port(&self) -> PathBuf {
         self.port.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The new path, when the line was joined again since the last time this was asked.
+    /// The new path, if the line was repaired since the last call.
     pub fn plugged_again(&self) -> Option<PathBuf> {
         self.plugged.try_recv().ok()
     }
@@ -86,13 +86,13 @@ impl Drop for FaultyPort {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed there.
+            // The thread has printed its panic already.
             let _ = thread.join();
         }
     }
 }
 
-/// The end that programs open, and what keeps it open.
+/// The end that programs open, and a handle that keeps it open.
 struct Host {
     line: OwnedFd,
     _held: File,
@@ -106,7 +106,7 @@ impl Host {
     }
 }
 
-/// One direction: bytes and when they arrive.
+/// One direction of the line: its bytes, and the times at which they arrive.
 #[derive(Default)]
 struct Way {
     flying: VecDeque<(Instant, u8)>,
@@ -158,7 +158,8 @@ impl Line {
         }
     }
 
-    /// Joins the cut line again, at another path. What was on it is gone, and so is what the board has said meanwhile.
+    /// Repairs the cut line at another path. Bytes that were on it are lost, and so is what the board has sent
+    /// meanwhile.
     fn plug(&mut self) -> Result<(), BoardError> {
         let mut lost = [0; 256];
         while rustix::io::read(&self.board, &mut lost).is_ok_and(|count| count > 0) {}
@@ -193,7 +194,7 @@ impl Line {
 }
 
 impl Way {
-    /// Bytes that are sent now.
+    /// Puts bytes that are being sent onto the line.
     fn take(&mut self, bytes: &[u8], byte: Duration, faulty: &mut Faulty, reset: &ResetButton) {
         let mut free = self.free.unwrap_or_else(Instant::now).max(Instant::now());
         for &sent in bytes {
@@ -208,7 +209,7 @@ impl Way {
         self.free = Some(free);
     }
 
-    /// Hands over what has arrived; true when the other end takes no more.
+    /// Passes on the bytes that have arrived. True if the other end accepts no more.
     fn give(&mut self, to: BorrowedFd<'_>) -> bool {
         let now = Instant::now();
         loop {
@@ -221,7 +222,7 @@ impl Way {
                 Ok(count) => drop(self.flying.drain(..count)),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return true,
-                // The board has ended: nobody is there any more.
+                // The board has ended, so nobody reads.
                 Err(_) => {
                     self.flying.clear();
                     return false;

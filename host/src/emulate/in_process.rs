@@ -1,5 +1,5 @@
-//! The device code of `nickeldime-core` on a thread, at the other end of a pseudo-terminal: a board for machines
-//! without an emulator, the same from its port on.
+//! Runs the device code of `nickeldime-core` on a thread, at the other end of a pseudo-terminal. It is a board for
+//! machines without an emulator, and behaves like one at its port.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -18,21 +18,21 @@ use super::pty;
 use super::reset::ResetButton;
 use crate::boards::BoardError;
 
-/// The board's name.
+/// The name of this board.
 pub(super) const NAME: &str = "host";
 
 const STORAGE: usize = 64 << 20;
 const WORKSPACE: usize = 16 << 20;
-/// A chunk of one sector and its envelope.
+/// Length of the receive buffer in bytes: a chunk of one sector and its framing.
 const RECEIVE: usize = 4096 + 64;
-/// The pseudo-terminal keeps what is not taken.
+/// Flow-control window in bytes. The pseudo-terminal buffers what the device has not read.
 const WINDOW: usize = 4 * RECEIVE;
 const SEND: usize = 3 * 1024 + 64;
 const LATENTS: usize = 4096;
-/// How long the thread sleeps before it looks whether it shall end.
+/// Longest time of a wait, after which the thread checks whether it should end.
 const NAP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// A running device. Ends when dropped.
+/// A running device, which ends when it is dropped.
 pub(super) struct InProcess {
     stop: Arc<AtomicBool>,
     reset: Arc<AtomicBool>,
@@ -41,7 +41,7 @@ pub(super) struct InProcess {
 }
 
 impl InProcess {
-    /// Starts a device with empty storage; returns the path of its port too.
+    /// Starts a device with empty storage. Also returns the path of its port.
     pub(super) fn start() -> Result<(Self, PathBuf), BoardError> {
         let (line, path) = pty::pair().map_err(BoardError::Pty)?;
         let held = pty::hold(&path).map_err(BoardError::Pty)?;
@@ -54,13 +54,13 @@ impl InProcess {
         Ok((Self { stop, reset, thread: Some(thread), _held: held }, path))
     }
 
-    /// What resets it: between two requests.
+    /// The button that resets the device between two requests.
     pub(super) fn reset_button(&self) -> ResetButton {
         let reset = Arc::clone(&self.reset);
         ResetButton::new(move || reset.store(true, Ordering::Relaxed))
     }
 
-    /// Whether it still runs.
+    /// True while the device runs.
     pub(super) fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
@@ -70,7 +70,7 @@ impl Drop for InProcess {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed there.
+            // The thread has printed its panic already.
             let _ = thread.join();
         }
     }
@@ -78,7 +78,7 @@ impl Drop for InProcess {
 
 fn run(serial: Serial, reset: &AtomicBool) {
     let stop = Arc::clone(&serial.stop);
-    // As words, so that packs in it start at multiples of 4.
+    // The storage is made of words, so that packs in it start at multiples of 4.
     let mut storage = vec![u32::MAX; STORAGE / 4];
     let (mut receive, mut send) = (vec![0; RECEIVE], vec![0; SEND]);
     let (mut latents, mut workspace) = (vec![0; LATENTS], vec![0; WORKSPACE / 4]);
@@ -110,7 +110,7 @@ struct Serial {
 }
 
 impl Serial {
-    /// Sleeps until the line is ready, but not for long.
+    /// Waits until the line is ready, for a limited time.
     fn wait(&self, until: PollFlags) {
         let _ = poll(&mut [PollFd::new(&self.line, until)], Some(&NAP));
     }
@@ -139,7 +139,7 @@ impl Write for Serial {
         while !self.stop.load(Ordering::Relaxed) {
             match rustix::io::write(&self.line, buf) {
                 Ok(n) if n > 0 => return Ok(n),
-                // Full: nobody reads. The board waits, as it would for a slow line.
+                // The buffer is full because nobody reads. The board waits, as for a slow line.
                 Ok(_) | Err(rustix::io::Errno::AGAIN) => self.wait(PollFlags::OUT),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => return Err(ErrorKind::Other),
@@ -153,7 +153,7 @@ impl Write for Serial {
     }
 }
 
-/// Microseconds since the device was started.
+/// Gives the microseconds since the device was started.
 struct Micros(Instant);
 
 impl Clock for Micros {

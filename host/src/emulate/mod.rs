@@ -1,12 +1,13 @@
-//! Boards that need no board: each is at its port what a real one is.
+//! Virtual boards. At its port, each behaves like a real board.
 //!
 //! ```text
 //!   pty  -->  emulator (QEMU runs the firmware)
+//!   pty  -->  rp2040     (Node runs the firmware, and the computer at the other end of its USB cable)
 //!   pty  -->  in_process (a thread runs the device code of nickeldime-core)
 //! ```
 //!
-//! [`faulty_port`] spoils what goes over a port, [`simulated`] is a board on a line with a time of its own, and `on_target`
-//! runs the engine alone on an emulated processor, to count and to compare.
+//! [`faulty_port`] adds errors to a port, [`simulated`] is a board on a line with simulated time, and `on_target` runs
+//! the engine alone on an emulated processor, to count instructions and to compare results.
 
 pub mod board;
 pub mod faults;
@@ -22,7 +23,11 @@ mod in_process;
 #[cfg(unix)]
 pub mod on_target;
 #[cfg(unix)]
+mod process;
+#[cfg(unix)]
 mod pty;
+#[cfg(unix)]
+mod rp2040;
 
 pub use board::{BoardKind, VirtualBoard};
 pub use reset::ResetButton;

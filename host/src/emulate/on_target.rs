@@ -1,7 +1,8 @@
-//! The engine alone on an emulated processor: instructions counted, the stack painted, kernels and images compared.
+//! Runs the engine alone on an emulated processor: counts instructions, measures the stack, and compares kernels and
+//! images.
 //!
-//! QEMU with `-icount shift=0` makes one instruction one virtual nanosecond, so the machine's timer counts instructions, the
-//! same number in every run.
+//! With `-icount shift=0`, QEMU runs one instruction in one virtual nanosecond. The machine's timer therefore counts
+//! instructions, and every run gives the same number.
 
 use std::fs;
 use std::io::Write;
@@ -25,11 +26,12 @@ const SECTOR: usize = 4096;
 struct Measured {
     board: &'static str,
     machine: Machine,
-    /// QEMU's machine. The Cortex-M0's program runs on the Cortex-M4, which executes the same instructions and has the room.
+    /// Arguments that select QEMU's machine. The Cortex-M0's program runs on the Cortex-M4, which executes the same
+    /// instructions and has enough memory.
     emulator: &'static [&'static str],
-    /// The processor's own kernels.
+    /// Name of the processor's own kernels.
     kernels: &'static str,
-    /// Cargo features of the program that say what the target's name does not.
+    /// Cargo features of the program that its target triple does not imply.
     features: &'static [&'static str],
 }
 
@@ -57,16 +59,16 @@ pub fn boards() -> Vec<&'static str> {
     MEASURED.iter().map(|measured| measured.board).collect()
 }
 
-/// Which kernels the program has.
+/// The kernels that the program is built with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernels {
-    /// The processor's own.
+    /// The processor's own kernels.
     Own,
-    /// The plain ones.
+    /// The portable kernels.
     Portable,
 }
 
-/// The program, built.
+/// The program that was built for a board.
 #[derive(Debug)]
 pub struct OnTarget {
     program: PathBuf,
@@ -75,54 +77,54 @@ pub struct OnTarget {
     kernels: Kernels,
 }
 
-/// A 3x3 layer: i8 weights, i16 activations in and out, requantisation and leaky ReLU included.
+/// A 3x3 layer with i8 weights and i16 activations, including requantisation and leaky ReLU.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct MeasuredLayer {
-    /// For people.
+    /// A name for people to read.
     pub name: String,
-    /// Input channels, output channels, height and width.
+    /// Number of input channels, number of output channels, and height and width.
     pub shape: [u64; 3],
-    /// Multiply-accumulates.
+    /// Number of multiply-accumulates.
     pub macs: u64,
-    /// Of the whole layer.
+    /// Instructions of the whole layer.
     pub instructions: u64,
     /// Instructions for each multiply-accumulate.
     pub per_mac: f64,
 }
 
-/// What an image costs.
+/// The cost of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ImageCost {
-    /// From a request's first byte to the last byte of the answer, for the second image after a start.
+    /// Instructions from a request's first byte to the last byte of the answer, for the second image after a start.
     pub request_instructions: u64,
-    /// From a request's first byte to the first byte of the first row.
+    /// Instructions from a request's first byte to the first byte of the first row.
     pub request_first_row_instructions: u64,
-    /// The hash over the image's rows, a part of the request.
+    /// Instructions of the hash over the image's rows; they are part of the request.
     pub hash_instructions: u64,
-    /// Once at the start and once when a pack is committed: hashing and proving the pack.
+    /// Instructions for hashing and proving the pack, once at the start and once when a pack is committed.
     pub verification_instructions: u64,
-    /// From a known w to the last row, a part of the request.
+    /// Instructions from a known w to the last row; they are part of the request.
     pub instructions: u64,
-    /// From a known w to the first row.
+    /// Instructions from a known w to the first row.
     pub first_row_instructions: u64,
-    /// From a seed to w, a part of the request.
+    /// Instructions from a seed to w; they are part of the request.
     pub mapping_instructions: u64,
-    /// All but the stack.
+    /// Bytes of RAM except the stack.
     pub ram_bytes: u64,
-    /// The deepest, opening the pack included.
+    /// Bytes of the deepest stack, including that of opening the pack.
     pub stack_bytes: u64,
 }
 
 /// A share of an image's instructions.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Stage {
-    /// What is done.
+    /// The name of the stage.
     pub name: String,
-    /// About how many instructions, by looks at the program counter.
+    /// Approximate number of instructions, from samples of the program counter.
     pub instructions: u64,
 }
 
-/// What the functions of the program do: a stage, and parts of the names of its functions. The first that fits counts.
+/// The stages, each with parts of the names of its functions. The first match counts.
 const STAGES: [(&str, &[&str]); 11] = [
     ("3x3 convolutions", &["correlate", "conv3x3_row"]),
     ("transposed convolutions", &["spread", "transposed3x3_row", "requantise"]),
@@ -141,10 +143,10 @@ const STAGES: [(&str, &[&str]); 11] = [
 ];
 
 impl OnTarget {
-    /// Builds the program for a board; quick when nothing has changed.
+    /// Builds the program for a board. This is quick if nothing has changed.
     ///
     /// # Errors
-    /// What is missing and how to install it, what the compiler said, or that the board cannot be measured.
+    /// Something is missing (the text says how to install it), the compiler failed, or the board cannot be measured.
     pub fn build(board: &str, kernels: Kernels) -> Result<Self, BoardError> {
         let board = boards::find(board)?;
         let measured = MEASURED.into_iter().find(|measured| measured.board == board.name());
@@ -164,18 +166,18 @@ impl OnTarget {
         }
     }
 
-    /// SHA-256 of the images of the seeds `0 .. seeds`, one after the other: psi 1, noise by the same seed.
+    /// The SHA-256 of the images of seeds `0 .. seeds`, one after the other, with psi 1 and noise of the same seed.
     ///
     /// # Errors
-    /// What the emulator said.
+    /// The emulator failed; the text is its output.
     pub fn hash(&self, pack: &[u8], seeds: u32) -> Result<String, BoardError> {
         Ok(self.run(Job::Hash, seeds, pack)?.trim().to_owned())
     }
 
-    /// What an image of a pack costs.
+    /// Measures the cost of an image of a pack.
     ///
     /// # Errors
-    /// What the emulator said.
+    /// The emulator failed; the text is its output.
     pub fn image(&self, pack: &[u8]) -> Result<ImageCost, BoardError> {
         let said = self.run(Job::Image, 1, pack)?;
         let [given, first_row, seeded, stack, workspace] = numbers(&said).ok_or_else(|| self.failed(&said))?;
@@ -198,10 +200,10 @@ impl OnTarget {
         })
     }
 
-    /// What single layers cost.
+    /// Measures the cost of single layers.
     ///
     /// # Errors
-    /// What the emulator said.
+    /// The emulator failed; the text is its output.
     pub fn layers(&self) -> Result<Vec<MeasuredLayer>, BoardError> {
         let said = self.run(Job::Layers, 1, &[])?;
         said.lines()
@@ -220,10 +222,10 @@ impl OnTarget {
             .collect()
     }
 
-    /// Where an image's instructions go, w being known; nothing on a processor whose program has no profile.
+    /// The stages of an image from a known w, with their instructions; empty if the processor's program has no profile.
     ///
     /// # Errors
-    /// What the emulator said.
+    /// The emulator failed; the text is its output.
     pub fn stages(&self, pack: &[u8]) -> Result<Vec<Stage>, BoardError> {
         let Some(every) = self.measured.machine.profile else { return Ok(Vec::new()) };
         let look = self.measured.machine.instructions(every.into());
@@ -244,17 +246,18 @@ impl OnTarget {
         Ok(stages.into_iter().filter(|stage| stage.instructions > 0).collect())
     }
 
-    /// Compares every kernel with its portable twin on random and extreme inputs, so many rounds; returns the comparisons.
+    /// Compares every kernel with its portable twin on random and extreme inputs, for this many rounds. Returns the
+    /// number of comparisons.
     ///
     /// # Errors
-    /// What the emulator said: which kernel differs, and where.
+    /// The emulator failed, or a kernel differs; the text says which one, and where.
     pub fn twins(&self, rounds: u32) -> Result<u64, BoardError> {
         let said = self.run(Job::Twins, rounds, &[])?;
         let [compared] = numbers(&said).ok_or_else(|| self.failed(&said))?;
         Ok(compared)
     }
 
-    /// Runs a job and returns what it printed.
+    /// Runs a job and returns its output.
     fn run(&self, job: Job, count: u32, data: &[u8]) -> Result<String, BoardError> {
         let mut file = tempfile::NamedTempFile::new().map_err(|error| self.failed(&error.to_string()))?;
         file.write_all(data).map_err(|cause| BoardError::File { path: file.path().to_owned(), cause })?;
@@ -266,12 +269,12 @@ impl OnTarget {
         command.args(["-semihosting-config", "enable=on,target=native", "-kernel"]).arg(&self.program);
         command.args(["-device", &word(0, job as u32), "-device", &word(1, count)]);
         if !data.is_empty() {
-            // A comma would end the file's name.
+            // An unescaped comma would end the file's name.
             let path = file.path().display().to_string().replace(',', ",,");
             command.args(["-device", &format!("loader,file={path},addr={at:#x},force-raw=on")]);
         }
         let output = command.stdin(Stdio::null()).output().map_err(|error| self.failed(&error.to_string()))?;
-        // Which of the two the program's output is printed to has changed over QEMU's versions.
+        // QEMU's versions differ in whether they print the program's output to stdout or to stderr.
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         if output.status.success() { Ok(said) } else { Err(self.failed(&said)) }
     }
@@ -283,9 +286,9 @@ impl OnTarget {
     }
 }
 
-/// The bytes of a flash that holds a committed pack and no more; nothing where that cannot be.
+/// The contents of a flash that holds only a committed pack; `None` if the pack cannot be stored.
 fn flash_with(pack: &[u8]) -> Option<Vec<u8>> {
-    // Two sectors of records, and the pack.
+    // The flash has two sectors of records, and the pack.
     let sectors = 2 + pack.len().div_ceil(SECTOR);
     let mut words = vec![0u32; sectors * SECTOR / 4];
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
@@ -300,17 +303,17 @@ fn flash_with(pack: &[u8]) -> Option<Vec<u8>> {
     Some(storage.release().release().to_vec())
 }
 
-/// Exactly so many numbers.
+/// Parses exactly N numbers.
 fn numbers<const N: usize>(text: &str) -> Option<[u64; N]> {
     let numbers: Option<Vec<u64>> = text.split_whitespace().map(|word| word.parse().ok()).collect();
     numbers?.try_into().ok()
 }
 
-/// Functions by address.
+/// The functions of a program, by address.
 fn functions(elf: &[u8]) -> Option<Vec<(u64, String)>> {
     let file = object::File::parse(elf).ok()?;
     let functions = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
-    // Bit 0 says that it is Thumb code.
+    // Bit 0 of an address says that it is Thumb code.
     let mut functions: Vec<_> =
         functions.filter_map(|symbol| Some((symbol.address() & !1, symbol.name().ok()?.to_owned()))).collect();
     functions.sort();

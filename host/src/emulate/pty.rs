@@ -10,7 +10,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-/// A pair: the end that the device has, non-blocking, and the path that programs open.
+/// Opens a pseudo-terminal. Returns the device's end, which does not block, and the path that programs open.
 pub(super) fn pair() -> io::Result<(OwnedFd, PathBuf)> {
     let device = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     grantpt(&device)?;
@@ -21,8 +21,8 @@ pub(super) fn pair() -> io::Result<(OwnedFd, PathBuf)> {
     Ok((device, path))
 }
 
-/// Opens a pseudo-terminal to keep it open and raw. While somebody holds it, the other end does not see programs come
-/// and go, and a program that opens it need not wait until it is noticed.
+/// Opens a pseudo-terminal's path and keeps it open and raw. While it is held, the other end does not notice programs
+/// that open and close it, and a program that opens it need not wait until it is noticed.
 pub(super) fn hold(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
     let held = OpenOptions::new().read(true).write(true).custom_flags(flags.bits() as i32).open(path)?;

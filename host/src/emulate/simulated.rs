@@ -1,9 +1,9 @@
-//! A board on a simulated line: the device code of `nickeldime-core` on a line with a rate, faults, and a time of its own,
-//! which passes as fast as the computer can. The client uses it as it uses a serial port.
+//! A board on a simulated line: the device code of `nickeldime-core`, on a line with a bit rate, faults and simulated
+//! time, which passes as fast as the computer allows. The client uses it like a serial port.
 //!
-//! The board takes no time to compute, and whole frames are handed to it as they end. Sending takes the board its time
-//! (nothing is sent behind its back), and so may its flash ([`SlowFlash`]); what arrives meanwhile goes to a ring, and
-//! what the ring has no room for is lost.
+//! The board computes in no time, and gets whole frames when they end. Sending takes time during which the board does
+//! nothing else, and its flash may take time too ([`SlowFlash`]). Bytes that arrive meanwhile go to a ring buffer, and
+//! bytes that do not fit there are lost.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,50 +19,51 @@ use nickeldime_link::wire::Wire;
 
 use super::faults::{Faults, Faulty};
 
-/// Time on the line, in picoseconds.
+/// Simulated time in picoseconds.
 type Picos = u64;
-/// How long a board takes to start again, deaf.
+/// Time that a board needs to start again, during which it hears nothing.
 const BOOT: Picos = 100_000_000_000;
-/// Bits on the line for a byte: a start bit and a stop bit with it.
+/// Bits on the line for one byte, including a start bit and a stop bit.
 const BITS: u64 = 10;
 
-/// The line and what is behind it.
+/// The properties of the line and of the board behind it.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
-    /// Bits a second, in each direction.
+    /// Bit rate in each direction.
     pub baud: u32,
-    /// Bytes that wait for a busy board; more are lost.
+    /// Size in bytes of the ring buffer for a busy board; bytes beyond it are lost.
     pub ring: usize,
-    /// What goes wrong on the line.
+    /// The errors on the line.
     pub faults: Faults,
-    /// A cut line is silent, as a cable that was pulled from a serial adapter; else it is gone, as an adapter that was.
+    /// True if a cut line is silent, like a cable pulled out of a serial adapter; false if it is gone, like an adapter
+    /// that was unplugged.
     pub silent_cut: bool,
 }
 
-/// What has happened on a line.
+/// A record of what has happened on a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Happened {
-    /// Bytes sent to the board.
+    /// Number of bytes sent to the board.
     pub to_board: u64,
-    /// Bytes that it sent.
+    /// Number of bytes sent by the board.
     pub to_host: u64,
-    /// Bytes that the board's ring had no room for.
+    /// Number of bytes that did not fit in the board's ring buffer.
     pub overrun: u64,
-    /// Hash of the model that the board found at each start.
+    /// Hash of the model that the board found at each of its starts.
     pub starts: Vec<Option<Sha256Hash>>,
 }
 
-/// Flash that may lose its power.
+/// A flash whose power may fail.
 pub trait Supply {
-    /// Whether it has failed.
+    /// True if power has failed.
     fn is_dead(&self) -> bool {
         false
     }
 
-    /// Power is back.
+    /// Restores power.
     fn restore(&mut self) {}
 
-    /// How long its work has taken since the last time it was asked.
+    /// Time that the flash's operations have taken since the last call.
     fn took(&mut self) -> Duration {
         Duration::ZERO
     }
@@ -80,7 +81,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const WORD: usize, const SECTOR: usize> Suppl
     }
 }
 
-/// Flash that takes the time of a W25Q chip: 45 ms for a sector, 150 ms for a whole block of 64 kB, 0.4 ms for 256 bytes.
+/// A flash with the timing of a W25Q chip: 45 ms for erasing a sector, 150 ms for a whole block of 64 kB, and 0.4 ms for
+/// writing 256 bytes.
 pub struct SlowFlash<F> {
     flash: F,
     took: Duration,
@@ -89,7 +91,7 @@ pub struct SlowFlash<F> {
 impl<F> SlowFlash<F> {
     const BLOCK: u32 = 64 << 10;
 
-    /// The same flash, slower.
+    /// Wraps a flash with this timing.
     pub fn new(flash: F) -> Self {
         Self { flash, took: Duration::ZERO }
     }
@@ -144,28 +146,29 @@ impl<F> Supply for SlowFlash<F> {
     }
 }
 
-/// Both directions of the line, and the time.
+/// Both directions of the line, and the simulated time.
 struct Line {
     setup: Setup,
     faulty: Faulty,
-    /// Of the host.
+    /// The host's time.
     now: Picos,
-    /// Of the board: later than the host's while it is busy.
+    /// The board's time, which is later than the host's while the board is busy.
     board: Picos,
-    /// When each direction has sent what it was given.
+    /// Time at which the host will have sent all its bytes.
     host_free: Picos,
+    /// Time at which the board will have sent all its bytes.
     board_free: Picos,
     to_board: VecDeque<Arrival>,
     to_host: VecDeque<Arrival>,
-    /// When the frames end that are on their way to the board.
+    /// End times of the frames that are on their way to the board.
     ends: VecDeque<Picos>,
-    /// What the board takes while it does nothing else.
+    /// Bytes that the board has received while it was idle.
     taken: VecDeque<u8>,
     reset: bool,
     happened: Happened,
 }
 
-/// A byte, when it arrives, and whether the board is reset by it.
+/// A byte, its arrival time, and whether it resets the board.
 #[derive(Clone, Copy)]
 struct Arrival {
     at: Picos,
@@ -206,11 +209,11 @@ impl Line {
                 self.to_host.push_back(Arrival { at: self.board_free, byte: passed.byte, reset: false });
             }
         }
-        // Nothing sends for the board while it goes on.
+        // The board does nothing else while it sends.
         self.board = self.board_free;
     }
 
-    /// The board does nothing until `at`, but takes every byte as it comes.
+    /// Lets the board idle until `at`, receiving every byte as it arrives.
     fn idle_until(&mut self, at: Picos) {
         self.overrun();
         self.board = self.board.max(at);
@@ -232,14 +235,14 @@ impl Line {
         Some(arrival)
     }
 
-    /// The board was busy until now: what the ring has no room for is lost.
+    /// Ends a busy time of the board: bytes that the ring buffer has no room for are lost.
     fn overrun(&mut self) {
         let waiting = self.to_board.partition_point(|arrival| arrival.at <= self.board);
         if waiting > self.setup.ring {
             self.happened.overrun += (waiting - self.setup.ring) as u64;
             for lost in self.to_board.drain(self.setup.ring..waiting) {
                 if lost.byte == 0 || lost.reset {
-                    // Which of those that are waiting it was does not matter: all of them are over.
+                    // It does not matter which of the waiting frames it was, because all of them have ended.
                     self.ends.pop_front();
                 }
                 self.reset |= lost.reset;
@@ -256,7 +259,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The board's end.
+/// The board's end of the line.
 #[derive(Clone)]
 struct Port(Arc<Mutex<Line>>);
 
@@ -319,7 +322,7 @@ impl<F: MappedFlash + Supply, E: Engine + Copy> Inner<F, E> {
         self.device = Some(device);
     }
 
-    /// The board starts again, with what its flash has.
+    /// Restarts the board with the contents of its flash.
     fn reset(&mut self) {
         let Some(device) = self.device.take() else { return };
         let (serial, mut flash, _, buffers) = device.into_parts();
@@ -334,7 +337,7 @@ impl<F: MappedFlash + Supply, E: Engine + Copy> Inner<F, E> {
         self.start(serial, flash, buffers);
     }
 
-    /// Lets the board do what there is to do, up to when it waits for another frame.
+    /// Runs the board until it waits for another frame.
     fn run(&mut self, at: Picos) {
         lock(&self.line).idle_until(at);
         loop {
@@ -346,7 +349,7 @@ impl<F: MappedFlash + Supply, E: Engine + Copy> Inner<F, E> {
             let mut line = lock(&self.line);
             line.board += picos(took);
             if dead {
-                // Without power it had nothing to say.
+                // A board without power has sent nothing.
                 line.to_host.truncate(said);
             }
             if dead || line.reset {
@@ -361,7 +364,7 @@ impl<F: MappedFlash + Supply, E: Engine + Copy> Inner<F, E> {
     }
 }
 
-/// A board on a simulated line. Clones are the same board: one is the client's [`Wire`], another one looks at it.
+/// A board on a simulated line. Clones are the same board: one can be the client's [`Wire`] while another observes it.
 pub struct Simulated<F, E>(Arc<Mutex<Inner<F, E>>>);
 
 impl<F, E> Clone for Simulated<F, E> {
@@ -371,7 +374,7 @@ impl<F, E> Clone for Simulated<F, E> {
 }
 
 impl<F: MappedFlash + Supply, E: Engine + Copy> Simulated<F, E> {
-    /// Starts a board with what `flash` holds.
+    /// Starts a board with the contents of `flash`.
     pub fn new(setup: Setup, flash: F, engine: E, buffers: Buffers<'static>) -> Self {
         let line = Arc::new(Mutex::new(Line {
             setup,
@@ -402,7 +405,7 @@ impl<F: MappedFlash + Supply, E: Engine + Copy> Simulated<F, E> {
         lock(&self.0).reset();
     }
 
-    /// Joins a cut line again, for good. What was on it is gone.
+    /// Repairs a cut line for good. Bytes that were on it are lost.
     pub fn mend(&self) {
         let inner = lock(&self.0);
         let mut line = lock(&inner.line);
@@ -412,20 +415,20 @@ impl<F: MappedFlash + Supply, E: Engine + Copy> Simulated<F, E> {
         line.ends.clear();
     }
 
-    /// Lies about other things, or none, from now on.
+    /// Changes the errors of the line from now on.
     pub fn fault(&self, faults: Faults) {
         let inner = lock(&self.0);
         lock(&inner.line).faulty = Faulty::new(faults);
     }
 
-    /// Does something to the flash.
+    /// Calls a function on the flash.
     pub fn with_flash(&self, change: impl FnOnce(&mut F)) {
         if let Some(device) = &mut lock(&self.0).device {
             change(device.flash_mut());
         }
     }
 
-    /// Ends the board and returns its flash and buffers.
+    /// Stops the board and returns its flash and buffers.
     pub fn stop(&self) -> Option<(F, Buffers<'static>)> {
         let (_, flash, _, buffers) = lock(&self.0).device.take()?.into_parts();
         Some((flash, buffers))
@@ -467,7 +470,7 @@ impl<F: MappedFlash + Supply + Send, E: Engine + Copy + Send> Wire for Simulated
                 drop(line);
                 inner.run(to_board);
             } else if to_host <= end {
-                // To the end of the frame, if there is one.
+                // Reads to the end of the frame, if there is one.
                 let frame = line.to_host.iter().find(|arrival| arrival.byte == 0).map_or(to_host, |arrival| arrival.at);
                 line.now = frame.min(end).min(to_board.max(to_host));
             } else {

@@ -77,7 +77,7 @@ impl Images for DrawnImages {
         let size = self.preview.resolution();
         let mut batch = Array4::zeros((images.len(), 3, size, size));
         for (mut place, image) in batch.axis_iter_mut(Axis(0)).zip(images) {
-            // One channel is three equal ones.
+            // A grey image is taken as three equal channels.
             place.iter_mut().zip(image.into_iter().cycle()).for_each(|(x, value)| *x = in_steps(to_u8(value)));
         }
         Ok(batch)

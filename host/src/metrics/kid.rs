@@ -53,7 +53,7 @@ pub fn kid<T: matrix::Feature>(a: ArrayView2<T>, b: ArrayView2<T>, subsets: &Sub
 /// The unbiased estimate with all samples as the single subset; of a larger set, its first rows.
 ///
 /// # Errors
-/// As [`kid`].
+/// The errors of [`kid`].
 pub fn kid_of_all<T: matrix::Feature>(a: ArrayView2<T>, b: ArrayView2<T>) -> Result<f64, MetricError> {
     matrix::comparable(NAME, 2, a, b)?;
     let size = a.nrows().min(b.nrows());

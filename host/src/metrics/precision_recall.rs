@@ -17,9 +17,9 @@ const BLOCK: usize = 1024;
 /// Precision and recall, each in [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PrecisionRecall {
-    /// Generated images on the manifold of the real ones.
+    /// The share of generated images on the manifold of the real ones.
     pub precision: f64,
-    /// Real images on the manifold of the generated ones.
+    /// The share of real images on the manifold of the generated ones.
     pub recall: f64,
 }
 
@@ -45,7 +45,7 @@ pub fn precision_recall<T: matrix::Feature>(
 /// The distance of each point to its `neighbours`-th nearest other point, in the points' order.
 ///
 /// # Errors
-/// As [`precision_recall`].
+/// The errors of [`precision_recall`].
 pub fn radii<T: matrix::Feature>(points: ArrayView2<T>, neighbours: usize) -> Result<Vec<f64>, MetricError> {
     matrix::comparable(NAME, neighbours + 1, points, points)?;
     Ok(squared_radii(points, neighbours)?.into_iter().map(f64::sqrt).collect())

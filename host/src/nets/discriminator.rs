@@ -123,7 +123,7 @@ fn seen<B: Backend>(
     }
 }
 
-/// The last block: minibatch standard deviation, a convolution, and fully connected layers.
+/// The last block: minibatch standard deviation, a convolution and fully connected layers.
 #[derive(Module, Debug)]
 pub struct Epilogue<B: Backend> {
     /// The 1x1 convolution from the image, without a limit; discriminators with skips only.

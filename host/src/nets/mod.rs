@@ -1,4 +1,4 @@
-//! StyleGAN2's networks on burn: architectures, layers, and the names of their tensors.
+//! StyleGAN2's networks on burn: layers, and the names of their tensors.
 
 pub mod discriminator;
 pub mod draws;

@@ -1,5 +1,5 @@
-//! Bilinear resizing (without anti-aliasing; `align_corners = false` unless said otherwise) as two products with fixed matrices: linear, and
-//! differentiable on every backend.
+//! Bilinear resizing without anti-aliasing, with `align_corners = false` unless said otherwise. It is a product with two
+//! fixed matrices, so it is linear and differentiable on every backend.
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 

@@ -1,4 +1,5 @@
-//! Which layers get 16-bit weights, where there are bytes to spare: those whose rounding the images show most, for each byte.
+//! Chooses the layers that get 16-bit weights if bytes are left over: those whose rounding error, for each byte, affects
+//! the images most.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +7,11 @@ use super::calibrate::Calibration;
 use super::write::{FitCache, PackOptions, PackWriteError, write_with};
 use nickeldime_checkpoint::model::weights::GeneratorWeights;
 
-/// The layers for [`PackOptions::sixteen_bit`] that `extra` bytes buy. `error` measures a pack: mean squared error of its images, say.
-/// Every layer's worth is what a pack gains in which it alone is wide.
+/// The layers for [`PackOptions::sixteen_bit`] that `extra` bytes pay for. `error` measures a pack, for example as the
+/// mean squared error of its images. A layer's benefit is the decrease of the error if it alone has 16-bit weights.
 ///
 /// # Errors
-/// Those of the packer, and of `error`.
+/// The errors of the packer and of `error`.
 pub fn choose_16_bit_layers<E: From<PackWriteError>>(
     weights: &GeneratorWeights,
     calibration: &Calibration,

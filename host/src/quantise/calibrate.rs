@@ -1,4 +1,4 @@
-//! What the activations are like over calibration latents: how large, and for the weights that they meet, how correlated.
+//! Measures the activations over calibration latents: how large they are, and how the inputs of the weights correlate.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,29 @@ use nickeldime_checkpoint::random::Stream;
 
 use super::moments::Gram;
 
-/// Headroom over the largest activation seen: other latents, a psi above 1 and random noise reach further. It costs one of
-/// 15 bits, far below what the weights' rounding costs.
+/// Factor between the largest activation seen and the limit. Other latents, a psi above 1 and random noise give larger
+/// activations. The factor costs one of 15 bits, which is far less than the rounding of the weights costs.
 pub const HEADROOM: f64 = 2.0;
 
-/// Widest inputs of a convolution (9 times its channels) whose moments are kept: they take the square of it.
+/// Largest number of inputs of a convolution (9 times its channels) whose moments are kept. Their memory grows with its
+/// square.
 const WIDEST: usize = 1500;
-/// Inputs looked at in a batch of a convolution's feature maps.
+/// Number of inputs that are looked at in a batch of a convolution's feature maps.
 const LOOKS: usize = 256;
 
 /// A batch of feature maps, `[batch, channels, size, size]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Maps {
-    /// Row-major.
+    /// The values, row-major.
     pub values: Vec<f32>,
-    /// Channels.
+    /// Number of channels.
     pub channels: usize,
-    /// Height and width.
+    /// Height and width of a map.
     pub size: usize,
 }
 
 impl Maps {
-    /// 0 outside.
+    /// A value of a map; 0 outside of it.
     fn at(&self, n: usize, c: usize, y: isize, x: isize) -> f32 {
         let inside = 0..self.size as isize;
         if inside.contains(&y) && inside.contains(&x) {
@@ -39,20 +40,20 @@ impl Maps {
     }
 }
 
-/// Which convolution meets the maps.
+/// The kind of convolution that reads the maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// 3x3 with padding 1.
+    /// A 3x3 convolution with padding 1.
     Plain,
-    /// Transposed, of stride 2, with the filter behind it.
+    /// A transposed 3x3 convolution of stride 2, followed by the resampling filter.
     Doubling,
-    /// 1x1.
+    /// A 1x1 convolution.
     Rgb,
 }
 
-/// The largest magnitude of every activation over the calibration latents, by name: `b8.conv0.mid` (demodulated, before the
-/// resampling filter), `b8.conv0.out`, `b8.conv1.out`, `b8.img`, ...; other names do no harm. And where they were shown, the
-/// second moments of what the weights of `b8.conv0`, `b8.conv1`, `b8.torgb`, ... are multiplied with.
+/// The largest magnitude of every activation over the calibration latents, by name: `b8.conv0.mid` (demodulated, before
+/// the resampling filter), `b8.conv0.out`, `b8.conv1.out`, `b8.img`, ...; other names are ignored. If they were
+/// observed, also the second moments of the inputs of `b8.conv0`, `b8.conv1`, `b8.torgb`, ...
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Calibration {
     largest: BTreeMap<String, f32>,
@@ -60,13 +61,13 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// Nothing seen yet.
+    /// A calibration without observations.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes in one batch of an activation's values, in any order. Values that are not finite make the name unusable:
-    /// [`Calibration::largest`] then gives infinity.
+    /// Adds a batch of an activation's values, in any order. If a value is not finite, [`Calibration::largest`] gives
+    /// infinity for this name.
     pub fn observe(&mut self, name: &str, values: &[f32]) {
         let batch = values.iter().fold(0f32, |m, v| if v.is_finite() { m.max(v.abs()) } else { f32::INFINITY });
         match self.largest.get_mut(name) {
@@ -77,13 +78,13 @@ impl Calibration {
         }
     }
 
-    /// The largest magnitude seen under a name.
+    /// The largest magnitude seen under a name; `None` if the name was not observed.
     pub fn largest(&self, name: &str) -> Option<f32> {
         self.largest.get(name).copied()
     }
 
-    /// Takes in what a convolution's weights meet: its input maps, and the factor on each of their channels (the styles, with
-    /// the demodulation's mean), `[batch, channels]`.
+    /// Adds the inputs of a convolution's weights: its input maps, and the factor on each of their channels,
+    /// `[batch, channels]` (the style times the mean of the demodulation).
     pub fn observe_inputs(&mut self, name: &str, kind: Kind, maps: &Maps, factors: &[f32]) {
         let taps = if kind == Kind::Rgb { 1 } else { 9 };
         let width = taps * maps.channels;
@@ -120,14 +121,14 @@ impl Calibration {
         moments.add(seen.view());
     }
 
-    /// The second moments of a layer's inputs, `[tap][channel]`.
+    /// The second moments of a layer's inputs, in the order `[tap][channel]`; `None` if they were not observed.
     pub fn moments(&self, name: &str) -> Option<Array2<f64>> {
         self.moments.get(name)?.mean()
     }
 }
 
-/// What tap `[a, b]` of a doubling convolution adds to the filtered output at `[y, x]`: `T[2y + a][2x + b] += w[a][b] in[y][x]`,
-/// then `[1, 3, 3, 1] / 4` both ways.
+/// The contribution of tap `[a, b]` of a doubling convolution to the filtered output at `[y, x]`:
+/// `T[2y + a][2x + b] += w[a][b] in[y][x]`, then `[1, 3, 3, 1] / 4` along both axes.
 fn doubled(input: impl Fn(isize, isize) -> f32, [y, x]: [isize; 2], [a, b]: [isize; 2]) -> f32 {
     let taps = [0.25f32, 0.75, 0.75, 0.25];
     let sources = |at: isize, tap: isize| {

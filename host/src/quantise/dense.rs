@@ -1,5 +1,5 @@
-//! Matrix-vector layers in integers: the mapping network and the affine layers, each fitted to what the layers before it make
-//! of the calibration latents.
+//! Quantises the matrix-vector layers: the mapping network and the affine layers. Each is fitted to the outputs of the
+//! quantised layers before it, over the calibration latents.
 
 use nalgebra::DMatrix;
 use ndarray::{Array1, Array2, Axis};
@@ -11,32 +11,32 @@ use super::rounding::Feedback;
 /// A fully connected layer with its gains applied.
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
-    /// `[out, in]`.
+    /// Weights, `[out, in]`.
     pub weights: Array2<f64>,
-    /// `[out]`.
+    /// Biases, `[out]`.
     pub biases: Array1<f64>,
 }
 
 impl Layer {
-    /// The layer at inputs, `[count, in]`.
+    /// The layer's outputs at `inputs` `[count, in]`.
     pub fn apply(&self, inputs: &Array2<f64>) -> Array2<f64> {
         inputs.dot(&self.weights.t()) + &self.biases
     }
 }
 
-/// A layer in integers.
+/// A quantised layer.
 #[derive(Debug, Clone)]
 pub(super) struct Fitted {
-    /// `[out]`.
+    /// The rows of weights, `[out]`.
     pub rows: Vec<Row>,
-    /// `[out]`: what the rounding does to the mean of the outputs is taken back.
+    /// Biases, `[out]`, which also cancel the rounding's effect on the mean of the outputs.
     pub biases: Vec<f64>,
-    /// Squared error of the outputs, as a share of their variance.
+    /// Mean squared error of the outputs, as a share of their variance.
     pub error: f64,
 }
 
 impl Fitted {
-    /// As a layer of real numbers.
+    /// The quantised layer as a layer of real numbers.
     pub fn layer(&self) -> Layer {
         let inputs = self.rows.first().map_or(0, |row| row.integers.len());
         let weight = |(o, i): (usize, usize)| f64::from(self.rows[o].integers[i]) * self.rows[o].scale;
@@ -45,27 +45,27 @@ impl Fitted {
     }
 }
 
-/// A layer's inputs over the calibration latents, `[count, width]`: as the float network has them, and as the integers of the
-/// layers before give them.
+/// A layer's inputs over the calibration latents, `[count, width]`: those of the float network, and those that the
+/// quantised layers before it give.
 #[derive(Debug)]
 pub(super) struct Inputs {
     pub float: Array2<f64>,
     pub integer: Array2<f64>,
     feedback: Option<Feedback>,
-    /// `(G - H) H^-1`, with H the integers' second moments and G those of float and integers: what weights that are to make
-    /// up for the integers' errors have to change by.
+    /// `(G - H) H^-1`, where H is the second moments of the quantised inputs and G the cross moments of float and
+    /// quantised inputs. It is the change of the weights that compensates for the errors of the quantised inputs.
     correction: Option<Array2<f64>>,
 }
 
-/// Seeds of the latents: far from those that people look at first.
+/// First seed of the calibration latents, far from the seeds that people usually look at.
 const FIRST_SEED: u64 = 0xCA11_0000;
-/// Latents for each of the widths, so that the moments have full rank.
+/// Number of latents for each input of a layer, so that the moments have full rank.
 const LATENTS: usize = 4;
-/// At least so many.
+/// Smallest number of latents.
 const FEWEST: usize = 512;
 
 impl Inputs {
-    /// Normalised z of the calibration latents, enough of them for layers of this width.
+    /// Normalised z of the calibration latents, enough of them for layers with this many inputs.
     pub fn latents(z_dim: usize, widest: usize) -> Self {
         let count = FEWEST.max(LATENTS * widest);
         let mut z = Array2::from_shape_fn((count, z_dim), |(n, i)| {
@@ -78,7 +78,7 @@ impl Inputs {
         Self::new(z.clone(), z)
     }
 
-    /// Of both networks' values.
+    /// Inputs from both networks' values.
     pub fn new(float: Array2<f64>, integer: Array2<f64>) -> Self {
         let count = float.nrows() as f64;
         let (x, q) = (centred(&float), centred(&integer));
@@ -96,7 +96,7 @@ impl Inputs {
         Self { float, integer, feedback, correction }
     }
 
-    /// What the next layer's inputs are, behind leaky ReLU, and the largest value before it.
+    /// The inputs of the next layer, after leaky ReLU, and the largest value before leaky ReLU.
     pub fn behind(&self, layer: &Layer, fitted: &Fitted) -> (Self, f64) {
         let leaky = |v: f64| if v < 0.0 { 0.2 * v } else { v };
         let float = layer.apply(&self.float);
@@ -104,7 +104,8 @@ impl Inputs {
         (Self::new(float.mapv(leaky), fitted.layer().apply(&self.integer).mapv(leaky)), largest)
     }
 
-    /// The layer in integers whose outputs at the integers' inputs are next to the float layer's at the float inputs.
+    /// Quantises a layer so that its outputs at the quantised inputs are nearest to the float layer's outputs at the
+    /// float inputs.
     pub fn fit(&self, layer: &Layer, width: WeightWidth) -> Fitted {
         let mut target = layer.weights.clone();
         if let Some(correction) = &self.correction {

@@ -1,21 +1,22 @@
-//! How near the integer image is to the float image.
+//! Measures how near the integer image is to the float image.
 
-/// Peak signal-to-noise ratio over a set of images, in dB, peak 255.
+/// Peak signal-to-noise ratio (PSNR) over a set of images, in dB, with peak 255.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fidelity {
-    /// Mean over the images of each image's ratio.
+    /// Mean of the images' ratios, in dB.
     pub mean_db: f64,
-    /// The worst image's ratio.
+    /// Lowest ratio of an image, in dB.
     pub worst_db: f64,
-    /// How many images.
+    /// Number of images.
     pub images: usize,
 }
 
-/// Ratio of one image: integer bytes `[height][width][3]` against float values `[3][height][width]`, or of a grey network
-/// `[1][height][width]`, of nominal range [-1, 1], mapped to 0 ..= 255 and clamped but not rounded. Rounding alone limits it to 58.9 dB. Infinite when equal.
+/// The ratio of one image in dB. `bytes` are `[height][width][3]`. `float` is `[3][height][width]`, or
+/// `[1][height][width]` for a grey network, with nominal range [-1, 1]; it is mapped to 0 ..= 255 and clamped, but not
+/// rounded. Rounding alone limits the ratio to 58.9 dB. It is infinite if the images are equal.
 ///
 /// # Panics
-/// When the lengths differ.
+/// If the lengths differ.
 pub fn psnr(bytes: &[u8], float: &[f32]) -> f64 {
     let area = bytes.len() / 3;
     assert!([area, 3 * area].contains(&float.len()), "images of different sizes");
@@ -30,7 +31,7 @@ pub fn psnr(bytes: &[u8], float: &[f32]) -> f64 {
 }
 
 impl Fidelity {
-    /// Of the ratios of single images; `None` for no image.
+    /// Summarises the ratios of single images; `None` without images.
     pub fn of(ratios: &[f64]) -> Option<Self> {
         let worst_db = ratios.iter().copied().reduce(f64::min)?;
         let mean_db = ratios.iter().sum::<f64>() / ratios.len() as f64;

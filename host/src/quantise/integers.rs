@@ -1,23 +1,23 @@
-//! Real numbers as integers: rows of weights with a scale, gains as mantissa and exponent.
+//! Converts real numbers to integers: rows of weights with a scale, and gains as mantissa and exponent.
 
 use nickeldime_core::number::{Gain, Requant};
 use nickeldime_core::pack::WeightWidth;
 
-/// Clipping thresholds tried for a row of 8-bit weights, as fractions of its largest weight.
+/// Clipping thresholds that are tried for a row of 8-bit weights, as fractions of its largest weight.
 const CLIPS: std::ops::RangeInclusive<u32> = 24..=48;
-/// 1.0 in units of [`CLIPS`].
+/// The value of 1.0 in units of [`CLIPS`].
 const CLIP_UNIT: f64 = 48.0;
 
 /// A row of weights as integers: `weight = integer * scale`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// In -127 ..= 127 or -32767 ..= 32767.
+    /// The integers, in -127 ..= 127 or -32767 ..= 32767.
     pub integers: Vec<i16>,
-    /// At least 0; 0 for a row of zeros.
+    /// The scale, which is positive; 0 for a row of zeros.
     pub scale: f64,
 }
 
-/// Largest integer of a width.
+/// Largest integer of a weight width.
 pub(super) fn largest_integer(width: WeightWidth) -> f64 {
     match width {
         WeightWidth::I8 => 127.0,
@@ -25,11 +25,11 @@ pub(super) fn largest_integer(width: WeightWidth) -> f64 {
     }
 }
 
-/// Rounds a row to the integers that lose the least of its direction, with the scale that then fits it best.
+/// Rounds a row to the integers that preserve its direction best, and finds the scale that then fits it best.
 ///
-/// For 8 bits several clipping thresholds are tried: a few clipped outliers can cost less than a coarser grid for all. The
-/// error of integers q is what the best scale leaves, `|w|^2 - (w.q)^2 / |q|^2`; where demodulation takes the scale away,
-/// that direction is all that counts.
+/// For 8 bits several clipping thresholds are tried, because a few clipped outliers can cost less than a coarser grid
+/// for all. The error of integers q is what remains with the best scale, `|w|^2 - (w.q)^2 / |q|^2`. Where demodulation
+/// cancels the scale, only the direction matters.
 pub fn quantise_row(weights: &[f64], width: WeightWidth) -> Row {
     let largest = weights.iter().fold(0f64, |m, w| m.max(w.abs()));
     if largest == 0.0 {
@@ -57,14 +57,15 @@ pub fn quantise_row(weights: &[f64], width: WeightWidth) -> Row {
     best.expect("at least one threshold was tried").1
 }
 
-/// `value` as mantissa times power of two; `None` unless it is positive, finite and within the exponent's range.
+/// Converts `value` to a mantissa times a power of two; `None` unless it is positive, finite and within the exponent's
+/// range.
 pub fn gain(value: f64) -> Option<Gain> {
     if !(value.is_finite() && value > 0.0) {
         return None;
     }
     let mut exponent = value.log2().floor() as i32 - 30;
     let mut mantissa = (value * 2f64.powi(-exponent)).round();
-    // log2 may be off by one at a power of two, and rounding may carry.
+    // log2 may be off by one at a power of two, and rounding may carry into the next.
     while mantissa >= 2f64.powi(31) {
         exponent += 1;
         mantissa = (value * 2f64.powi(-exponent)).round();
@@ -77,7 +78,8 @@ pub fn gain(value: f64) -> Option<Gain> {
     Some(Gain { mantissa: mantissa as u32, exponent })
 }
 
-/// `value` as multiplier and right shift, as precise as they can hold; 0 where it is below all of them, `None` above.
+/// Converts `value` to a multiplier and a right shift, as precisely as possible. Values that are too small give 0,
+/// values that are too large `None`.
 pub fn requant(value: f64) -> Option<Requant> {
     if value == 0.0 {
         return Some(Requant::default());

@@ -1,4 +1,5 @@
-//! From float weights to a model pack: ranges of the activations, integers, the pack file, and how faithful it is.
+//! Turns float weights into a model pack: measures activations, quantises the weights, writes the pack, and measures its
+//! fidelity.
 
 pub mod budget;
 pub mod calibrate;

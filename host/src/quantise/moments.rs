@@ -1,8 +1,8 @@
-//! Second moments of what a layer is given: what makes one rounding of its weights better than another.
+//! Second moments of a layer's inputs, by which the error of a rounding of its weights is measured.
 
 use ndarray::{Array2, ArrayView2};
 
-/// `sum x x^T` over the inputs x of a layer.
+/// The sum `sum x x^T` over the inputs x of a layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gram {
     sums: Array2<f64>,
@@ -10,23 +10,23 @@ pub struct Gram {
 }
 
 impl Gram {
-    /// Of inputs of this width, none yet.
+    /// An empty sum for inputs with `width` values.
     pub fn new(width: usize) -> Self {
         Self { sums: Array2::zeros((width, width)), count: 0 }
     }
 
-    /// Takes in `[inputs, width]`.
+    /// Adds inputs, `[inputs, width]`.
     pub fn add(&mut self, inputs: ArrayView2<'_, f32>) {
         self.sums += &inputs.t().dot(&inputs).mapv(f64::from);
         self.count += inputs.nrows();
     }
 
-    /// How many inputs were taken in.
+    /// Number of inputs that were added.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// `mean x x^T`; none before there were any.
+    /// The mean `mean x x^T`; `None` without inputs.
     pub fn mean(&self) -> Option<Array2<f64>> {
         (self.count > 0).then(|| &self.sums / self.count as f64)
     }

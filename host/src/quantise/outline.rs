@@ -1,4 +1,4 @@
-//! How large a pack will be, and how much RAM its images will take, from the architecture alone: before any training.
+//! Predicts the size of a pack and the RAM for its images from the architecture alone, before any training.
 
 use nickeldime_checkpoint::model::arch::{GeneratorArch, block_resolution};
 use nickeldime_core::generator::Ram;
@@ -10,17 +10,17 @@ use nickeldime_core::pack::{NoiseKind, PackError};
 
 use super::write::PackOptions;
 
-/// What a pack of an architecture comes to.
+/// The predicted sizes of an architecture's pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outline {
-    /// Bytes of the pack, right to a few dozen: the header's numbers are as long as their values.
+    /// Bytes of the pack. The value is right to a few dozen bytes, because the length of a header depends on its values.
     pub bytes: usize,
-    /// Bytes of RAM for an image; exact.
+    /// Bytes of RAM for an image, by part; exact.
     pub ram: Ram,
 }
 
 impl Outline {
-    /// The outline of `arch`, packed with these options and noise of strengths other than 0.
+    /// The outline of `arch` packed with these options, for noise strengths that are not 0.
     ///
     /// # Errors
     /// [`PackError::TooLarge`], or [`PackError::Header`] for more layers than a header holds.
@@ -32,14 +32,14 @@ impl Outline {
     }
 }
 
-/// Lays arrays out one after the other.
+/// Places arrays one after the other.
 struct Layout<'a> {
     arch: &'a GeneratorArch,
     options: &'a PackOptions,
     places: ArrayPlaces,
 }
 
-/// Numbers as long as real ones.
+/// A placeholder that is encoded as long as a typical value.
 const REQUANT: Requant = Requant { multiplier: i32::MAX, shift: 40 };
 const GAIN: Gain = Gain { mantissa: u32::MAX >> 1, exponent: -20 };
 

@@ -1,4 +1,4 @@
-//! From a float generator to a pack in one call.
+//! Turns a float generator into a pack in one call.
 
 use std::ops::Range;
 
@@ -18,22 +18,22 @@ use crate::{
     progress::Progress,
 };
 
-/// psi = 1 in the device's Q14.
+/// The psi 1.0 in the device's Q14.
 const PSI_ONE: i16 = 1 << 14;
-/// Latents that the activations' ranges are taken over.
+/// Number of latents for calibration.
 const CALIBRATION_SEEDS: u64 = 256;
-/// Latents that the fidelity is measured on; others than those of the calibration.
+/// Seeds of the latents that the fidelity is measured on, which differ from those of the calibration.
 const FIDELITY_SEEDS: std::ops::Range<u64> = 1_000_000..1_000_064;
 
-/// Latents that wider weights are tried on; others again.
+/// Seeds of the latents that 16-bit weights are tried on, which differ from both.
 const TRIAL_SEEDS: std::ops::Range<u64> = 2_000_000..2_000_008;
 
-/// A pack, and how near its images are to the float generator's.
+/// A pack, and its fidelity to the float generator.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Packed {
     /// The pack and its parts.
     pub file: PackFile,
-    /// The signal-to-noise ratios of its images, over 64 latents that were not used for the calibration.
+    /// The signal-to-noise ratios of its images over 64 latents that were not used for calibration.
     pub fidelity: Fidelity,
 }
 
@@ -47,16 +47,16 @@ pub enum PackingError {
     /// The weights do not fit a pack.
     #[error(transparent)]
     Write(#[from] PackWriteError),
-    /// The pack was written and cannot be read.
+    /// The pack was written but does not open.
     #[error("{0}")]
     Pack(PackError),
-    /// The pack was written and gives no image.
+    /// The pack was written but gives no image.
     #[error("{0}")]
     Generate(GenerateError),
 }
 
 impl PackOptions {
-    /// The options of a pack that is shown with this noise.
+    /// Options for a pack whose default noise is this.
     pub fn for_noise(noise: NoiseMode) -> Self {
         let (noise, const_noise) = match noise {
             NoiseMode::None => (NoiseKind::None, None),
@@ -67,11 +67,11 @@ impl PackOptions {
     }
 }
 
-/// Packs a generator: calibrates over 256 latents, chooses the layers that `extra_bytes` more bytes give 16-bit weights, writes
-/// the pack, and measures its images against the float generator's.
+/// Packs a generator: calibrates over 256 latents, chooses the layers for which `extra_bytes` pay for 16-bit weights,
+/// writes the pack, and compares its images with the float generator's.
 ///
 /// # Errors
-/// Weights that no pack holds; `progress` asked to stop.
+/// Weights that do not fit a pack; `progress` asked to stop.
 pub fn pack(
     weights: &GeneratorWeights,
     mut options: PackOptions,
@@ -96,7 +96,7 @@ pub fn pack(
     Ok(Packed { file, fidelity })
 }
 
-/// The float generator's images, with which a pack's are compared.
+/// The float generator's images, which a pack's images are compared with.
 struct FidelityReference {
     floats: Vec<Vec<f32>>,
     latents: Latents,
@@ -121,7 +121,7 @@ impl FidelityReference {
         Ok(Self { floats, latents, noise })
     }
 
-    /// The ratio of every image.
+    /// The PSNR of every image, in dB.
     fn ratios(&self, pack: &Pack<'_>) -> Result<Vec<f64>, PackingError> {
         let ratio = |(i, float): (usize, &Vec<f32>)| {
             let seed = self.latents.seed(i);
@@ -131,7 +131,7 @@ impl FidelityReference {
         self.floats.iter().enumerate().map(ratio).collect()
     }
 
-    /// Mean over the images, relative to white.
+    /// The mean squared error over the images, where white is 1.
     fn squared_error(&self, pack: &[u8]) -> Result<f64, PackingError> {
         let ratios = self.ratios(&Pack::open(pack).map_err(PackingError::Pack)?)?;
         Ok(ratios.iter().map(|db| 10f64.powf(-db / 10.0)).sum::<f64>() / ratios.len() as f64)

@@ -1,8 +1,8 @@
-//! Rounding that minimises the error of a layer's output, not of its weights.
+//! Rounds weights so that the error of a layer's output is small, rather than the error of the weights.
 //!
-//! With H the second moments of the inputs, weights w and their integers q give an expected squared error of
-//! `(w - q)^T H (w - q)`. Weights are rounded one after the other, and what each one's rounding does to the output is made
-//! good, as far as the inputs' correlations allow, by those that are still to come (the error feedback of optimal brain
+//! With second moments H of the inputs, weights w and their integers q give an expected squared error of
+//! `(w - q)^T H (w - q)`. Weights are rounded one after the other. The weights that are not rounded yet compensate for
+//! the effect of each rounding on the output, as far as the inputs correlate (the error feedback of optimal brain
 //! surgery: Frantar et al., "GPTQ", 2022).
 
 use nalgebra::DMatrix;
@@ -12,23 +12,24 @@ use rayon::prelude::*;
 
 use super::integers::{Row, largest_integer};
 
-/// Steps tried for a row of 8-bit weights, as fractions of the one that fits its largest weight.
+/// Step sizes that are tried for a row of 8-bit weights, as fractions of the one that fits its largest weight.
 const CLIPS: [f64; 6] = [1.0, 0.93, 0.86, 0.79, 0.72, 0.65];
-/// Added to the diagonal, as a share of its mean: few inputs must not look like certainty.
+/// Share of the diagonal's mean that is added to the diagonal, because moments of few inputs are uncertain.
 const DAMPING: f64 = 0.01;
 
-/// A layer's second moments, made ready for rounding.
+/// A layer's second moments, prepared for rounding.
 #[derive(Debug)]
 pub struct Feedback {
     moments: Array2<f64>,
-    /// Weights with large inputs come first: their errors have the most followers.
+    /// The order of rounding. Weights with large inputs come first, because more weights can then compensate for their
+    /// errors.
     order: Vec<usize>,
-    /// U of `H^-1 = U^T U` in that order, upper triangular.
+    /// The upper triangular U of `H^-1 = U^T U`, in that order.
     upper: Vec<Vec<f64>>,
 }
 
 impl Feedback {
-    /// Of second moments, `[inputs, inputs]`; none where they are all 0 or not finite.
+    /// Prepares second moments `[inputs, inputs]`; `None` if they are all 0 or not finite.
     pub fn new(moments: &Array2<f64>) -> Option<Self> {
         let width = moments.nrows();
         let mean = moments.diag().sum() / width as f64;
@@ -46,13 +47,13 @@ impl Feedback {
         Some(Self { moments: damped, order, upper })
     }
 
-    /// The second moments, damped.
+    /// The second moments with damping.
     pub fn moments(&self) -> &Array2<f64> {
         &self.moments
     }
 
-    /// Rounds all rows, `[outputs, inputs]`. Returns them and their expected squared errors as a share of the outputs'
-    /// squares, summed over both.
+    /// Rounds all rows of `[outputs, inputs]`. Returns them, and their expected squared error summed over all outputs,
+    /// as a share of the sum of the outputs' squares.
     pub fn round(&self, weights: &Array2<f64>, width: WeightWidth) -> (Vec<Row>, f64) {
         let rows: Vec<&[f64]> = weights.rows().into_iter().filter_map(|row| row.to_slice()).collect();
         let rounded: Vec<(Row, f64, f64)> = rows.par_iter().map(|row| self.round_row(row, width)).collect();
@@ -69,7 +70,7 @@ impl Feedback {
         let clips = if width == WeightWidth::I8 { &CLIPS[..] } else { &CLIPS[..1] };
         let tried = clips.iter().map(|clip| self.round_to(weights, largest * clip / limit, limit));
         let (_, integers) = tried.min_by(|a, b| a.0.total_cmp(&b.0)).expect("at least one step was tried");
-        // The scale that fits the outputs best, and what error it leaves.
+        // The scale that fits the outputs best, and the error that remains with it.
         let w = ArrayView1::from(weights);
         let q = ndarray::Array1::from_iter(integers.iter().map(|&q| f64::from(q)));
         let (hq, hw) = (self.moments.dot(&q), self.moments.dot(&w));
@@ -79,7 +80,7 @@ impl Feedback {
         (Row { integers, scale }, (square - 2.0 * scale * along + scale * scale * own).max(0.0), square)
     }
 
-    /// Rounds to multiples of a step; returns the expected squared error too.
+    /// Rounds to multiples of a step. Returns the expected squared error and the integers.
     fn round_to(&self, weights: &[f64], step: f64, limit: f64) -> (f64, Vec<i16>) {
         let mut left: Vec<f64> = self.order.iter().map(|&at| weights[at]).collect();
         let mut integers = vec![0; weights.len()];

@@ -1,4 +1,4 @@
-//! The pack writer: `docs/format.md`, from the other side.
+//! Writes packs in the format of `docs/format.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -23,33 +23,35 @@ use super::dense::{Fitted, Inputs, Layer};
 use super::integers::{Row, gain, quantise_row, requant};
 use super::rounding::Feedback;
 
-/// Learning-rate multiplier of the mapping network: its stored weights are this much larger than they act.
+/// Learning-rate multiplier of the mapping network. Stored weights are multiplied by it.
 const MAPPING_LR: f64 = 0.01;
 
-/// Extra headroom of fixed-point results that are 32 bits wide anyway.
+/// Additional headroom for fixed-point results, which have 32 bits in any case.
 const WIDE_HEADROOM: f64 = 8.0;
 
-/// Choices of the packer.
+/// Options of the packer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackOptions {
-    /// For people; at most 64 bytes.
+    /// A name for people to read; at most 64 bytes.
     pub name: String,
-    /// Weights of the mapping network. It is small and its rounding costs most of the fidelity, so 16 bits is the default.
+    /// Width of the mapping network's weights. The network is small and its rounding costs most of the fidelity, so 16
+    /// bits is the default.
     pub mapping: WeightWidth,
-    /// Weights of the affine layers (styles).
+    /// Width of the weights of the affine layers (styles).
     pub affine: WeightWidth,
-    /// Weights of the toRGB layers.
+    /// Width of the weights of the toRGB layers.
     pub rgb: WeightWidth,
-    /// Layers of these three kinds that have 16-bit weights anyway, by name: `mapping.fc0`, `b8.conv0.affine`, `b8.torgb`.
+    /// Layers of these three kinds that have 16-bit weights regardless, by name: `mapping.fc0`, `b8.conv0.affine`,
+    /// `b8.torgb`.
     pub sixteen_bit: BTreeSet<String>,
-    /// The noise that the pack is to be shown with.
+    /// The default noise of the pack's images.
     pub noise: NoiseKind,
-    /// Stores the constant noise maps, of layers whose strength is not 0.
+    /// Width of the stored constant noise maps, for layers whose noise strength is not 0. `None` stores none.
     pub const_noise: Option<WeightWidth>,
 }
 
 impl Default for PackOptions {
-    /// 16-bit mapping, 8 bits elsewhere, no noise.
+    /// A 16-bit mapping network, 8 bits elsewhere, and no noise.
     fn default() -> Self {
         Self {
             name: String::new(),
@@ -80,40 +82,41 @@ pub struct PackParts {
     pub tables: usize,
 }
 
-/// What became of one layer.
+/// The result of quantising one layer.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct LayerReport {
-    /// `mapping.fc0`, `b8.conv0`, `b8.conv0.affine`, `b8.torgb`, ...
+    /// The layer's name: `mapping.fc0`, `b8.conv0`, `b8.conv0.affine`, `b8.torgb`, ...
     pub name: String,
-    /// Of a weight.
+    /// Bits of a weight.
     pub bits: u8,
-    /// Of all its weights.
+    /// Bytes of all weights.
     pub bytes: usize,
-    /// Output over error of the rounded weights, in dB, over the calibration latents; none where its inputs were not seen.
+    /// Ratio of the output to the error that rounding the weights causes, in dB, over the calibration latents; `None` if
+    /// the layer's inputs were not observed.
     pub sqnr_db: Option<f64>,
-    /// Whether [`PackOptions::sixteen_bit`] may name it.
+    /// True if [`PackOptions::sixteen_bit`] may name the layer.
     #[serde(skip)]
     pub can_be_16_bit: bool,
 }
 
-/// A pack and what is in it.
+/// A pack, its parts and its layers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackFile {
     /// The file.
     pub bytes: Vec<u8>,
-    /// Its bytes by part.
+    /// Its size by part.
     pub parts: PackParts,
-    /// Its layers.
+    /// A report on each layer.
     pub layers: Vec<LayerReport>,
 }
 
-/// Layers that were fitted before, for packs that differ in a few.
+/// Fitted layers, kept for packs that differ in only a few layers.
 #[derive(Debug, Default)]
 pub(super) struct FitCache {
-    /// Of the mapping layers, and behind the last: w.
+    /// The inputs of each mapping layer, followed by w.
     inputs: Vec<(Rc<Inputs>, f64)>,
     dense: BTreeMap<(String, u8), Rc<Fitted>>,
-    /// Of the convolutions.
+    /// The rows of the convolutions.
     rows: BTreeMap<String, (Rc<Vec<Row>>, Option<f64>)>,
 }
 
@@ -127,13 +130,13 @@ pub enum PackWriteError {
     /// A tensor or a range holds numbers that are not finite.
     #[error("{0} holds a number that is not finite")]
     NotFinite(String),
-    /// The ranges lack an activation.
+    /// The calibration lacks an activation.
     #[error("activation {0} was never observed: calibrate on some latents first")]
     NotCalibrated(String),
-    /// A layer's numbers are too far apart for the pack's scales.
+    /// A layer's values have too large a range for the pack's scales.
     #[error("the scale of {0} does not fit in the pack's format")]
     Scale(String),
-    /// An architecture or name beyond the format's limits.
+    /// An architecture or name exceeds a limit of the format.
     #[error("{0} is beyond the pack format's limit of {1}")]
     Limit(&'static str, usize),
     /// The finished pack does not verify.
@@ -141,11 +144,11 @@ pub enum PackWriteError {
     Verify(PackError),
 }
 
-/// Quantises a generator and writes its pack. The calibration covers `bR.conv0.mid`, `bR.convK.out` and `bR.img` of every
-/// block; where it has a convolution's inputs too, its weights are rounded for the least error of its output.
+/// Quantises a generator and writes its pack. The calibration must cover `bR.conv0.mid`, `bR.convK.out` and `bR.img` of
+/// every block. If it also has a convolution's inputs, that convolution is rounded for the smallest error of its output.
 ///
 /// # Errors
-/// Every [`PackWriteError`]; the finished pack has passed [`Pack::open`], overflow proof included.
+/// Every [`PackWriteError`]. A pack that is returned has passed [`Pack::open`], including the overflow proof.
 pub fn write_pack(
     weights: &GeneratorWeights,
     calibration: &Calibration,
@@ -154,7 +157,7 @@ pub fn write_pack(
     write_with(weights, calibration, options, &mut FitCache::default())
 }
 
-/// [`write_pack`], with the layers that are in `fits`.
+/// Like [`write_pack`], reusing the layers in `fits`.
 pub(super) fn write_with(
     weights: &GeneratorWeights,
     calibration: &Calibration,
@@ -179,7 +182,7 @@ pub(super) fn write_with(
     Ok(PackFile { bytes, parts, layers: writer.layers })
 }
 
-/// A real as `i32` with a factor applied, saturated.
+/// Multiplies a real number by `factor` and converts it to `i32`, saturated.
 fn fixed(value: f64, factor: f64) -> i32 {
     (value * factor).round().clamp(-f64::from(i32::MAX), f64::from(i32::MAX)) as i32
 }
@@ -273,7 +276,7 @@ impl<'a> Writer<'a, '_> {
         })
     }
 
-    /// A tensor's values, checked.
+    /// A tensor's values, after checking their number and that they are finite.
     fn tensor(&self, name: &str, len: usize) -> Result<Vec<f64>, PackWriteError> {
         let tensor = self.weights.tensors.get(name).filter(|t| t.len() == len);
         let tensor = tensor.ok_or_else(|| PackWriteError::Tensor(name.to_owned()))?;
@@ -281,7 +284,7 @@ impl<'a> Writer<'a, '_> {
         if values.iter().all(|v| v.is_finite()) { Ok(values) } else { Err(PackWriteError::NotFinite(name.to_owned())) }
     }
 
-    /// The largest magnitude of an activation.
+    /// The largest magnitude of an activation, from the calibration.
     fn range(&self, name: &str) -> Result<f64, PackWriteError> {
         let largest = self.calibration.largest(name).ok_or_else(|| PackWriteError::NotCalibrated(name.to_owned()))?;
         if largest.is_finite() { Ok(largest.into()) } else { Err(PackWriteError::NotFinite(name.to_owned())) }
@@ -306,12 +309,12 @@ impl<'a> Writer<'a, '_> {
         (0..arch.mapping_layers).map(layer).collect()
     }
 
-    /// The width of a layer's weights.
+    /// The weight width of a layer: 16 bits if the options name it, else `otherwise`.
     fn width(&self, name: &str, otherwise: WeightWidth) -> WeightWidth {
         if self.options.sixteen_bit.contains(name) { WeightWidth::I16 } else { otherwise }
     }
 
-    /// A layer in integers, at the inputs of mapping layer `index` (behind the last one: at w).
+    /// A quantised layer for the inputs of mapping layer `index`; the index after the last one means w.
     fn fitted(&mut self, name: &str, layer: &Layer, index: usize, width: WeightWidth) -> Rc<Fitted> {
         let width = self.width(name, width);
         let key = (name.to_owned(), width.bits());
@@ -333,7 +336,7 @@ impl<'a> Writer<'a, '_> {
         self.fits.inputs[index].0.clone()
     }
 
-    /// Makes the inputs of the next mapping layer, and returns the largest value before the activation.
+    /// Computes the inputs of the next mapping layer. Returns the largest value before the activation.
     fn inputs_behind(&mut self, index: usize, layer: &Layer, fitted: &Fitted) -> f64 {
         if self.fits.inputs.len() == index + 1 {
             let (behind, largest) = self.inputs(index).behind(layer, fitted);
@@ -342,7 +345,7 @@ impl<'a> Writer<'a, '_> {
         self.fits.inputs[index + 1].1
     }
 
-    /// Writes a matrix-vector layer. Returns its table and the bytes of its weights.
+    /// Writes a matrix-vector layer. Returns its header entry and the bytes of its weights.
     fn dense(
         &mut self,
         fitted: &Fitted,
@@ -380,7 +383,7 @@ impl<'a> Writer<'a, '_> {
         self.layers.push(LayerReport { name, bits: width.bits(), bytes, sqnr_db, can_be_16_bit });
     }
 
-    /// The affine layer of a convolution; `factor` is on the styles.
+    /// Writes the affine layer of a convolution; `factor` multiplies the styles.
     fn affine(&mut self, name: &str, channels: usize, factor: f64) -> Result<Dense, PackWriteError> {
         let arch = &self.weights.arch;
         let (behind_mapping, what) = (arch.mapping_layers, format!("{name}.affine"));
@@ -394,7 +397,7 @@ impl<'a> Writer<'a, '_> {
         Ok(table)
     }
 
-    /// Returns the block and the scale of its feature map.
+    /// Writes a block. Returns it and the scale of its feature map.
     fn block(&mut self, index: usize, input_scale: f64, image_fraction: u8) -> Result<(Block, f64), PackWriteError> {
         let channels = self.weights.arch.channels[index];
         let name = format!("b{}", block_resolution(index));
@@ -409,7 +412,7 @@ impl<'a> Writer<'a, '_> {
         Ok((Block { conv0, conv1, torgb }, scale))
     }
 
-    /// Returns the convolution and the scale of its output.
+    /// Writes a convolution. Returns it and the scale of its output.
     fn conv(
         &mut self,
         name: &str,
@@ -428,10 +431,10 @@ impl<'a> Writer<'a, '_> {
         let strength = self.tensor(&format!("{full}.noise_strength"), 1)?[0];
         let clamp = arch.conv_clamp.map_or(f64::INFINITY, f64::from);
         let mut scale = activation_scale(self.range(&format!("{name}.out"))?, HEADROOM).min(clamp / 32767.0);
-        // A bias must fit beside a value in 32 bits, even where it is far beyond all activations.
+        // A bias must fit beside a value in 32 bits, even if it is far above all activations.
         let largest_bias = biases.iter().fold(0f64, |m, b| m.max(b.abs()));
         scale = scale.max(largest_bias * 2.0 * fraction / f64::from(MAX_OFFSET));
-        // The activation's gain of sqrt(2) acts before it, in all scales to the output.
+        // The activation's gain of sqrt(2) is applied before the activation, in all scales to the output.
         let to_output = std::f64::consts::SQRT_2 * fraction / scale;
 
         let affine = self.affine(name, inputs, 1.0)?;
@@ -473,7 +476,8 @@ impl<'a> Writer<'a, '_> {
         Ok((table, scale))
     }
 
-    /// A convolution's weights by output channel, `[3][3][inputs]`, and their error. Demodulation takes the scales away.
+    /// Quantises a convolution's weights by output channel, `[3][3][inputs]`. Returns them and their error. Demodulation
+    /// cancels the scales.
     fn conv_rows(
         &mut self,
         name: &str,
@@ -484,7 +488,7 @@ impl<'a> Writer<'a, '_> {
             return Ok(rows.clone());
         }
         let weights = self.tensor(&format!("synthesis.{name}.weight"), 9 * inputs * outputs)?;
-        // From [in][ky][kx] to [ky][kx][in].
+        // Reorders [in][ky][kx] to [ky][kx][in].
         let order = |(o, at): (usize, usize)| weights[(o * inputs + at % inputs) * 9 + at / inputs];
         let weights = Array2::from_shape_fn((outputs, 9 * inputs), order);
         let (rows, error) = self.rounded(name, &weights);
@@ -493,7 +497,8 @@ impl<'a> Writer<'a, '_> {
         Ok(rows)
     }
 
-    /// Rows in 8 bits, with the error that the calibration's moments make of them; without moments, to nearest.
+    /// Rounds rows to 8 bits and returns their error under the calibration's moments. Without moments, it rounds to
+    /// nearest.
     fn rounded(&self, name: &str, weights: &Array2<f64>) -> (Vec<Row>, Option<f64>) {
         match self.calibration.moments(name).and_then(|moments| Feedback::new(&moments)) {
             Some(feedback) => {
@@ -507,14 +512,14 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
-    /// The stored noise of a layer; `to_output` takes a value of the map to the output.
+    /// Writes the stored noise of a layer; `to_output` is the factor from a map's value to the output.
     fn noise_map(&mut self, name: &str, index: usize, to_output: f64) -> Result<Option<NoiseMap>, PackWriteError> {
         let Some(width) = self.options.const_noise.filter(|_| to_output != 0.0) else {
             return Ok(None);
         };
         let name = format!("{name}.noise_const");
         let map = self.tensor(&name, block_resolution(index).pow(2))?;
-        // Nearest, without clipping: a map is a picture, not a direction.
+        // Maps are rounded to nearest without clipping, because their values matter and not their direction.
         let largest = map.iter().fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs()));
         let step = largest / if width == WeightWidth::I8 { 127.0 } else { 32767.0 };
         let (values, bytes) = self.push_weights(map.iter().map(|v| (v / step).round() as i16), width);
@@ -532,7 +537,7 @@ impl<'a> Writer<'a, '_> {
     ) -> Result<ToRgb, PackWriteError> {
         let full = format!("synthesis.{name}");
         let affine = self.affine(name, channels, 1.0 / (channels as f64).sqrt())?;
-        // A modulated activation is x * s / 2^15; the result is in grey levels.
+        // A modulated activation is x * s / 2^15, and the result is in grey levels.
         let own = self.weights.arch.img_channels;
         let weights = self.tensor(&format!("{full}.weight"), own * channels)?;
         let weights = matrix(in_colours(weights, own), channels) * (input_scale * 32768.0 * 127.5);
@@ -553,7 +558,7 @@ impl<'a> Writer<'a, '_> {
         Ok(ToRgb { affine, rgb, limit: limit.round().clamp(1.0, f64::from(MAX_RGB_LIMIT)) as i32 })
     }
 
-    /// Fractional bits that all images of the skip path have room for.
+    /// Largest number of fractional bits with which all images of the skip path fit.
     fn image_fraction(&self) -> Result<u8, PackWriteError> {
         let mut largest = 1f64;
         for index in 0..self.weights.arch.channels.len() {
@@ -564,23 +569,23 @@ impl<'a> Writer<'a, '_> {
     }
 }
 
-/// The rows of a toRGB layer of `own` channels as a pack has them: three colours, which are equal in a grey network.
+/// The rows of a toRGB layer with `own` channels as a pack has them: three colours, which are equal in a grey network.
 fn in_colours<T: Clone>(values: Vec<T>, own: usize) -> Vec<T> {
     let times = if own == GREY { RGB } else { 1 };
     vec![values; times].concat()
 }
 
-/// `[outputs, inputs]` of weights that were counted before.
+/// Arranges weights as `[outputs, inputs]`; their number was checked before.
 fn matrix(weights: Vec<f64>, inputs: usize) -> Array2<f64> {
     Array2::from_shape_vec((weights.len() / inputs, inputs), weights).expect("the number of weights was checked")
 }
 
-/// Real value of one unit of a 16-bit activation; a layer that is always 0 gets a tiny one.
+/// Real value of one unit of a 16-bit activation. A layer that is always 0 gets a tiny one.
 fn activation_scale(largest: f64, headroom: f64) -> f64 {
     (largest * headroom).max(1e-6) / 32767.0
 }
 
-/// Fractional bits of a 32-bit result: within the format's range, and with room above the largest value seen.
+/// Fractional bits of a 32-bit result, within the format's range and with room above the largest value seen.
 fn wide_fraction(largest: f64) -> i8 {
     const RANGE: Range<f64> = -20.0..40.0;
     let bits = (2f64.powi(31) / (largest.max(f64::MIN_POSITIVE) * WIDE_HEADROOM)).log2().floor();

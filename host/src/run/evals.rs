@@ -49,10 +49,10 @@ fn append_to(path: &Path, line: &EvalLine) -> io::Result<()> {
     File::options().create(true).append(true).open(path)?.write_all(&text)
 }
 
-/// The evaluations of a run, by images seen; none without a log.
+/// The evaluations of a run, by images seen; empty without a log.
 ///
 /// # Errors
-/// A damaged line, other than a last one that is cut short.
+/// A damaged line, other than a last line that is cut short.
 pub fn eval_lines(run: &Path) -> Result<Vec<EvalLine>, RunError> {
     let mut lines: Vec<EvalLine> = lines(&layout::evals(run))?;
     lines.sort_by_key(|line| line.images);

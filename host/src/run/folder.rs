@@ -1,4 +1,4 @@
-//! A run's folder as the training fills it.
+//! A run's folder, as the training fills it.
 
 use std::{
     fs::{self, File},
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{error::RunError, layout, log::LogLine, record::Record};
 
-/// Bytes of the hash in front of a saved state.
+/// Length in bytes of the hash before a saved state.
 const HASH: usize = 32;
 
 /// A run's folder.
@@ -22,10 +22,10 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Whether a new run may have this folder.
+    /// Checks that a new run may use this folder.
     ///
     /// # Errors
-    /// There is a run in it.
+    /// The folder holds a run already.
     pub fn vacant(path: &Path) -> Result<(), RunError> {
         match layout::record(path).exists() {
             true => Err(RunError::Exists(path.into())),
@@ -33,10 +33,10 @@ impl RunFolder {
         }
     }
 
-    /// Makes the folder and writes the configuration into it.
+    /// Creates the folder and writes the configuration into it.
     ///
     /// # Errors
-    /// A folder that holds a run, or cannot be written.
+    /// The folder holds a run already, or cannot be written.
     pub fn create(path: &Path, record: &Record) -> Result<Self, RunError> {
         let run = Self { path: path.into(), log: None };
         Self::vacant(path)?;
@@ -49,10 +49,11 @@ impl RunFolder {
         run.opened_log(0)
     }
 
-    /// Opens a run to go on with: its record and its saved state (none when it was stopped before its first snapshot).
+    /// Opens a run to continue it. Returns its folder, its configuration, and its saved state; the state is `None` if
+    /// the run was stopped before its first snapshot.
     ///
     /// # Errors
-    /// A folder without a run, or a damaged one.
+    /// The folder holds no run, or a file in it is damaged.
     pub fn resume(path: &Path) -> Result<(Self, Record, Option<Vec<u8>>), RunError> {
         let run = Self { path: path.into(), log: None };
         let record = Self::record(path)?;
@@ -71,10 +72,10 @@ impl RunFolder {
         Ok((run, record, state.transpose()?))
     }
 
-    /// The configuration of a run.
+    /// Reads the configuration of a run.
     ///
     /// # Errors
-    /// A folder without a run, or a damaged record.
+    /// The folder holds no run, or its configuration is damaged.
     pub fn record(path: &Path) -> Result<Record, RunError> {
         let path_of_record = layout::record(path);
         let json = match fs::read(&path_of_record) {
@@ -85,10 +86,11 @@ impl RunFolder {
         serde_json::from_slice(&json).map_err(|e| RunError::Damaged { path: path_of_record, problem: e.to_string() })
     }
 
-    /// The log open for iteration `step` (from 0): later lines, of iterations that were not saved, are dropped.
+    /// Opens the log for iteration `step`, counted from 0. Later lines belong to iterations that were not saved and are
+    /// dropped.
     ///
     /// # Errors
-    /// A log that cannot be read or written.
+    /// The log cannot be read or written.
     pub fn opened_log(mut self, step: u64) -> Result<Self, RunError> {
         let path = layout::log(&self.path);
         let failed = |cause| RunError::File { path: path.clone(), cause };
@@ -107,7 +109,7 @@ impl RunFolder {
     /// Adds a line to the log.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Errors of the file system.
     pub fn log(&mut self, line: &LogLine) -> Result<(), RunError> {
         let path = layout::log(&self.path);
         let Some(log) = &mut self.log else { return Ok(()) };
@@ -116,45 +118,45 @@ impl RunFolder {
         log.write_all(format!("{text}\n").as_bytes()).map_err(|cause| RunError::File { path, cause })
     }
 
-    /// Saves the state to go on from, whole or not at all.
+    /// Saves the state to continue from. The file appears only when it is complete.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Errors of the file system.
     pub fn save_state(&self, state: &[u8]) -> Result<(), RunError> {
         self.write(&self.state_path(), &[&Sha256::digest(state)[..], state].concat())
     }
 
-    /// The embedder of its own images.
+    /// Path of the run's own embedder.
     pub fn embedder(&self) -> PathBuf {
         self.path.join(layout::EMBEDDER)
     }
 
-    /// The teacher's global moments.
+    /// Path of the teacher's global moments.
     pub fn moments(&self) -> PathBuf {
         layout::moments(&self.path)
     }
 
-    /// The folder of the teacher's features.
+    /// Path of the folder with the teacher's features.
     pub fn bank(&self) -> PathBuf {
         layout::bank(&self.path)
     }
 
-    /// The newest student.
+    /// Path of the newest student.
     pub fn student(&self) -> PathBuf {
         layout::student_of(&self.path)
     }
 
-    /// The student after so many images.
+    /// Path of the student after this many images.
     pub fn student_at(&self, images: u64) -> PathBuf {
         self.students().join(format!("{images:09}.safetensors"))
     }
 
-    /// The grid after so many images.
+    /// Path of the grid after this many images.
     pub fn grid_at(&self, images: u64) -> PathBuf {
         self.grids().join(format!("{images:09}.png"))
     }
 
-    /// The grid of the teacher, at the same latents.
+    /// Path of the teacher's grid, of the same latents.
     pub fn teacher_grid(&self) -> PathBuf {
         layout::teacher_grid(&self.path)
     }

@@ -8,81 +8,81 @@ use std::{
 
 use super::error::RunError;
 
-/// The name of a run's own embedder.
+/// File name of a run's own embedder.
 pub const EMBEDDER: &str = "embedder.safetensors";
 
-/// The configuration.
+/// Path of the configuration.
 pub fn record(run: &Path) -> PathBuf {
     run.join("run.json")
 }
 
-/// The log of the training.
+/// Path of the training's log.
 pub fn log(run: &Path) -> PathBuf {
     run.join("log.jsonl")
 }
 
-/// The log of the evaluations.
+/// Path of the evaluations' log.
 pub fn evals(run: &Path) -> PathBuf {
     run.join("eval.jsonl")
 }
 
-/// The state that a resumed run continues from.
+/// Path of the state that a resumed run continues from.
 pub fn state(run: &Path) -> PathBuf {
     run.join("state")
 }
 
-/// The teacher's global moments.
+/// Path of the teacher's global moments.
 pub fn moments(run: &Path) -> PathBuf {
     run.join("moments.safetensors")
 }
 
-/// The folder of the teacher's features.
+/// Path of the folder with the teacher's features.
 pub fn bank(run: &Path) -> PathBuf {
     run.join("bank")
 }
 
-/// The folder of the students.
+/// Path of the folder with the students.
 pub fn students(run: &Path) -> PathBuf {
     run.join("students")
 }
 
-/// The folder of the grids.
+/// Path of the folder with the grids.
 pub fn grids_folder(run: &Path) -> PathBuf {
     run.join("grids")
 }
 
-/// The newest student.
+/// Path of the newest student.
 pub fn student_of(run: &Path) -> PathBuf {
     run.join("student.safetensors")
 }
 
-/// Whether a path is a run's folder.
+/// True if a path is a run's folder.
 pub fn is_run(path: &Path) -> bool {
     record(path).is_file() || student_of(path).is_file()
 }
 
-/// The students that a run has kept, by images seen.
+/// The students that a run has kept, each with the number of images seen, in that order.
 ///
 /// # Errors
-/// What the file system says, unless there are none.
+/// Errors of the file system. A folder that does not exist gives an empty list.
 pub fn snapshots(run: &Path) -> Result<Vec<(u64, PathBuf)>, RunError> {
     numbered(&students(run), "safetensors")
 }
 
-/// The grids of a run, by images seen.
+/// The grids of a run, each with the number of images seen, in that order.
 ///
 /// # Errors
-/// What the file system says, unless there are none.
+/// Errors of the file system. A folder that does not exist gives an empty list.
 pub fn grids(run: &Path) -> Result<Vec<(u64, PathBuf)>, RunError> {
     numbered(&grids_folder(run), "png")
 }
 
-/// The teacher's grid of a run; it may not be there.
+/// Path of the teacher's grid; the file may not exist.
 pub fn teacher_grid(run: &Path) -> PathBuf {
     grids_folder(run).join("teacher.png")
 }
 
-/// The files in a folder whose names are numbers.
+/// The files in a folder whose names are numbers, with these numbers.
 fn numbered(folder: &Path, extension: &str) -> Result<Vec<(u64, PathBuf)>, RunError> {
     let io = |cause| RunError::File { path: folder.into(), cause };
     let entries = match fs::read_dir(folder) {

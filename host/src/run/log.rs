@@ -1,5 +1,5 @@
-//! A run's `log.jsonl`, which has one line for each iteration: [`LogLine`] as the training writes it, and
-//! [`LoggedIteration`] as reports read it, which takes the lines of older and newer programs too.
+//! A run's `log.jsonl`, which has one line for each iteration. [`LogLine`] is a line as the training writes it.
+//! [`LoggedIteration`] is a line as reports read it, and also accepts the lines of older and newer programs.
 
 use std::{fs, io::ErrorKind, path::Path};
 
@@ -11,63 +11,63 @@ use crate::compress::trainer::Losses;
 /// One line of the log, as the training writes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// Real images seen.
+    /// Number of real images seen.
     pub images: u64,
     /// Seconds of training in this process.
     pub seconds: f64,
-    /// The iteration's numbers.
+    /// The losses of the iteration.
     #[serde(flatten)]
     pub losses: Losses,
 }
 
-/// Mean logits of a critic; none where they were not finite.
+/// The mean logits of a critic; `None` for a value that was not finite.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 pub struct LoggedLogits {
-    /// On real images.
+    /// The mean logit on real images.
     pub real: Option<f64>,
-    /// On the student's images.
+    /// The mean logit on the student's images.
     pub fake: Option<f64>,
 }
 
-/// One iteration. What a run does not log, or what was not finite, is none.
+/// One iteration. A value is `None` if the run does not log it or if it was not finite.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct LoggedIteration {
-    /// Real images seen.
+    /// Number of real images seen.
     pub images: u64,
     /// The critics' feedback to the student.
     pub feedback: Option<f64>,
-    /// DiME.
+    /// The DiME loss.
     pub dime: Option<f64>,
     /// The distance to the teacher's image.
     pub l1: Option<f64>,
     /// The student critic's logistic loss.
     pub student_critic: Option<f64>,
-    /// The teacher critic's.
+    /// The teacher critic's logistic loss.
     pub teacher_critic: Option<f64>,
-    /// Feature matching.
+    /// The feature matching loss.
     pub matching: Option<f64>,
-    /// Path length; 0 where it was not its turn.
+    /// The path length penalty; 0 in iterations without it.
     pub path: Option<f64>,
-    /// R1; 0 where it was not its turn.
+    /// The R1 penalty; 0 in iterations without it.
     pub r1: Option<f64>,
     /// The student critic's mean logits.
     pub student_logits: Option<LoggedLogits>,
-    /// The teacher critic's.
+    /// The teacher critic's mean logits.
     pub teacher_logits: Option<LoggedLogits>,
-    /// Gradient entries that were not finite.
+    /// Number of gradient entries that were not finite.
     pub replaced: u64,
 }
 
-/// The iterations of a run, in order; none without a log.
+/// The iterations of a run, in order; empty without a log.
 ///
 /// # Errors
-/// A damaged line, other than a last one that is cut short.
+/// A damaged line, other than a last line that is cut short.
 pub fn log_lines(run: &Path) -> Result<Vec<LoggedIteration>, RunError> {
     lines(&layout::log(run))
 }
 
-/// The images that a run had seen when it last wrote into its log; none without a log.
+/// Number of images that a run had seen when it last wrote into its log; `None` without a log.
 ///
 /// # Errors
 /// A damaged log.
@@ -75,7 +75,7 @@ pub fn images_seen(run: &Path) -> Result<Option<u64>, RunError> {
     Ok(log_lines(run)?.last().map(|line| line.images))
 }
 
-/// The lines of a JSON-lines file; none without the file.
+/// The lines of a JSON-lines file; empty without the file.
 pub(super) fn lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>, RunError> {
     let text = match fs::read(file) {
         Ok(text) => text,
@@ -86,7 +86,7 @@ pub(super) fn lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>, RunError
     for (n, line) in text.split_inclusive(|&b| b == b'\n').enumerate() {
         match serde_json::from_slice(line) {
             Ok(line) => found.push(line),
-            // The run is writing it, or was killed while it did.
+            // The run is still writing this line, or was killed while it did.
             Err(_) if line.last() != Some(&b'\n') => break,
             Err(_) if line.trim_ascii().is_empty() => {}
             Err(e) => {
@@ -105,7 +105,7 @@ mod tests {
     fn a_log_may_end_in_the_middle_of_a_line_and_nowhere_else() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("log.jsonl");
-        // JSON has no NaN: it is written as null.
+        // JSON has no NaN, which is written as null.
         let nan = r#"{"images": 32, "dime": null, "student_logits": {"real": null, "fake": -1.0}}"#;
         fs::write(&file, format!("{{\"images\": 16, \"dime\": 1.5, \"new\": 1}}\n{nan}\n{{\"ima")).unwrap();
         let found = log_lines(folder.path()).unwrap();

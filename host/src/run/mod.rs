@@ -1,4 +1,4 @@
-//! A run's folder, whose files no other room knows by name, and the loop that fills it.
+//! A run's folder, whose file names only this module knows, and the loop that fills it.
 //!
 //! ```text
 //! run.json             the run's configuration: settings, inputs, hashes

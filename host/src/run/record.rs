@@ -18,39 +18,39 @@ use crate::{backend::BackendKind, compress::settings::Settings, embed::spec::Emb
 pub struct Record {
     /// The program's version.
     pub version: String,
-    /// The teacher's file; none for a training from scratch.
+    /// The teacher's file; `None` for a training from scratch.
     pub teacher: Option<PathBuf>,
-    /// SHA-256 of the teacher's file and of the embedders', by path: a resumed run must find the same.
+    /// SHA-256 of the teacher's file and of the embedders' files, by path. A resumed run must find the same files.
     pub sha256: BTreeMap<PathBuf, String>,
-    /// The shapes of a training from scratch.
+    /// The architectures of a training from scratch; `None` for a compression.
     pub scratch: Option<(GeneratorArch, DiscriminatorArch)>,
-    /// Content masks for scoring channels.
+    /// The file of content masks for scoring channels.
     pub masks: Option<PathBuf>,
     /// The real images.
     pub data: PathBuf,
-    /// The size that their middle squares are brought to; none: they have theirs.
+    /// The size to which the images' middle squares are resized; `None` keeps their size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resize: Option<usize>,
     /// The embeddings.
     pub embeds: Vec<EmbedSpec>,
-    /// Whether it makes an embedder of its own images, none being given.
+    /// True if the run trains an embedder on its own images, because none was given.
     #[serde(default)]
     pub own_embedder: bool,
-    /// What stands in for parts of the published method, a sentence each.
+    /// One sentence for each part of the published method that this program replaces by something else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub substitutions: Vec<String>,
-    /// Where it is computed, unless a resumed run is told otherwise.
+    /// The backend, unless a resumed run is told to use another.
     #[serde(default)]
     pub backend: BackendKind,
-    /// The settings, resolved.
+    /// The settings, with all presets and flags applied.
     pub settings: Settings,
 }
 
 impl Record {
-    /// Reads an input file; a run that goes on must find the file that it began with.
+    /// Reads an input file and records its hash. A resumed run must find the file that it began with.
     ///
     /// # Errors
-    /// What the file system says, or that the file has changed.
+    /// Errors of the file system, or the file has changed.
     pub fn read_input(&mut self, path: &Path) -> Result<Vec<u8>, RunError> {
         let bytes = fs::read(path).map_err(|cause| RunError::File { path: path.into(), cause })?;
         let sha256 = sha256(&bytes);
@@ -60,7 +60,7 @@ impl Record {
         }
     }
 
-    /// A run on these images, with the default settings and nothing else.
+    /// A configuration for these images, with the default settings and nothing else.
     pub fn new(data: PathBuf) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").into(),

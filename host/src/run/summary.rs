@@ -16,50 +16,50 @@ use crate::embed::spec::EmbedSpec;
 /// ignored, so that runs of older and newer programs are read alike.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunSummary {
-    /// `nickel-dime`, `gan`, ...; `from scratch` for a training of a teacher.
+    /// The method: `nickel-dime`, `gan`, ...; `from scratch` for the training of a teacher.
     pub method: Option<String>,
-    /// Share of the channels removed.
+    /// The share of the channels that was removed.
     pub ratio: Option<f64>,
-    /// Images an iteration.
+    /// The number of images in an iteration.
     pub batch: Option<u64>,
-    /// Of all randomness.
+    /// The seed of every random choice of the run.
     pub seed: Option<u64>,
     /// The teacher's file.
     pub teacher: Option<PathBuf>,
     /// The real images.
     pub data: Option<PathBuf>,
-    /// The size that they were brought to.
+    /// The size that the images were resized to.
     pub resize: Option<usize>,
-    /// The embeddings; none where the run does not say, empty where it had none.
+    /// The embeddings; `None` if the run does not record them, empty if it used none.
     pub embeddings: Option<Vec<Embedding>>,
 }
 
 /// An embedding that a run used.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Embedding {
-    /// `small`, `dino`, `clip`, ...
+    /// The kind of embedder: `small`, `dino`, `clip`, ...
     pub kind: String,
-    /// Its weights' file.
+    /// The file of its weights.
     pub path: PathBuf,
-    /// The weight of its moments.
+    /// The weight of its first moments.
     #[serde(default)]
     pub weight: Option<f64>,
-    /// The weight of its second moments, where that is another.
+    /// The weight of its second moments; `None` if it is the same.
     #[serde(default)]
     pub second_weight: Option<f64>,
-    /// Whether the run trained it on its own images.
+    /// True if the run trained it on its own images.
     #[serde(default)]
     pub own: bool,
 }
 
 impl Embedding {
-    /// The one that a run makes where none is given.
+    /// The embedding that a run trains if none is given.
     fn own() -> Self {
         let EmbedSpec { kind, path, weight, .. } = EmbedSpec::own(layout::EMBEDDER.into());
         Self { kind: kind.name().into(), path, weight: Some(weight.into()), second_weight: None, own: true }
     }
 
-    /// Whether it is one of the paper's (DINO and CLIP ResNet-50).
+    /// True if it is one of the paper's (DINO and CLIP ResNet-50).
     pub fn is_of_the_paper(&self) -> bool {
         ["dino", "clip"].contains(&&self.kind[..])
     }
@@ -69,7 +69,7 @@ impl RunSummary {
     /// Reads `run.json`.
     ///
     /// # Errors
-    /// Not there, or not JSON.
+    /// The file is missing, or is not JSON.
     pub fn read(run: &Path) -> Result<Self, RunError> {
         let file = layout::record(run);
         let text = match fs::read(&file) {

@@ -1,4 +1,4 @@
-//! A colour of the image: its accumulators added to what is there.
+//! Adds a colour's accumulators to a row of the image.
 
 use core::arch::naked_asm;
 
@@ -6,7 +6,7 @@ use super::arguments::aligned;
 use crate::kernel::finish::RequantPlan;
 use crate::kernel::portable;
 
-/// What [`values`] works on.
+/// Arguments of [`values`].
 #[repr(C)]
 struct Values {
     acc: *const i32,
@@ -18,10 +18,10 @@ struct Values {
     bias: i32,
 }
 
-/// As [`portable::blend_row`].
+/// Gives the same result as [`portable::blend_row`].
 pub fn blend_row(acc: &[i32], scale: RequantPlan, bias: i32, limit: i32, rgb: &mut [i16]) {
     let len = rgb.len();
-    // Beyond 65534 the limit of the sum is the only one that is seen.
+    // At 65534 or more, the limit has no effect besides the saturation of the sum.
     let usable = limit >= 65534 && len > 0 && len.is_multiple_of(4) && acc.len() >= len && aligned(rgb);
     let (RequantPlan::HighWord { multiplier, doublings: 0, shift }, true) = (scale, usable) else {
         return portable::blend_row(acc, scale, bias, limit, rgb);
@@ -34,7 +34,7 @@ pub fn blend_row(acc: &[i32], scale: RequantPlan, bias: i32, limit: i32, rgb: &m
 }
 
 /// # Safety
-/// As [`blend_row`] has it.
+/// The arguments meet the conditions that [`blend_row`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn values(arguments: &Values) {
     // r1 accumulators, r2 the image, r3 its end, r4 multiplier, r5 half, r6 shift, r7 bias, r0 zero; r8 and r9 two values,

@@ -7,29 +7,29 @@ use super::arguments::{aligned, entry};
 use crate::kernel::layout::plane_len;
 use crate::kernel::portable;
 
-/// Steps, of one pair of channels and one row each, in a round of the loop.
+/// Steps in one round of the loop. A step is one pair of channels of one row.
 const UNROLLED: usize = 4;
 /// Bytes of code of a step: 16 instructions of 4 bytes.
 const STEP: usize = 64;
 
-/// What [`tiles`] works on.
+/// Arguments of [`tiles`].
 #[repr(C)]
 struct Tiles {
-    /// The first window of each row; null where there is no row.
+    /// The first window of each row; null for an absent row.
     rows: [*const i16; 3],
     /// Where each row's taps end.
     ends: [*const i16; 3],
-    /// The first row's taps.
+    /// The taps of the first row.
     taps: *const i16,
     acc: *mut i32,
     acc_end: *mut i32,
-    /// Bytes that the loop's first round skips.
+    /// Bytes of code that the loop's first round skips.
     entry: usize,
-    /// Bytes from behind one pair's window to the next pair's.
+    /// Bytes from the end of one pair's window to the start of the next pair's.
     stride: usize,
 }
 
-/// As [`portable::correlate`].
+/// Gives the same result as [`portable::correlate`].
 pub fn correlate(rows: &[&[i16]], taps: &[i16], acc: &mut [i32]) {
     let (width, count) = (acc.len(), rows.len());
     let plane = plane_len(width);
@@ -59,7 +59,7 @@ pub fn correlate(rows: &[&[i16]], taps: &[i16], acc: &mut [i32]) {
 }
 
 /// # Safety
-/// As [`correlate`] has it.
+/// The arguments meet the conditions that [`correlate`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn tiles(tiles: &Tiles) {
     // r4 ..= r7 accumulate 4 pixels; r0 is x, r1 the taps, lr their end, r12 the stride; r8 ..= r10 are the three columns'

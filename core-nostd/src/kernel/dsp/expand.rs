@@ -1,11 +1,11 @@
-//! Weights of 8 bits to 16.
+//! Widens 8-bit weights to 16 bits.
 
 use core::arch::naked_asm;
 
 use super::arguments::aligned;
 use crate::kernel::portable;
 
-/// As [`portable::expand`].
+/// Gives the same result as [`portable::expand`].
 pub fn expand(weights: &[i8], odd: bool, taps: &mut [i16]) {
     let words = weights.len() / 4;
     if !weights.len().is_multiple_of(12) || taps.len() != 2 * words || !aligned(weights) || !aligned(taps) || words == 0
@@ -38,7 +38,7 @@ unsafe extern "C" fn expand_even(weights: *const i8, taps: *mut i16, words: usiz
 }
 
 /// # Safety
-/// As [`expand_even`].
+/// The conditions are those of [`expand_even`].
 #[unsafe(naked)]
 unsafe extern "C" fn expand_odd(weights: *const i8, taps: *mut i16, words: usize) {
     naked_asm!(

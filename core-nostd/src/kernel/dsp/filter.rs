@@ -5,17 +5,17 @@ use core::arch::naked_asm;
 use super::arguments::aligned;
 use crate::kernel::portable;
 
-/// What [`down`] works on.
+/// Arguments of [`down`].
 #[repr(C)]
 struct Down {
     rows: [*const i16; 4],
     columns: *mut i32,
     columns_end: *mut i32,
-    /// The outer and the inner two taps.
+    /// The outer taps and the inner taps of the filter, two of each.
     taps: [i16; 4],
 }
 
-/// As [`portable::filter_down`].
+/// Gives the same result as [`portable::filter_down`].
 pub fn filter_down(rows: [Option<&[i16]>; 4], before: u32, columns: &mut [i32]) {
     let len = columns.len();
     let usable = |row: &[i16]| row.len() >= len && aligned(row);
@@ -38,7 +38,7 @@ pub fn filter_down(rows: [Option<&[i16]>; 4], before: u32, columns: &mut [i32]) 
 }
 
 /// # Safety
-/// As [`filter_down`] has it.
+/// The arguments meet the conditions that [`filter_down`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn down(arguments: &Down) {
     // r0 ..= r3 rows, r4 columns, r5 their end, r6 and r7 taps, r8 ..= r11 two values of each row, r12 and lr sums.
@@ -71,7 +71,7 @@ unsafe extern "C" fn down(arguments: &Down) {
     )
 }
 
-/// As [`portable::filter_along`].
+/// Gives the same result as [`portable::filter_along`].
 pub fn filter_along(columns: &mut [i32]) {
     let len = columns.len().saturating_sub(4);
     if len == 0 || !len.is_multiple_of(4) {

@@ -1,4 +1,4 @@
-//! From accumulators to 16 bits.
+//! Requantises accumulators to 16-bit values.
 
 use core::arch::naked_asm;
 
@@ -6,7 +6,7 @@ use super::arguments::aligned;
 use crate::kernel::finish::RequantPlan;
 use crate::kernel::portable;
 
-/// What [`activate`] works on.
+/// Arguments of [`activate`].
 #[repr(C)]
 struct Activate {
     acc: *const i32,
@@ -16,12 +16,12 @@ struct Activate {
     half: i32,
     shift: u32,
     bias: i32,
-    /// The largest and the smallest output, twice in a word.
+    /// The largest output twice in one word, then the smallest twice.
     limits: [i16; 4],
     out_end: *mut i16,
 }
 
-/// As [`portable::activate_row`].
+/// Gives the same result as [`portable::activate_row`].
 pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, limit: i16, out: &mut [i16]) {
     let len = out.len();
     let usable = len > 0 && len.is_multiple_of(4) && acc.len() >= len && noise.len() >= len && aligned(out);
@@ -54,7 +54,7 @@ pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, l
 }
 
 /// # Safety
-/// As [`activate_row`] has it.
+/// The arguments meet the conditions that [`activate_row`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn activate<const DOUBLINGS: u32>(arguments: &Activate) {
     // r1 accumulators, r2 noise, r3 out, r5 multiplier, r6 half, r7 shift, r8 bias, r9 and r10 the limits, r11 the leaky
@@ -114,7 +114,7 @@ unsafe extern "C" fn activate<const DOUBLINGS: u32>(arguments: &Activate) {
     )
 }
 
-/// What [`requantise`] works on.
+/// Arguments of [`requantise`].
 #[repr(C)]
 struct Requantise {
     acc: *const i32,
@@ -125,7 +125,7 @@ struct Requantise {
     shift: u32,
 }
 
-/// As [`portable::requantise_row`].
+/// Gives the same result as [`portable::requantise_row`].
 pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     let len = out.len();
     let usable = len > 0 && len.is_multiple_of(4) && acc.len() >= len && aligned(out);
@@ -140,7 +140,7 @@ pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
 }
 
 /// # Safety
-/// As [`requantise_row`] has it.
+/// The arguments meet the conditions that [`requantise_row`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn requantise(arguments: &Requantise) {
     naked_asm!(

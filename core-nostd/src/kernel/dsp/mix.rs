@@ -6,11 +6,11 @@ use super::arguments::aligned;
 use crate::kernel::layout::plane_len;
 use crate::kernel::portable;
 
-/// What [`tiles`] works on.
+/// Arguments of [`tiles`].
 #[repr(C)]
 struct Tiles {
     x: *const i16,
-    /// Bytes of a plane.
+    /// Bytes from one plane to the next.
     stride: usize,
     taps: *const i16,
     taps_end: *const i16,
@@ -18,7 +18,7 @@ struct Tiles {
     acc_end: *mut i32,
 }
 
-/// As [`portable::mix`].
+/// Gives the same result as [`portable::mix`].
 pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
     let width = acc.len();
     let plane = plane_len(width);
@@ -42,7 +42,7 @@ pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
 }
 
 /// # Safety
-/// As [`mix`] has it.
+/// The arguments meet the conditions that [`mix`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn tiles(arguments: &Tiles) {
     // r1 pixels, r2 stride, r3 taps, r0 their end, r4 ..= r7 accumulators, r8 ..= r11 pixels, r12 a tap, lr where x is.

@@ -1,11 +1,11 @@
-//! The kernels of [`portable`](super::portable) for Arm cores with the DSP extension: two multiply-accumulates an
-//! instruction, loops in assembly with every register at work. The same integers; what a loop cannot take (a width that is
-//! no multiple of 4, an address that is none) the portable twin does.
+//! The kernels of [`portable`](super::portable) for Arm cores with the DSP extension, which does two
+//! multiply-accumulates an instruction. The loops are in assembly and keep every register in use. Results are the same
+//! integers. The portable twin handles the rest: a width that is not a multiple of 4, and a misaligned address.
 //!
-//! Naked functions, because a compiler's register allocation around single instructions spills where these loops have none
-//! to spare. Each takes a pointer to its arguments, and a safe function checks them.
+//! The functions are naked, because a compiler's register allocation around single instructions spills and these loops
+//! have no register to spare. Each takes a pointer to its arguments, and a safe function checks them.
 
-/// What every function begins with: the assembler takes the least core of thumbv8m.main otherwise.
+/// The first line of every function. Without it the assembler assumes the smallest core of thumbv8m.main.
 #[cfg(feature = "dsp")]
 macro_rules! cpu {
     () => {

@@ -5,7 +5,7 @@ use core::arch::naked_asm;
 use super::arguments::aligned;
 use crate::kernel::portable;
 
-/// What [`pixels`] works on.
+/// Arguments of [`pixels`].
 #[repr(C)]
 struct Pixels {
     a: *const i16,
@@ -17,7 +17,7 @@ struct Pixels {
     shift: u32,
 }
 
-/// As [`portable::modulate`].
+/// Gives the same result as [`portable::modulate`].
 pub fn modulate(a: &[i16], b: &[i16], styles: [i16; 2], shift: u8, out: &mut [i16]) {
     let width = out.len() / 2;
     let usable = aligned(a) && aligned(b) && aligned(out) && a.len() >= width && b.len() >= width;
@@ -39,7 +39,7 @@ pub fn modulate(a: &[i16], b: &[i16], styles: [i16; 2], shift: u8, out: &mut [i1
 }
 
 /// # Safety
-/// As [`modulate`] has it.
+/// The arguments meet the conditions that [`modulate`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn pixels(arguments: &Pixels) {
     // r0 and r1 the channels, r2 out, r3 its end, r4 styles, r5 half, r6 shift, r7 and r8 two pixels of each channel.

@@ -1,10 +1,10 @@
-//! Random words in their order.
+//! Blocks of the counter-based generator, in the order of their positions.
 
 use core::arch::naked_asm;
 
 use crate::kernel::portable;
 
-/// What [`blocks`] works on.
+/// Arguments of [`blocks`].
 #[repr(C)]
 struct Blocks {
     out: *mut [u32; 2],
@@ -14,7 +14,7 @@ struct Blocks {
     key: [u32; 2],
 }
 
-/// As [`portable::random_row`].
+/// Gives the same result as [`portable::random_row`].
 pub fn random_row(key: [u32; 2], stream: u32, first: u32, out: &mut [[u32; 2]]) {
     if out.is_empty() {
         return portable::random_row(key, stream, first, out);
@@ -25,7 +25,7 @@ pub fn random_row(key: [u32; 2], stream: u32, first: u32, out: &mut [[u32; 2]]) 
 }
 
 /// # Safety
-/// There is at least one block between the two ends.
+/// At least one block lies between the two ends.
 #[unsafe(naked)]
 unsafe extern "C" fn blocks(arguments: &Blocks) {
     // Threefry-2x32, 20 rounds. r0 out, r1 its end, r2 counter; a in r3, b in r12; the key schedule in r4 ..= r6 (k0, k1,

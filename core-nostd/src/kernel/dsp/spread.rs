@@ -7,28 +7,28 @@ use super::arguments::{aligned, entry};
 use crate::kernel::layout::plane_len;
 use crate::kernel::portable;
 
-/// Steps, of one pair of channels each, in a round of the loop.
+/// Steps in one round of the loop. A step is one pair of channels.
 const UNROLLED: usize = 4;
 /// Bytes of code of a step: 20 instructions of 4 bytes.
 const STEP: usize = 80;
 
-/// What [`tiles`] works on.
+/// Arguments of [`tiles`].
 #[repr(C)]
 struct Tiles {
-    /// The pixel before the tile's first, of each source; null where there is none.
+    /// The pixel before the tile's first one, in each source; null for an absent source.
     rows: [*const i16; 2],
-    /// Each source's taps, and where they end.
+    /// The taps of each source, and where they end.
     taps: [*const i16; 2],
     ends: [*const i16; 2],
     acc: *mut i32,
     acc_end: *mut i32,
-    /// Bytes of a plane.
+    /// Bytes from one plane to the next.
     stride: usize,
-    /// Bytes that the loop's first round skips.
+    /// Bytes of code that the loop's first round skips.
     entry: usize,
 }
 
-/// As [`portable::spread`].
+/// Gives the same result as [`portable::spread`].
 pub fn spread(sources: &[(&[i16], &[i16])], acc: &mut [i32]) {
     let width = acc.len() / 2;
     let plane = plane_len(width);
@@ -61,7 +61,7 @@ pub fn spread(sources: &[(&[i16], &[i16])], acc: &mut [i32]) {
         // have 3 words for every pair; `columns` has 2 * width words, and the width is a multiple of 4.
         unsafe { tiles(&tiles_of) };
     }
-    // The last column has the last pixel's third tap.
+    // The last column gets the third tap of the last pixel only.
     *last = 0;
     for (row, taps) in sources {
         for (plane, taps) in row.chunks_exact(plane).zip(taps.as_chunks::<6>().0) {
@@ -73,7 +73,7 @@ pub fn spread(sources: &[(&[i16], &[i16])], acc: &mut [i32]) {
 }
 
 /// # Safety
-/// As [`spread`] has it.
+/// The arguments meet the conditions that [`spread`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn tiles(tiles: &Tiles) {
     // r4 ..= r11 accumulate 8 columns; r0 is x, r1 the taps; r2, r3 and r12 are the three columns' taps, lr a pixel. Pixel x

@@ -5,7 +5,7 @@ use core::arch::naked_asm;
 use super::tile::{begin, end, store};
 use crate::kernel::tiles::{self, Tiles};
 
-/// As [`portable::correlate_pair`](crate::kernel::portable::correlate_pair).
+/// Gives the same result as [`portable::correlate_pair`](crate::kernel::portable::correlate_pair).
 pub fn correlate_pair(rows: &[&[i16]], weights: &[i8], width: usize, first: usize, acc: [&mut [i32]; 2]) {
     tiles::correlate_pair(rows, weights, width, first, acc, [tiles_of_8, tiles_of_4]);
 }
@@ -13,7 +13,7 @@ pub fn correlate_pair(rows: &[&[i16]], weights: &[i8], width: usize, first: usiz
 /// Tiles of 8 pixels.
 ///
 /// # Safety
-/// As a [`Loop`](tiles::Loop).
+/// The conditions are those of every [`Loop`](tiles::Loop).
 unsafe extern "C" fn tiles_of_8(tiles: &mut Tiles) {
     // SAFETY: the caller's promise.
     unsafe { tiles.by_channel(channel_tiles_of_8) }
@@ -22,7 +22,7 @@ unsafe extern "C" fn tiles_of_8(tiles: &mut Tiles) {
 /// Tiles of 8 pixels of one channel.
 ///
 /// # Safety
-/// As a [`Loop`](tiles::Loop).
+/// The conditions are those of every [`Loop`](tiles::Loop).
 #[unsafe(naked)]
 unsafe extern "C" fn channel_tiles_of_8(tiles: &mut Tiles) {
     naked_asm!(
@@ -82,7 +82,7 @@ unsafe extern "C" fn channel_tiles_of_8(tiles: &mut Tiles) {
 /// Tiles of 4 pixels.
 ///
 /// # Safety
-/// As a [`Loop`](tiles::Loop).
+/// The conditions are those of every [`Loop`](tiles::Loop).
 unsafe extern "C" fn tiles_of_4(tiles: &mut Tiles) {
     // SAFETY: the caller's promise.
     unsafe { tiles.by_channel(channel_tiles_of_4) }
@@ -91,7 +91,7 @@ unsafe extern "C" fn tiles_of_4(tiles: &mut Tiles) {
 /// Tiles of 4 pixels of one channel, in the first four accumulators.
 ///
 /// # Safety
-/// As a [`Loop`](tiles::Loop).
+/// The conditions are those of every [`Loop`](tiles::Loop).
 #[unsafe(naked)]
 unsafe extern "C" fn channel_tiles_of_4(tiles: &mut Tiles) {
     naked_asm!(

@@ -1,9 +1,9 @@
-//! The frame that the loops over tiles share: registers, sources, and the way to the next tile.
+//! The code that the loops over tiles share: registers, sources, and the step to the next tile.
 
-/// Begins a loop over tiles of one output channel. A tile has 8 accumulators: `r4` .. `r10` and `lr`. `r0` is the pixels,
-/// `r3` the middle tap's weight, `r11` and `r12` those of the first and the last tap, `r1` a pixel, `r2` is free. Between
-/// `begin` and `store` stands one step of the loop, of one pair of channels of one source. `next` is the bytes of pixels from
-/// one tile to the next.
+/// Begins a loop over tiles of one output channel. A tile has 8 accumulators, in `r4` .. `r10` and `lr`. `r0` points to
+/// the pixels, `r3` holds the middle tap's weight, `r11` and `r12` those of the first and the last tap, `r1` a pixel,
+/// and `r2` is free. The code between `begin` and `store` is one step of the loop: one pair of channels of one source.
+/// `next` is the number of bytes of pixels from one tile to the next.
 macro_rules! begin {
     () => {
         concat!(
@@ -71,8 +71,8 @@ macro_rules! begin {
     };
 }
 
-/// Ends a step of the loop, and a tile once all sources are done: `r0` is where the accumulators go, in the stores that stand
-/// between `store` and `end`, which may use `r4` .. `r7`.
+/// Ends a step of the loop, and ends a tile once all sources are done. `r0` points to where the accumulators go. The
+/// stores stand between `store` and `end` and may use `r4` .. `r7`.
 macro_rules! store {
     () => {
         concat!(

@@ -1,4 +1,4 @@
-//! A colour of the image: its accumulators added to what is there.
+//! Adds a colour's accumulators to a row of the image.
 
 use core::arch::naked_asm;
 
@@ -11,14 +11,14 @@ struct Values {
     acc: *const i32,
     rgb: *mut i16,
     multiplier: i32,
-    /// The shift to the left: what is below 0 goes right, and is rounded.
+    /// Left shift; a negative value shifts right and rounds.
     shift: i32,
     bias: i32,
     limit: i32,
     count: usize,
 }
 
-/// As [`portable::blend_row`].
+/// Gives the same result as [`portable::blend_row`].
 pub fn blend_row(acc: &[i32], plan: RequantPlan, bias: i32, limit: i32, rgb: &mut [i16]) {
     let len = rgb.len();
     let usable = len > 0 && len.is_multiple_of(4) && acc.len() >= len;
@@ -31,7 +31,7 @@ pub fn blend_row(acc: &[i32], plan: RequantPlan, bias: i32, limit: i32, rgb: &mu
 }
 
 /// # Safety
-/// As [`blend_row`] has it.
+/// The arguments meet the conditions that [`blend_row`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn values(arguments: &Values) {
     // r1 accumulators, r2 the image, r3 multiplier, r4 shift, r5 bias, r6 limit, lr vectors; q0 values, q1 the image, q2

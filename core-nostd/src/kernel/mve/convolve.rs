@@ -1,4 +1,4 @@
-//! 3x3 convolutions: 4 pixels of two output channels at a time, and what becomes of a row's accumulators.
+//! 3x3 convolutions, 4 pixels of two output channels at a time, and the activation of the finished row.
 
 use core::arch::naked_asm;
 use core::ptr;
@@ -8,30 +8,30 @@ use crate::kernel::finish::Activation;
 use crate::kernel::layout::pair_len;
 use crate::kernel::rows::{Work, pair};
 
-/// Groups of channels in a round of the loop.
+/// Groups of channels in one round of the loop.
 const UNROLLED: usize = 4;
-/// Bytes of code of a group: 40 instructions of 4 bytes.
+/// Bytes of code for one group: 40 instructions of 4 bytes.
 const STEP: usize = 160;
 /// 0.2 as a fraction of 2^32, the leaky ReLU's slope.
 const SLOPE: i32 = 0x3333_3333;
 
-/// Arguments of [`pairs`], as its frame has them.
+/// Arguments of [`pairs`], laid out as its stack frame.
 #[repr(C)]
 struct Frame {
-    /// The first window of each row; null where there is no row.
+    /// The first window of each row; null for an absent row.
     rows: [*const i16; 3],
-    /// Where the code of each row is entered: found by [`pairs`].
+    /// The address where each row's code is entered; [`pairs`] computes it.
     entries: [usize; 3],
     /// The end of the first output's accumulators.
     acc_end: *const i32,
     /// The first output's accumulators.
     acc: *mut i32,
     zeros: [i32; 8],
-    /// Addresses of the first group's weights, less the step from a group to the next.
+    /// Addresses of the first group's weights, minus the step from one group to the next.
     weights: [*const i8; 4],
-    /// Rounds of the loop over all groups but the last.
+    /// Rounds of the loop over all groups except the last.
     rounds: usize,
-    /// Bytes from the last group's weights to where they would be if it were full.
+    /// Bytes from the last group's weights to where they would be if that group were full.
     step: isize,
     /// The second output's accumulators.
     acc_second: *mut i32,
@@ -41,11 +41,11 @@ struct Frame {
     biases: *const i32,
     noise: *const i32,
     out: *mut i16,
-    /// Outputs of the layer; 0 for the accumulators of one pair.
+    /// Output channels of the layer; 0 to make only the accumulators of one pair.
     outputs: usize,
-    /// Vectors of 4 pixels.
+    /// Number of vectors of 4 pixels.
     vectors: usize,
-    /// Bytes that the loop's first round skips.
+    /// Bytes of code that the loop's first round skips.
     entry: usize,
     /// Bytes from one group's window to the next group's.
     stride: usize,
@@ -54,7 +54,8 @@ struct Frame {
 }
 
 impl Frame {
-    /// For accumulators of one pair of outputs at columns `first ..`; `None` for what the loop does not take.
+    /// Arguments for the accumulators of one pair of outputs at columns `first ..`; `None` for a width or length that
+    /// the loop does not take.
     fn new(rows: &[&[i16]], weights: &[i8], width: usize, first: usize, acc: [&mut [i32]; 2]) -> Option<Self> {
         let [a, b] = acc;
         let (len, share) = (a.len(), weights.len() / rows.len().max(1));
@@ -97,7 +98,8 @@ impl Frame {
     }
 }
 
-/// As [`portable::correlate_pair`](crate::kernel::portable::correlate_pair), with this processor's modulated rows.
+/// Gives the same result as [`portable::correlate_pair`](crate::kernel::portable::correlate_pair), for this processor's
+/// layout of modulated rows.
 pub fn correlate_pair(rows: &[&[i16]], weights: &[i8], width: usize, first: usize, acc: [&mut [i32]; 2]) {
     let [a, b] = acc;
     match Frame::new(rows, weights, width, first, [&mut *a, &mut *b]) {
@@ -109,8 +111,8 @@ pub fn correlate_pair(rows: &[&[i16]], weights: &[i8], width: usize, first: usiz
     }
 }
 
-/// As [`rows::conv3x3_row`](crate::kernel::rows::conv3x3_row); `present` are the rows that exist, the first of which meets tap
-/// row `first`.
+/// Gives the same result as [`rows::conv3x3_row`](crate::kernel::rows::conv3x3_row). `present` are the rows inside the
+/// image; the first of them meets tap row `first`.
 #[allow(clippy::too_many_arguments)]
 pub fn conv3x3_row(
     present: &[&[i16]],
@@ -146,7 +148,7 @@ pub fn conv3x3_row(
 }
 
 /// # Safety
-/// As [`correlate_pair`] and [`conv3x3_row`] have it.
+/// The arguments meet the conditions that [`correlate_pair`] and [`conv3x3_row`] check.
 #[unsafe(naked)]
 unsafe extern "C" fn pairs(frame: &Frame) {
     // r0, r2, r4, r6 accumulate 4 pixels of one output, r8, r10, r12, lr those of the other. r1 is x, r5 the stride, r9 the
@@ -199,7 +201,8 @@ unsafe extern "C" fn pairs(frame: &Frame) {
         "vmladava.s16 lr, q6, q5",
         "vmladava.s16 r6, q6, q2",
         ".endm",
-        // One row. Without a row, or with one group alone, the entry lies behind what there is not.
+        // One row. The entry lies after the row's code if there is no row, and after its loop if there is only one
+        // group.
         ".macro NM_ROW loop, last, behind, row, entry",
         "ldr r1, [sp, #\\row]",
         "ldr.w r9, [sp, #80]",

@@ -2,14 +2,14 @@
 
 use core::arch::naked_asm;
 
-/// As [`portable::dot_i16`](crate::kernel::portable::dot_i16).
+/// Gives the same result as [`portable::dot_i16`](crate::kernel::portable::dot_i16).
 pub fn dot_i16(weights: &[i16], x: &[i16]) -> i64 {
     let len = weights.len().min(x.len());
     // SAFETY: both have `len` values.
     unsafe { sum_i16(weights.as_ptr(), x.as_ptr(), len) }
 }
 
-/// As [`portable::dot_i8_wide`](crate::kernel::portable::dot_i8_wide).
+/// Gives the same result as [`portable::dot_i8_wide`](crate::kernel::portable::dot_i8_wide).
 pub fn dot_i8_wide(weights: &[i8], x: &[i16]) -> i64 {
     let len = weights.len().min(x.len());
     // SAFETY: both have `len` values.

@@ -9,13 +9,13 @@ use crate::kernel::portable;
 struct Down {
     rows: [*const i16; 4],
     columns: *mut i32,
-    /// The rows' taps; 0 for a row of zeros.
+    /// The taps of the four rows; 0 for an absent row.
     taps: [i32; 4],
-    /// Vectors of 4 columns.
+    /// Number of vectors of 4 columns.
     count: usize,
 }
 
-/// As [`portable::filter_down`].
+/// Gives the same result as [`portable::filter_down`].
 pub fn filter_down(rows: [Option<&[i16]>; 4], before: u32, columns: &mut [i32]) {
     let len = columns.len();
     let Some(any) = rows.into_iter().flatten().next() else { return columns.fill(0) };
@@ -34,7 +34,7 @@ pub fn filter_down(rows: [Option<&[i16]>; 4], before: u32, columns: &mut [i32]) 
 }
 
 /// # Safety
-/// As [`filter_down`] has it.
+/// The arguments meet the conditions that [`filter_down`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn down(arguments: &Down) {
     // r0 ..= r3 rows, r4 columns, r5 ..= r8 taps, lr vectors; q0 ..= q3 values.
@@ -58,7 +58,7 @@ unsafe extern "C" fn down(arguments: &Down) {
     )
 }
 
-/// As [`portable::filter_along`].
+/// Gives the same result as [`portable::filter_along`].
 pub fn filter_along(columns: &mut [i32]) {
     let len = columns.len().saturating_sub(4);
     if len == 0 || !len.is_multiple_of(4) {
@@ -69,7 +69,7 @@ pub fn filter_along(columns: &mut [i32]) {
 }
 
 /// # Safety
-/// There are `count` vectors of 4 columns, at least one, and 3 columns behind.
+/// There are `count` vectors of 4 columns, at least one, and 3 more columns after them.
 #[unsafe(naked)]
 unsafe extern "C" fn along(columns: *mut i32, count: usize) {
     naked_asm!(

@@ -1,4 +1,4 @@
-//! From accumulators to 16 bits: 4 values at a time.
+//! Requantises accumulators to 16-bit values, 4 at a time.
 
 use core::arch::naked_asm;
 
@@ -12,16 +12,16 @@ struct Activate {
     noise: *const i32,
     out: *mut i16,
     multiplier: i32,
-    /// The shift to the left: what is below 0 goes right, and is rounded.
+    /// Left shift; a negative value shifts right and rounds.
     shift: i32,
     doublings: u32,
     bias: i32,
     limit: i32,
-    /// Vectors of 4 values.
+    /// Number of vectors of 4 values.
     count: usize,
 }
 
-/// As [`portable::activate_row`].
+/// Gives the same result as [`portable::activate_row`].
 pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, limit: i16, out: &mut [i16]) {
     let len = out.len();
     let usable = len > 0 && len.is_multiple_of(4) && acc.len() >= len && noise.len() >= len;
@@ -49,11 +49,12 @@ pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, l
     }
 }
 
-/// The loop of both functions: `$first` doubles, `$limit` keeps a value within 29 bits.
+/// The loop of both functions. `$first` is the code that doubles the accumulators, `$limit` the code that limits values
+/// to 29 bits.
 macro_rules! activate {
     ($name:ident, $first:literal, [$($limit:literal),*]) => {
         /// # Safety
-        /// As [`activate_row`] has it.
+        /// The arguments meet the conditions that [`activate_row`] checks.
         #[unsafe(naked)]
         unsafe extern "C" fn $name(arguments: &Activate) {
             // r1 accumulators, r2 noise, r3 out, r4 multiplier, r5 shift, r6 doublings, r7 bias, r8 limit, lr vectors; q0
@@ -95,7 +96,7 @@ macro_rules! activate {
 }
 
 activate!(activate, "vqshl.s32 q0, r6", ["vqshl.s32 q0, q0, #3", "vshr.s32 q0, q0, #3"]);
-// A shift of 3 or more leaves 29 bits.
+// A shift of 3 or more leaves at most 29 bits, so no limit is needed.
 activate!(activate_small, "", []);
 
 /// Arguments of [`requantise`].
@@ -104,12 +105,12 @@ struct Requantise {
     acc: *const i32,
     out: *mut i16,
     multiplier: i32,
-    /// As in [`Activate`].
+    /// Left shift, as in [`Activate`].
     shift: i32,
     count: usize,
 }
 
-/// As [`portable::requantise_row`].
+/// Gives the same result as [`portable::requantise_row`].
 pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     let len = out.len();
     let whole = len - len % 4;
@@ -125,7 +126,7 @@ pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
 }
 
 /// # Safety
-/// As [`requantise_row`] has it.
+/// The arguments meet the conditions that [`requantise_row`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn requantise(arguments: &Requantise) {
     // r1 accumulators, r2 out, r3 multiplier, r4 shift, lr vectors; q2 the multiplier, q3 the smallest value.

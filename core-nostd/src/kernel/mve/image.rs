@@ -1,4 +1,4 @@
-//! An image's rows: doubled, and as bytes.
+//! Doubles an image's rows, and turns them into bytes.
 
 use core::arch::naked_asm;
 
@@ -10,13 +10,13 @@ struct Double {
     near: *const i16,
     far: *const i16,
     out: *mut i16,
-    /// 1, or 0 where there is no far row.
+    /// 1, or 0 when there is no far row.
     share: i32,
-    /// Vectors of 4 source pixels.
+    /// Number of vectors of 4 source pixels.
     count: usize,
 }
 
-/// As [`portable::upsample_rgb_row`].
+/// Gives the same result as [`portable::upsample_rgb_row`].
 pub fn upsample_rgb_row(near: &[i16], far: Option<&[i16]>, out: &mut [i16]) {
     let width = near.len();
     let usable = width > 0 && width.is_multiple_of(4) && out.len() == 2 * width;
@@ -29,7 +29,7 @@ pub fn upsample_rgb_row(near: &[i16], far: Option<&[i16]>, out: &mut [i16]) {
 }
 
 /// # Safety
-/// As [`upsample_rgb_row`] has it.
+/// The arguments meet the conditions that [`upsample_rgb_row`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn double(arguments: &Double) {
     // r1 and r2 the source rows, r3 a value before out, r4 the far row's share, r5 three, r6 the last column of the vector before,
@@ -76,13 +76,13 @@ struct Colour {
     rgb: *const i16,
     bytes: *mut u8,
     offset: i32,
-    /// The shift to the left.
+    /// Left shift, at least 0.
     shift: i32,
-    /// Pixels.
+    /// Number of pixels.
     width: usize,
 }
 
-/// As [`portable::to_bytes`].
+/// Gives the same result as [`portable::to_bytes`].
 pub fn to_bytes(rgb: &[i16], fraction: u8, bytes: &mut [u8]) {
     let width = rgb.len() / 3;
     // 128 as a value of 16 bits; where a sum saturates, so does the byte.
@@ -98,7 +98,7 @@ pub fn to_bytes(rgb: &[i16], fraction: u8, bytes: &mut [u8]) {
 }
 
 /// # Safety
-/// As [`to_bytes`] has it.
+/// The arguments meet the conditions that [`to_bytes`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn bytes_of(arguments: &Colour) {
     // r1 values, r2 bytes, r3 offset, r12 shift, lr pixels; q0 values, q1 where they go: 0, 3, .. 21.

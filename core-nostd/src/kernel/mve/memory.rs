@@ -1,10 +1,10 @@
-//! Values that are moved and nothing else: 16 bytes at a time.
+//! Copies and clears values, 16 bytes at a time.
 
 use core::arch::naked_asm;
 
-/// As [`portable::copy_row`](crate::kernel::portable::copy_row).
+/// Gives the same result as [`portable::copy_row`](crate::kernel::portable::copy_row).
 pub fn copy_row(from: &[i16], to: &mut [i16]) {
-    // SAFETY: both have so many values, and do not overlap.
+    // SAFETY: both slices have at least that many values, and they do not overlap.
     unsafe { copy(from.as_ptr(), to.as_mut_ptr(), from.len().min(to.len())) }
 }
 
@@ -27,7 +27,7 @@ unsafe extern "C" fn copy(from: *const i16, to: *mut i16, len: usize) {
 
 /// Fills values with zeros.
 pub fn clear(values: &mut [i16]) {
-    // SAFETY: there are so many values.
+    // SAFETY: the slice has that many values.
     unsafe { zero(values.as_mut_ptr(), values.len()) }
 }
 

@@ -8,21 +8,22 @@ use super::{Groups, LANES, plain};
 #[repr(C)]
 struct Tiles {
     acc: *mut i32,
-    /// The first pixel of the first group, and of the last.
+    /// The first pixel of the first group, and of the last group.
     first: *const i16,
     last: *const i16,
     taps: *const i16,
-    /// Groups but the last.
+    /// Number of groups except the last.
     looped: usize,
-    /// Bytes from one group's pixels to the next group's, less the four that were read.
+    /// Bytes from one group's pixels to the next group's, minus those of the four pixels that were read.
     stride: usize,
-    /// Tiles of 4 pixels.
+    /// Number of tiles of 4 pixels.
     count: usize,
-    /// The last group's taps.
+    /// The taps of the last group.
     last_taps: [i16; LANES],
 }
 
-/// As [`portable::mix`](crate::kernel::portable::mix), with this processor's modulated rows.
+/// Gives the same result as [`portable::mix`](crate::kernel::portable::mix), for this processor's layout of modulated
+/// rows.
 pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
     let (width, pairs) = (acc.len(), taps.len() / 2);
     let (groups, plane) = (Groups::new(pairs), LANES * (width + 2));
@@ -31,7 +32,7 @@ pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
         return plain::mix(row, taps, acc);
     }
     let mut last_taps = [0; LANES];
-    // The last channels, or all that there are.
+    // The last group's channels, or all channels where there are fewer.
     let last = taps.get(taps.len().saturating_sub(LANES)..).unwrap_or_default();
     last_taps.iter_mut().zip(last).for_each(|(to, &tap)| *to = tap);
     let first = row.as_ptr().wrapping_add(LANES);
@@ -51,7 +52,7 @@ pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
 }
 
 /// # Safety
-/// As [`mix`] has it.
+/// The arguments meet the conditions that [`mix`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn tiles(arguments: &Tiles) {
     // r0 accumulators, r1 and r2 the first and the last group's pixels, r3 taps, r5 groups but the last, r7 stride, lr tiles; r4,

@@ -1,4 +1,4 @@
-//! Modulation of a row's channels, and their way into groups.
+//! Modulates the channels of a row and arranges them in groups.
 
 use core::arch::naked_asm;
 
@@ -10,17 +10,17 @@ use crate::kernel::layout::modulated_index;
 #[repr(C)]
 struct Channel {
     row: *const i16,
-    /// Where the first pixel goes; the next is a group of channels further.
+    /// Where the first pixel goes. The next one goes one group of channels further.
     out: *mut i16,
     style: i32,
     shift: i32,
-    /// Pixels.
+    /// Number of pixels.
     width: usize,
 }
 
 /// Modulates a feature row, `[channel][width]`, into `out`: `round(x * styles / 2^shift)`, for a shift in 15 .. 30.
 pub fn modulate_row(row: &[i16], styles: &[i16], shift: u8, width: usize, out: &mut [i16]) {
-    // Borders, and the lanes that no channel has.
+    // Clears the borders, and the lanes without a channel.
     let plane = LANES * (width + 2);
     let full = styles.len() / LANES;
     for (group, out) in out.chunks_exact_mut(plane.max(1)).enumerate() {
@@ -47,7 +47,7 @@ pub fn modulate_row(row: &[i16], styles: &[i16], shift: u8, width: usize, out: &
 }
 
 /// # Safety
-/// As [`modulate_row`] has it.
+/// The arguments meet the conditions that [`modulate_row`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn channel(arguments: &Channel) {
     // r1 row, r2 out, r3 style, r12 shift, lr pixels; q0 pixels, q1 and q2 products of every second one, q3 where they go.

@@ -1,4 +1,4 @@
-//! Random words to normal variates, scaled: 4 at a time.
+//! Turns random words into scaled normal variates, 4 at a time.
 
 use core::arch::naked_asm;
 
@@ -12,12 +12,12 @@ struct Values {
     table: *const i16,
     before: u32,
     multiplier: i32,
-    /// The shift to the left: what is below 0 goes right, and is rounded.
+    /// Left shift; a negative value shifts right and rounds.
     shift: i32,
     count: usize,
 }
 
-/// As [`portable::normal_row`].
+/// Gives the same result as [`portable::normal_row`].
 pub fn normal_row(words: &mut [i32], before: u32, multiplier: i32, shift: u32) {
     let whole = words.len() - words.len() % 4;
     let (words, rest) = words.split_at_mut(whole);
@@ -31,7 +31,7 @@ pub fn normal_row(words: &mut [i32], before: u32, multiplier: i32, shift: u32) {
 }
 
 /// # Safety
-/// As [`normal_row`] has it.
+/// The arguments meet the conditions that [`normal_row`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn values(arguments: &Values) {
     // r0 words, r1 the table and r2 its second entry, r3 the multiplier, r4 the shift before it and r5 the one behind, r6 an

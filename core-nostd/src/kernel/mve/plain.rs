@@ -1,9 +1,9 @@
-//! In plain Rust, for lengths and addresses that the loops do not take: rows are laid out as everywhere in this module.
+//! Plain Rust for lengths and addresses that the loops of this folder do not take, with the same layout of rows.
 
 use super::LANES;
 use crate::kernel::layout::modulated_index;
 
-/// As [`correlate_pair`](super::correlate_pair).
+/// Gives the same result as [`correlate_pair`](super::correlate_pair).
 pub fn correlate_pair(rows: &[&[i16]], weights: &[i8], width: usize, first: usize, acc: [&mut [i32]; 2]) {
     let share = weights.len() / rows.len().max(1);
     for (o, acc) in acc.into_iter().enumerate() {
@@ -18,7 +18,7 @@ pub fn correlate_pair(rows: &[&[i16]], weights: &[i8], width: usize, first: usiz
     }
 }
 
-/// Output `o`'s tap `column` at pixel x, summed over the channels of a row; `weights` are `[pair][3][i][o]`.
+/// Sum of output `o`'s tap `column` at pixel x over the channels of a row; `weights` are `[pair][3][i][o]`.
 fn at(row: &[i16], weights: &[i8], [o, column]: [usize; 2], width: usize, x: usize) -> i32 {
     let channels = weights.len() / 6;
     let weight = |channel: usize| weights.get(12 * (channel / 2) + 4 * column + 2 * (channel % 2) + o);
@@ -26,7 +26,7 @@ fn at(row: &[i16], weights: &[i8], [o, column]: [usize; 2], width: usize, x: usi
     (0..channels).filter_map(|channel| Some(i32::from(*weight(channel)?) * i32::from(*value(channel)?))).sum()
 }
 
-/// As [`spread_pair`](super::spread_pair).
+/// Gives the same result as [`spread_pair`](super::spread_pair).
 pub fn spread_pair(sources: &[(&[i16], &[i8])], width: usize, first: usize, acc: [&mut [i32]; 2]) {
     for (o, acc) in acc.into_iter().enumerate() {
         for (column, acc) in (first..).zip(acc) {
@@ -42,7 +42,7 @@ pub fn spread_pair(sources: &[(&[i16], &[i8])], width: usize, first: usize, acc:
     }
 }
 
-/// As [`mix`](super::mix).
+/// Gives the same result as [`mix`](super::mix).
 pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
     let width = acc.len();
     for (x, acc) in acc.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! Random words in their order: four blocks of the counter-based generator at a time.
+//! Blocks of the counter-based generator, four at a time, in the order of their positions.
 
 use core::arch::naked_asm;
 
@@ -10,12 +10,12 @@ struct Blocks {
     out: *mut [u32; 2],
     first: u32,
     stream: u32,
-    /// Four blocks each.
+    /// Number of rounds, of four blocks each.
     count: usize,
     key: [u32; 2],
 }
 
-/// As [`portable::random_row`].
+/// Gives the same result as [`portable::random_row`].
 pub fn random_row(key: [u32; 2], stream: u32, first: u32, out: &mut [[u32; 2]]) {
     let whole = out.len() - out.len() % 4;
     if whole > 0 {

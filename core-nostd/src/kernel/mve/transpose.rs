@@ -1,4 +1,4 @@
-//! Transposed convolutions: 2 input pixels, 4 columns of two output channels at a time.
+//! Transposed convolutions: 2 input pixels, which make 4 columns, of two output channels at a time.
 
 use core::arch::naked_asm;
 use core::ptr;
@@ -7,48 +7,48 @@ use super::{Groups, LANES, usual};
 use crate::kernel::layout::{middle_len, pair_len};
 use crate::kernel::rows::{Work, pair};
 
-/// Groups of channels in a round of the loop.
+/// Groups of channels in one round of the loop.
 const UNROLLED: usize = 4;
-/// Bytes of code of a group: 25 instructions of 4 bytes.
+/// Bytes of code for one group: 25 instructions of 4 bytes.
 const STEP: usize = 100;
 
-/// Arguments of [`pairs`], as its frame has them.
+/// Arguments of [`pairs`], laid out as its stack frame.
 #[repr(C)]
 struct Frame {
-    /// The zeros before the first pixel of each row; null where there is no row.
+    /// The zeros before the first pixel of each row; null for an absent row.
     rows: [*const i16; 2],
-    /// Where the code of each row is entered: found by [`pairs`].
+    /// The address where each row's code is entered; [`pairs`] computes it.
     entries: [usize; 2],
-    /// Addresses of the first group's weights for each row, less the step from a group to the next.
+    /// Addresses of the first group's weights for each row, minus the step from one group to the next.
     weights: [[*const i8; 4]; 2],
     zeros: [i32; 8],
-    /// Bytes from the last group's weights to where they would be if it were full.
+    /// Bytes from the last group's weights to where they would be if that group were full.
     step: isize,
-    /// Rounds of the loop over all groups but the last.
+    /// Rounds of the loop over all groups except the last.
     rounds: usize,
-    /// Bytes that the loop's first round skips.
+    /// Bytes of code that the loop's first round skips.
     entry: usize,
     /// Bytes from one group's pixels to the next group's.
     stride: usize,
-    /// The first output's accumulators of column 0, and where those of the last column are.
+    /// Where the first output's accumulators of column 0 and of the last column lie.
     acc: *mut i32,
     acc_end: *mut i32,
-    /// The second output's accumulators of column 0.
+    /// Where the second output's accumulators of column 0 lie.
     acc_second: *mut i32,
     /// Bytes of weights from one pair of outputs to the next.
     pair: usize,
     requants: *const [i32; 2],
     out: *mut i16,
     outputs: usize,
-    /// Vectors of 4 columns.
+    /// Number of vectors of 4 columns.
     vectors: usize,
-    /// Groups but the last.
+    /// Number of groups except the last.
     looped: usize,
     unused: [usize; 3],
 }
 
-/// As [`rows::transposed3x3_row`](crate::kernel::rows::transposed3x3_row); `rows` are the input rows that exist, each with its
-/// tap row.
+/// Gives the same result as [`rows::transposed3x3_row`](crate::kernel::rows::transposed3x3_row). `rows` are the input
+/// rows inside the image, each with its tap row.
 pub fn transposed3x3_row(
     rows: &[(&[i16], usize)],
     width: usize,
@@ -74,7 +74,7 @@ pub fn transposed3x3_row(
     let (true, Some(acc)) = (usable, work.acc.get_mut(..2 * columns)) else {
         return pair::transposed3x3_row(rows, width, inputs, weights, requants, work, out);
     };
-    // Column -1 and the two behind the last stay 0.
+    // Column -1 and the two after the last stay 0.
     for acc in acc.chunks_exact_mut(columns) {
         if let [first, .., before_last, last] = acc {
             (*first, *before_last, *last) = (0, 0, 0);
@@ -113,7 +113,7 @@ pub fn transposed3x3_row(
 }
 
 /// # Safety
-/// As [`transposed3x3_row`] has it.
+/// The arguments meet the conditions that [`transposed3x3_row`] checks.
 #[unsafe(naked)]
 unsafe extern "C" fn pairs(frame: &Frame) {
     // r0, r2, r4, r6 accumulate 4 columns of one output, r8, r10, r12, lr those of the other. r1 is x, r5 the stride, r9 the
@@ -147,7 +147,8 @@ unsafe extern "C" fn pairs(frame: &Frame) {
         "vmladava.s16 r4, q6, q0",
         "vmladava.s16 r6, q6, q1",
         ".endm",
-        // One row. Without a row, or with one group alone, the entry lies behind what there is not.
+        // One row. The entry lies after the row's code if there is no row, and after its loop if there is only one
+        // group.
         ".macro NM_ROW loop, last, behind, row, weights, entry",
         "vldrw.u32 q7, [sp, #\\weights]",
         "ldr r1, [sp, #\\row]",

@@ -1,11 +1,13 @@
-//! Convolution rows one output channel at a time: its weights widened to 16 bits first, its accumulators a whole row.
+//! Makes convolution rows one output channel at a time: first its weights are widened to 16 bits, then its accumulators
+//! are made for the whole row.
 
 use super::work::Work;
 use crate::kernel::finish::{Activation, RequantPlan, requant};
 use crate::kernel::layout::{middle_len, padded, pair_len};
 use crate::kernel::selected;
 
-/// As [`conv3x3_row`](super::conv3x3_row). `present` are the rows that exist, the first of which meets tap row `first`.
+/// Gives the same result as [`conv3x3_row`](super::conv3x3_row). `present` are the rows inside the image; the first of
+/// them meets tap row `first`.
 #[allow(clippy::too_many_arguments)]
 pub fn conv3x3_row(
     present: &[&[i16]],
@@ -29,7 +31,8 @@ pub fn conv3x3_row(
     }
 }
 
-/// As [`transposed3x3_row`](super::transposed3x3_row). `rows` are the input rows that exist, each with its tap row.
+/// Gives the same result as [`transposed3x3_row`](super::transposed3x3_row). `rows` are the input rows inside the image,
+/// each with its tap row.
 pub fn transposed3x3_row(
     rows: &[(&[i16], usize)],
     width: usize,
@@ -50,7 +53,7 @@ pub fn transposed3x3_row(
         for (source, &(row, tap)) in sources.iter_mut().zip(rows) {
             *source = (row, all_taps.get(tap * share..(tap + 1) * share).unwrap_or_default());
         }
-        // Column -1 and the two behind the last stay 0.
+        // Column -1 and the two after the last stay 0.
         let columns = acc.get_mut(1..2 * width + 2).unwrap_or_default();
         selected::spread(sources.get(..rows.len()).unwrap_or_default(), columns);
         selected::requantise_row(acc, RequantPlan::new(requant(entry)), out);

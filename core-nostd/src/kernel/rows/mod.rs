@@ -1,4 +1,4 @@
-//! Whole rows, made of the kernels that this processor has.
+//! Makes whole rows with the kernels of this processor.
 
 pub mod channel;
 pub mod pair;
@@ -11,12 +11,13 @@ use crate::number::Requant;
 
 pub use work::Work;
 
-/// Values of a modulated row, as this processor has it.
+/// Number of values in a modulated row, in this processor's layout.
 pub const fn modulated_len(channels: usize, width: usize) -> usize {
     layout::modulated_len(channels, width, selected::LANES)
 }
 
-/// Where a modulated row of this processor has a channel of pixel x, counted from 1 ([`layout::modulated_index`]).
+/// Index of a channel of pixel x, counted from 1, in this processor's layout of a modulated row
+/// ([`layout::modulated_index`]).
 pub const fn modulated_index(channels: usize, width: usize, x: usize, channel: usize) -> usize {
     layout::modulated_index(channels, width, selected::LANES, x, channel)
 }
@@ -24,14 +25,14 @@ pub const fn modulated_index(channels: usize, width: usize, x: usize, channel: u
 #[cfg(mve_kernels)]
 pub use selected::modulate_row;
 
-/// Modulates a feature row, `[channel][width]`, into `out`: `round(x * styles / 2^shift)`, for a shift in 15 .. 30.
+/// Modulates a feature row, `[channel][width]`, into `out`: `round(x * style / 2^shift)`, with `shift` in 15 ..= 30.
 #[cfg(not(mve_kernels))]
 pub fn modulate_row(row: &[i16], styles: &[i16], shift: u8, width: usize, out: &mut [i16]) {
     let channels = row.chunks(width.max(1)).zip(styles);
     let mut channels = channels.map(|(row, &style)| (row, style));
     for plane in out.chunks_exact_mut(layout::plane_len(width)) {
         let Some((a, s0)) = channels.next() else { return };
-        // A style of 0 makes zeros of anything.
+        // A style of 0 turns any value into zeros.
         let (b, s1) = channels.next().unwrap_or((a, 0));
         if let Some((before, rest)) = plane.split_first_chunk_mut::<2>()
             && let Some((inner, after)) = rest.split_last_chunk_mut::<2>()
@@ -42,9 +43,9 @@ pub fn modulate_row(row: &[i16], styles: &[i16], shift: u8, width: usize, out: &
     }
 }
 
-/// One row of a 3x3 correlation with padding 1, into `out`, `[outputs][width]`. `rows` are the modulated rows above, at and
-/// below, of which at least one is there; where there is none, it is one of zeros. Weights are in the pack's
-/// [`layout`](super::layout).
+/// Makes one row of a 3x3 correlation with padding 1 and writes it to `out`, `[outputs][width]`. `rows` are the
+/// modulated rows above, at and below it, at least one of them present; an absent row counts as zeros. Weights are in
+/// the pack's [`layout`].
 pub fn conv3x3_row(
     rows: [Option<&[i16]>; 3],
     width: usize,
@@ -54,7 +55,7 @@ pub fn conv3x3_row(
     work: &mut Work<'_>,
     out: &mut [i16],
 ) {
-    // The rows that are there lie one after the other, and so do their taps.
+    // The present rows are consecutive, and so are their taps.
     let first = rows.iter().position(Option::is_some).unwrap_or_default();
     let mut present = [&[][..]; 3];
     let mut count = 0;
@@ -73,11 +74,12 @@ pub fn conv3x3_row(
     }
 }
 
-/// Row `2 y + parity` of a stride-2 transposed 3x3 convolution, `T[2y + a][2x + b] += sum_i w[a][b][i] in[y][x][i]`: an
-/// intermediate row of the `requants`' channels, into `out`.
+/// Makes row `2 y + parity` of a stride-2 transposed 3x3 convolution,
+/// `T[2y + a][2x + b] += sum_i w[a][b][i] in[y][x][i]`. `out` is an intermediate row with one channel for each entry of
+/// `requants`.
 ///
-/// With parity 0 the row gets tap row 2 from `above` (input row `y - 1`) and tap row 0 from `row` (input row y); with parity
-/// 1 it gets tap row 1 from `row`, and `above` does not count. Inputs are modulated rows of `width` pixels.
+/// With parity 0 the row gets tap row 2 from `above` (input row `y - 1`) and tap row 0 from `row` (input row y); with
+/// parity 1 it gets tap row 1 from `row`, and `above` is ignored. Inputs are modulated rows of `width` pixels.
 #[allow(clippy::too_many_arguments)]
 pub fn transposed3x3_row(
     above: Option<&[i16]>,
@@ -108,8 +110,8 @@ pub fn transposed3x3_row(
     }
 }
 
-/// `[1, 3, 3, 1]` down four intermediate rows and along the result, times `fir`, then as in a convolution: an output row of
-/// `[channel][2 * width]`. A row that is not there is one of zeros.
+/// Filters four intermediate rows with `[1, 3, 3, 1]` vertically and horizontally, scales by `fir`, then activates as in
+/// a convolution. The output row is `[channel][2 * width]`; an absent row counts as zeros.
 pub fn fir_row(
     rows: [Option<&[i16]>; 4],
     width: usize,

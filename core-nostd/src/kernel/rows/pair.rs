@@ -1,12 +1,12 @@
-//! Convolution rows two output channels at a time, the weights read as they lie in the pack. The accumulators' one buffer
-//! holds a strip of both channels; a row that is wider than that is made strip by strip.
+//! Makes convolution rows two output channels at a time and reads the weights where they lie in the pack. The one buffer
+//! for accumulators holds a strip of both channels; a wider row is made strip by strip.
 
 use super::work::Work;
 use crate::kernel::finish::{Activation, RequantPlan, requant};
 use crate::kernel::layout::{middle_len, pair_len};
 use crate::kernel::selected;
 
-/// As [`channel::conv3x3_row`](super::channel::conv3x3_row).
+/// Gives the same result as [`channel::conv3x3_row`](super::channel::conv3x3_row).
 #[allow(clippy::too_many_arguments)]
 pub fn conv3x3_row(
     present: &[&[i16]],
@@ -38,7 +38,7 @@ pub fn conv3x3_row(
     }
 }
 
-/// As [`channel::transposed3x3_row`](super::channel::transposed3x3_row).
+/// Gives the same result as [`channel::transposed3x3_row`](super::channel::transposed3x3_row).
 pub fn transposed3x3_row(
     rows: &[(&[i16], usize)],
     width: usize,
@@ -58,7 +58,7 @@ pub fn transposed3x3_row(
             *source = (row, weights.get(tap * share..(tap + 1) * share).unwrap_or_default());
         }
         let sources = sources.get(..rows.len()).unwrap_or_default();
-        // Column -1 and the two behind the last are 0.
+        // Column -1 and the two after the last are 0.
         for out in out.chunks_exact_mut(len) {
             if let [first, .., before_last, last] = out {
                 (*first, *before_last, *last) = (0, 0, 0);
@@ -77,8 +77,8 @@ pub fn transposed3x3_row(
     }
 }
 
-/// Accumulators of both channels for the next strip of the `left` columns: all of them where the buffer has the room, a
-/// multiple of `step` otherwise. `None` at the row's end.
+/// Takes the accumulators of both channels for the next strip of the `left` columns: for all of them if the buffer has
+/// room, otherwise for a multiple of `step`. `None` at the row's end.
 fn strip(acc: &mut [i32], left: usize, step: usize) -> Option<(&mut [i32], &mut [i32])> {
     let most = acc.len() / 2;
     let whole = most - most % step;

@@ -5,7 +5,7 @@ use core::arch::naked_asm;
 use super::tile::{begin, end, store};
 use crate::kernel::tiles::{self, Tiles};
 
-/// As [`portable::correlate_pair`](crate::kernel::portable::correlate_pair).
+/// Gives the same result as [`portable::correlate_pair`](crate::kernel::portable::correlate_pair).
 pub fn correlate_pair(rows: &[&[i16]], weights: &[i8], width: usize, first: usize, acc: [&mut [i32]; 2]) {
     tiles::correlate_pair(rows, weights, width, first, acc, [tiles_of_8, tiles_of_4]);
 }
@@ -13,7 +13,7 @@ pub fn correlate_pair(rows: &[&[i16]], weights: &[i8], width: usize, first: usiz
 /// Tiles of 8 pixels.
 ///
 /// # Safety
-/// As a [`Loop`](tiles::Loop).
+/// The conditions are those of every [`Loop`](tiles::Loop).
 #[unsafe(naked)]
 unsafe extern "C" fn tiles_of_8(tiles: &mut Tiles) {
     naked_asm!(
@@ -87,7 +87,7 @@ unsafe extern "C" fn tiles_of_8(tiles: &mut Tiles) {
 /// Tiles of 4 pixels, in the first four accumulators of each channel.
 ///
 /// # Safety
-/// As a [`Loop`](tiles::Loop).
+/// The conditions are those of every [`Loop`](tiles::Loop).
 #[unsafe(naked)]
 unsafe extern "C" fn tiles_of_4(tiles: &mut Tiles) {
     naked_asm!(

@@ -1,10 +1,10 @@
-//! The kernels of [`portable`](super::portable) for RV32IM: loops in assembly that keep a tile of accumulators of two output
-//! channels in registers. The same integers; a width that no loop takes is left to the portable twin.
+//! The kernels of [`portable`](super::portable) for RV32IM. The loops are in assembly and keep a tile of accumulators of
+//! two output channels in registers. Results are the same integers; the portable twin handles widths that no loop takes.
 //!
-//! The functions are naked, because a tile wants every register but the stack's and the two that belong to the platform. Each
-//! takes a pointer to its arguments, and a safe function checks them.
+//! The functions are naked, because a tile needs every register except the stack pointer and the two that belong to the
+//! platform. Each takes a pointer to its arguments, and a safe function checks them.
 
-/// What every function begins with: the assembler takes RV32I otherwise.
+/// The first line of every function. Without it the assembler assumes RV32I.
 #[cfg(target_feature = "c")]
 macro_rules! arch {
     () => {
@@ -25,7 +25,7 @@ mod tile;
 pub use correlate::correlate_pair;
 pub use spread::spread_pair;
 
-// What this module has no kernel of its own for.
+// Re-exports the portable kernels that this module does not replace.
 pub use crate::kernel::portable::*;
 pub use crate::kernel::scalar::{dot_i16, filter_along, filter_down};
 

@@ -5,7 +5,7 @@ use core::arch::naked_asm;
 use super::tile::{begin, end, store};
 use crate::kernel::tiles::{self, Tiles};
 
-/// As [`portable::spread_pair`](crate::kernel::portable::spread_pair).
+/// Gives the same result as [`portable::spread_pair`](crate::kernel::portable::spread_pair).
 pub fn spread_pair(sources: &[(&[i16], &[i8])], width: usize, first: usize, acc: [&mut [i32]; 2]) {
     tiles::spread_pair(sources, width, first, acc, tiles_of_8);
 }
@@ -13,7 +13,7 @@ pub fn spread_pair(sources: &[(&[i16], &[i8])], width: usize, first: usize, acc:
 /// Tiles of 4 pixels, which make 8 columns. Pixel x adds to columns 2x, 2x + 1 and 2x + 2.
 ///
 /// # Safety
-/// As a [`Loop`](tiles::Loop).
+/// The conditions are those of every [`Loop`](tiles::Loop).
 #[unsafe(naked)]
 unsafe extern "C" fn tiles_of_8(tiles: &mut Tiles) {
     naked_asm!(

@@ -1,9 +1,10 @@
-//! The frame that the loops over tiles share: registers, sources, and the way to the next tile.
+//! The code that the loops over tiles share: registers, sources, and the step to the next tile.
 
-/// Begins a loop over tiles. A tile has 16 accumulators: `s0` .. `s7` of the first channel, `s8` .. `s11`, `a6`, `a7`, `t6`
-/// and `ra` of the second. `a0` is the planes' stride, `a1` the weights, `a2` the pixels, `t0` .. `t5` an input channel's
-/// weights, tap by tap, `a3` a pixel, `a4` and `a5` are free. Between `begin` and `end` stands one step of the loop, of one
-/// pair of channels of one source. `next` is the bytes of pixels from one tile to the next.
+/// Begins a loop over tiles. A tile has 16 accumulators: `s0` .. `s7` for the first channel, and `s8` .. `s11`, `a6`,
+/// `a7`, `t6` and `ra` for the second. `a0` holds the stride of the planes, `a1` points to the weights, `a2` to the
+/// pixels, `t0` .. `t5` hold an input channel's weights, tap by tap, `a3` a pixel, and `a4` and `a5` are free. The code
+/// between `begin` and `end` is one step of the loop: one pair of channels of one source. `next` is the number of bytes
+/// of pixels from one tile to the next.
 macro_rules! begin {
     () => {
         concat!(
@@ -72,8 +73,8 @@ macro_rules! begin {
     };
 }
 
-/// Ends what [`begin`] began: `a4` is the arguments, `a3` and `a5` where the accumulators of both channels go, in the stores
-/// that stand between `store` and `end`.
+/// Ends what [`begin`] began. `a4` points to the arguments, `a3` and `a5` to where the accumulators of the two channels
+/// go. The stores stand between `store` and `end`.
 macro_rules! store {
     () => {
         concat!(

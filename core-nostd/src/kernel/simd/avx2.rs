@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use super::finish;
 use crate::kernel::finish::RequantPlan;
 
-/// 0: not asked yet. 1: there is no AVX2. 2: there is.
+/// The cached answer. 0: not asked yet. 1: the processor has no AVX2. 2: it has.
 static ANSWER: AtomicU8 = AtomicU8::new(0);
 
 /// True where the processor has AVX2 and the operating system keeps its registers.
@@ -23,10 +23,10 @@ pub fn is_here() -> bool {
     }
 }
 
-/// The question, in the order that Intel's manual gives: section 14.3, "Detection of Intel AVX Instructions".
+/// Asks the processor, in the order that Intel's manual gives: section 14.3, "Detection of Intel AVX Instructions".
 #[cold]
 fn ask() -> bool {
-    /// The registers that the operating system keeps: bits 1 and 2 stand for those of SSE and AVX.
+    /// The registers that the operating system saves: bits 1 and 2 stand for those of SSE and AVX.
     #[target_feature(enable = "xsave")]
     fn kept_registers() -> u64 {
         // SAFETY: the caller has found XGETBV.
@@ -42,19 +42,19 @@ fn ask() -> bool {
     kept & 6 == 6 && __cpuid_count(7, 0).ebx >> 5 & 1 == 1
 }
 
-/// As [`finish::activate_row`].
+/// Gives the same result as [`finish::activate_row`].
 #[target_feature(enable = "avx2")]
 pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, limit: i16, out: &mut [i16]) {
     finish::activate_row(acc, noise, scale, bias, limit, out);
 }
 
-/// As [`finish::requantise_row`].
+/// Gives the same result as [`finish::requantise_row`].
 #[target_feature(enable = "avx2")]
 pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     finish::requantise_row(acc, scale, out);
 }
 
-/// As [`finish::blend_row`].
+/// Gives the same result as [`finish::blend_row`].
 #[target_feature(enable = "avx2")]
 pub fn blend_row(acc: &[i32], scale: RequantPlan, bias: i32, limit: i32, rgb: &mut [i16]) {
     finish::blend_row(acc, scale, bias, limit, rgb);

@@ -1,11 +1,11 @@
-//! From accumulators to values: the portable loops with the choice of the requantisation made outside of them, so that the
-//! compiler makes vectors of them. The portable ones call a function for each value, which keeps a board's program small.
+//! Turns accumulators into values. These are the portable loops with the requantisation chosen outside of them, so that
+//! the compiler vectorises them. The portable ones call a function for each value, which keeps a board's program small.
 
 use crate::kernel::finish::{RequantPlan, activate, limited};
 use crate::kernel::portable;
 use crate::number::high_word;
 
-/// Calls a loop with the requantisation; `exact` is what runs where a product needs more than its upper word.
+/// Calls a loop with the requantisation. `exact` is the code to run where a product needs more than its upper word.
 macro_rules! with_requantisation {
     ($scale:expr, $exact:expr, |$value:ident| $each:expr) => {
         match $scale {
@@ -24,7 +24,7 @@ macro_rules! with_requantisation {
     };
 }
 
-/// As [`portable::activate_row`].
+/// Gives the same result as [`portable::activate_row`].
 #[inline(always)]
 pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, limit: i16, out: &mut [i16]) {
     with_requantisation!(scale, portable::activate_row(acc, noise, scale, bias, limit, out), |value| {
@@ -34,7 +34,7 @@ pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, l
     });
 }
 
-/// As [`portable::requantise_row`].
+/// Gives the same result as [`portable::requantise_row`].
 #[inline(always)]
 pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     with_requantisation!(scale, portable::requantise_row(acc, scale, out), |value| {
@@ -42,7 +42,7 @@ pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     });
 }
 
-/// As [`portable::blend_row`].
+/// Gives the same result as [`portable::blend_row`].
 #[inline(always)]
 pub fn blend_row(acc: &[i32], scale: RequantPlan, bias: i32, limit: i32, rgb: &mut [i16]) {
     with_requantisation!(scale, portable::blend_row(acc, scale, bias, limit, rgb), |value| {

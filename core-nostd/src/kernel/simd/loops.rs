@@ -1,17 +1,18 @@
-//! The three multiply-accumulate kernels, over vectors. A modulated row has two channels beside each other, so that one
-//! product of pairs gives four pixels' sums of two channels.
+//! The three multiply-accumulate kernels on vectors. A modulated row has two channels side by side, so one product of
+//! pairs gives the sums of two channels for four pixels.
 
 use super::vector::{self, I16x8, I32x4};
 use crate::kernel::layout::plane_len;
 
-/// Two weights, for all four pixels of a vector.
+/// Repeats a pair of weights for all four pixels of a vector.
 #[inline(always)]
 fn both(weights: &[i16; 2]) -> I16x8 {
     let [first, second] = weights.map(|w| u32::from(w as u16));
     vector::splat_pair((first | second << 16) as i32)
 }
 
-/// Eight values from `at` on; zeros where the row is shorter, which no row is.
+/// Loads eight values from index `at` on. Past the end of the row it gives zeros, which never happens in a row of the
+/// right length.
 #[inline(always)]
 fn load(values: &[i16], at: usize) -> I16x8 {
     match values.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
@@ -20,7 +21,7 @@ fn load(values: &[i16], at: usize) -> I16x8 {
     }
 }
 
-/// Adds to four accumulators from `at` on.
+/// Adds `sums` to the four accumulators from index `at` on.
 #[inline(always)]
 fn add_to(acc: &mut [i32], at: usize, sums: I32x4) {
     if let Some(four) = acc.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<4>()) {
@@ -29,7 +30,7 @@ fn add_to(acc: &mut [i32], at: usize, sums: I32x4) {
     }
 }
 
-/// As [`portable::correlate`](crate::kernel::portable::correlate).
+/// Gives the same result as [`portable::correlate`](crate::kernel::portable::correlate).
 pub fn correlate(rows: &[&[i16]], taps: &[i16], acc: &mut [i32]) {
     let plane = plane_len(acc.len());
     let share = (taps.len() / rows.len().max(1)).max(1);
@@ -51,7 +52,7 @@ pub fn correlate(rows: &[&[i16]], taps: &[i16], acc: &mut [i32]) {
     }
 }
 
-/// `4 N` pixels from pixel x on.
+/// Makes `4 N` pixels from pixel x on.
 #[inline(always)]
 fn tile<const N: usize>(rows: &[&[i16]], taps: &[i16], share: usize, plane: usize, x: usize, acc: &mut [i32]) {
     let mut sums = [vector::zero(); N];
@@ -72,7 +73,7 @@ fn tile<const N: usize>(rows: &[&[i16]], taps: &[i16], share: usize, plane: usiz
     }
 }
 
-/// The sum of one pixel.
+/// Makes the sum of one pixel.
 fn pixel(rows: &[&[i16]], taps: &[i16], share: usize, plane: usize, x: usize) -> i32 {
     let mut sum = 0;
     for (row, taps) in rows.iter().zip(taps.chunks_exact(share)) {
@@ -84,7 +85,7 @@ fn pixel(rows: &[&[i16]], taps: &[i16], share: usize, plane: usize, x: usize) ->
     sum
 }
 
-/// As [`portable::spread`](crate::kernel::portable::spread), for widths that are multiples of 4.
+/// Gives the same result as [`portable::spread`](crate::kernel::portable::spread), for widths that are multiples of 4.
 pub fn spread(sources: &[(&[i16], &[i16])], acc: &mut [i32]) {
     let width = acc.len() / 2;
     let plane = plane_len(width);
@@ -112,7 +113,7 @@ pub fn spread(sources: &[(&[i16], &[i16])], acc: &mut [i32]) {
     }
 }
 
-/// As [`portable::mix`](crate::kernel::portable::mix).
+/// Gives the same result as [`portable::mix`](crate::kernel::portable::mix).
 pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
     let width = acc.len();
     let plane = plane_len(width);

@@ -1,7 +1,8 @@
-//! Kernels for computers: the multiply-accumulates by vectors of eight 16-bit values, on x86-64 (SSE2), on 64-bit Arm (NEON)
-//! and in WebAssembly (simd128). Every one of these processors has them, so that they are chosen at compile time. Where an x86-64 also has AVX2, the way from accumulators to values takes it at run time.
+//! Kernels for computers: multiply-accumulates on vectors of eight 16-bit values, on x86-64 (SSE2), on 64-bit Arm (NEON)
+//! and in WebAssembly (simd128). Every one of these processors has them, so they are chosen at compile time.
+//! Requantisation and activation use AVX2 where an x86-64 has it, which is asked at run time.
 //!
-//! The loops are written once, over the six operations that `vector` has for each processor.
+//! The loops are written once, over six operations that `vector` provides for each processor.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -23,8 +24,8 @@ pub use super::portable::{
 
 static PORTABLE: AtomicBool = AtomicBool::new(false);
 
-/// Makes this process run the portable kernels from now on, or these again: for measuring the two in one run. The results are
-/// the same.
+/// Makes this process run the portable kernels from now on (`true`), or the vector kernels again (`false`), so that one
+/// run can time both. The results are the same.
 pub fn use_portable(portable: bool) {
     PORTABLE.store(portable, Ordering::Relaxed);
 }
@@ -33,7 +34,7 @@ fn portable_is_asked_for() -> bool {
     PORTABLE.load(Ordering::Relaxed)
 }
 
-/// As [`portable::correlate`].
+/// Gives the same result as [`portable::correlate`].
 pub fn correlate(rows: &[&[i16]], taps: &[i16], acc: &mut [i32]) {
     if portable_is_asked_for() {
         return portable::correlate(rows, taps, acc);
@@ -41,7 +42,7 @@ pub fn correlate(rows: &[&[i16]], taps: &[i16], acc: &mut [i32]) {
     loops::correlate(rows, taps, acc);
 }
 
-/// As [`portable::spread`].
+/// Gives the same result as [`portable::spread`].
 pub fn spread(sources: &[(&[i16], &[i16])], acc: &mut [i32]) {
     let width = acc.len() / 2;
     if portable_is_asked_for() || !width.is_multiple_of(4) {
@@ -50,7 +51,7 @@ pub fn spread(sources: &[(&[i16], &[i16])], acc: &mut [i32]) {
     loops::spread(sources, acc);
 }
 
-/// As [`portable::mix`].
+/// Gives the same result as [`portable::mix`].
 pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
     if portable_is_asked_for() {
         return portable::mix(row, taps, acc);
@@ -58,7 +59,7 @@ pub fn mix(row: &[i16], taps: &[i16], acc: &mut [i32]) {
     loops::mix(row, taps, acc);
 }
 
-/// As [`portable::activate_row`].
+/// Gives the same result as [`portable::activate_row`].
 pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, limit: i16, out: &mut [i16]) {
     if portable_is_asked_for() {
         return portable::activate_row(acc, noise, scale, bias, limit, out);
@@ -71,7 +72,7 @@ pub fn activate_row(acc: &[i32], noise: &[i32], scale: RequantPlan, bias: i32, l
     finish::activate_row(acc, noise, scale, bias, limit, out);
 }
 
-/// As [`portable::requantise_row`].
+/// Gives the same result as [`portable::requantise_row`].
 pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     if portable_is_asked_for() {
         return portable::requantise_row(acc, scale, out);
@@ -84,7 +85,7 @@ pub fn requantise_row(acc: &[i32], scale: RequantPlan, out: &mut [i16]) {
     finish::requantise_row(acc, scale, out);
 }
 
-/// As [`portable::blend_row`].
+/// Gives the same result as [`portable::blend_row`].
 pub fn blend_row(acc: &[i32], scale: RequantPlan, bias: i32, limit: i32, rgb: &mut [i16]) {
     if portable_is_asked_for() {
         return portable::blend_row(acc, scale, bias, limit, rgb);

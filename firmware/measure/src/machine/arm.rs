@@ -5,13 +5,13 @@ use core::ptr;
 #[cfg(armv8m)]
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// SysTick's control, reload and current value.
+/// Addresses of SysTick's control, reload and current value.
 #[cfg(armv8m)]
 const SYST: [usize; 3] = [0xE000_E010, 0xE000_E014, 0xE000_E018];
-/// SysTick has 24 bits.
+/// Largest value of SysTick, which has 24 bits.
 #[cfg(armv8m)]
 const SYST_MAX: u32 = 0xFF_FFFF;
-/// CMSDK timer 0 of the AN386: control, value and reload.
+/// Addresses of CMSDK timer 0 of the AN386: control, value and reload.
 #[cfg(not(armv8m))]
 const TIMER0: [usize; 3] = [0x4000_0000, 0x4000_0004, 0x4000_0008];
 
@@ -39,7 +39,7 @@ pub fn now() -> u32 {
     }
 }
 
-/// As above: the AN547 has no 32-bit timer that counts at a whole number of instructions, so SysTick is extended.
+/// Ticks as above. The AN547 has no 32-bit timer that counts at a whole number of instructions, so SysTick is extended.
 #[cfg(armv8m)]
 pub fn now() -> u32 {
     static PASSED: AtomicU32 = AtomicU32::new(0);
@@ -60,7 +60,7 @@ pub fn now() -> u32 {
     passed
 }
 
-/// A semihosting call.
+/// Makes a semihosting call.
 pub fn call(operation: usize, argument: usize) {
     // SAFETY: a semihosting call as Arm defines it; the emulator reads the argument and changes r0.
     unsafe { asm!("bkpt 0xAB", inout("r0") operation => _, in("r1") argument) };

@@ -1,4 +1,4 @@
-//! The emulated machine: what the loader left, the clock, the stack, and the way out.
+//! The emulated machine: the loader's request and data, the clock, the stack, and the exit.
 
 use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
@@ -19,27 +19,27 @@ use processor::{call, stack_pointer};
 /// The addresses of the job's data and of the request, which the emulator's loader has filled.
 const DATA: usize = Machine::HERE.data as usize;
 const REQUEST: usize = Machine::HERE.request as usize;
-/// Below the frame of the painter, painted before the engine runs.
+/// Bytes of stack below the painter's frame that are painted before the engine runs.
 const PAINTED: usize = 64 << 10;
 const PAINT: u32 = 0x5AFE_57AC;
 
-/// What is to be done.
+/// The request to the program.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
-    /// The job; nothing where its number is unknown.
+    /// The job; `None` if its number is unknown.
     pub job: Option<Job>,
     /// The job's count.
     pub count: u32,
 }
 
-/// The loader's request.
+/// Reads the loader's request.
 pub fn request() -> Request {
     // SAFETY: the emulator's loader has put two words there; RAM of this board.
     let word = |at: usize| unsafe { ptr::read_volatile((REQUEST + 4 * at) as *const u32) };
     Request { job: Job::from_number(word(0)), count: word(1) }
 }
 
-/// The loader's pack, unopened.
+/// The loader's pack, which has not been verified.
 pub fn pack() -> Option<&'static [u8]> {
     // SAFETY: RAM of this board, which the loader has filled and nothing else uses.
     let prefix = unsafe { slice::from_raw_parts(DATA as *const u8, PREFIX_LEN) };
@@ -76,7 +76,7 @@ pub struct Painted {
     top: usize,
 }
 
-/// Paints the stack below here.
+/// Paints the stack below this function's frame.
 #[inline(never)]
 pub fn paint() -> Painted {
     let here = stack_pointer();
@@ -88,7 +88,7 @@ pub fn paint() -> Painted {
     Painted { bottom: top - PAINTED, top: here }
 }
 
-/// Bytes from the deepest place where the paint is gone.
+/// Bytes from the deepest changed place of the paint to its top.
 #[inline(never)]
 pub fn depth(Painted { bottom, top }: Painted) -> usize {
     // SAFETY: RAM of this board, below what is in use now.
@@ -101,7 +101,7 @@ pub fn since(start: u32) -> u32 {
     now().wrapping_sub(start)
 }
 
-/// The loader's flash of `len` bytes.
+/// The loader's flash, with `len` bytes.
 ///
 /// # Safety
 /// Called by one job, once.
@@ -124,7 +124,7 @@ impl Write for Out {
     }
 }
 
-/// Ends the emulator, successfully or not.
+/// Ends the emulator with success or failure.
 pub fn exit(success: bool) -> ! {
     // SYS_EXIT: ADP_Stopped_ApplicationExit, or ADP_Stopped_RunTimeErrorUnknown.
     call(0x18, if success { 0x2_0026 } else { 0x2_0023 });
@@ -133,11 +133,11 @@ pub fn exit(success: bool) -> ! {
     }
 }
 
-/// Takes one array after the other from the front of a buffer.
+/// Splits arrays off the front of a buffer, one after the other.
 pub struct Carve<'w>(&'w mut [i32]);
 
 impl<'w> Carve<'w> {
-    /// All of a buffer.
+    /// Starts with a whole buffer.
     pub fn new(buffer: &'w mut [i32]) -> Self {
         Self(buffer)
     }
@@ -177,13 +177,13 @@ impl Random {
         Self { seed, position: 0 }
     }
 
-    /// Any word.
+    /// A random word.
     pub fn word(&mut self) -> u32 {
         self.position += 1;
         threefry([self.seed, 0xBE7C], [self.position, 0])[0]
     }
 
-    /// In `-limit ..= limit`.
+    /// A random number in `-limit ..= limit`.
     pub fn signed(&mut self, limit: i32) -> i32 {
         (self.word() % (2 * limit as u32 + 1)) as i32 - limit
     }

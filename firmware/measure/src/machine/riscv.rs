@@ -19,7 +19,7 @@ pub fn now() -> u32 {
     count
 }
 
-/// A semihosting call.
+/// Makes a semihosting call.
 pub fn call(operation: usize, argument: usize) {
     // SAFETY: the call as the RISC-V semihosting specification has it, its three instructions uncompressed and in one page;
     // the emulator reads the argument and changes a0.

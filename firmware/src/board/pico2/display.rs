@@ -20,7 +20,7 @@ use rp235x_hal::timer::{CopyableTimer0, Timer};
 
 use crate::screen::Canvas;
 
-/// What both kinds take without losing pixels over a hand's breadth of wire.
+/// The clock rate in hertz that both displays accept without losing pixels over wires of a hand's breadth.
 const HZ: u32 = 31_250_000;
 
 type Out<I> = Pin<I, FunctionSio<SioOutput>, PullDown>;
@@ -29,10 +29,10 @@ type Data = Pin<Gpio19, FunctionSpi, PullDown>;
 type Bus = Spi<Enabled, SPI0, (Data, Clock)>;
 type Line = SpiInterface<'static, ExclusiveDevice<Bus, Out<Gpio17>, NoDelay>, Out<Gpio20>>;
 
-/// The display; none when it did not start.
+/// The display; `None` if it did not start.
 pub type Display = Option<Canvas<mipidsi::Display<Line, Model, Out<Gpio21>>>>;
 
-/// Its pins.
+/// The pins of the display.
 pub struct Wires {
     pub clock: Clock,
     pub data: Data,
@@ -42,7 +42,7 @@ pub struct Wires {
     pub light: Out<Gpio22>,
 }
 
-/// Pixels on their way.
+/// A buffer for pixels that are being sent.
 struct Pixels(UnsafeCell<[u8; 512]>);
 
 // SAFETY: handed out once, in `start`.
@@ -50,7 +50,7 @@ unsafe impl Sync for Pixels {}
 
 static PIXELS: Pixels = Pixels(UnsafeCell::new([0; 512]));
 
-/// Starts the display, black.
+/// Starts the display and clears it to black.
 ///
 /// # Safety
 /// Called once.
@@ -70,7 +70,7 @@ pub unsafe fn start(
         HZ.Hz(),
         embedded_hal::spi::MODE_0,
     );
-    // SAFETY: the caller calls this once: the only reference.
+    // SAFETY: the caller calls this once, so this is the only reference.
     let pixels = unsafe { &mut *PIXELS.0.get() };
     let line = SpiInterface::new(ExclusiveDevice::new_no_delay(bus, select).ok()?, command, pixels);
     let builder = mipidsi::Builder::new(Model, line).reset_pin(reset).display_size(240, 320);

@@ -1,5 +1,5 @@
-//! The flash beyond the firmware. While it is erased or written nothing can be read from it, the program included: that part
-//! runs from RAM, with interrupts off.
+//! The flash after the firmware. While it is erased or written, nothing can be read from it, including the program. The
+//! code that does it runs from RAM with interrupts off.
 
 use core::cell::UnsafeCell;
 use core::{ptr, slice};
@@ -11,7 +11,7 @@ use super::watchdog;
 use crate::flash::RawFlash;
 use crate::sizes::Sizes;
 
-/// Where the flash appears in memory.
+/// Address at which the flash appears in memory.
 const MAPPED: usize = 0x1000_0000;
 /// Bytes of the function that sets the flash up for fast reading. The slow way is all that the boot ROM's own functions leave
 /// behind them.
@@ -25,18 +25,18 @@ const ERASE_BLOCK: u8 = 0xD8;
 /// The copy of the setup function, in RAM.
 struct Setup(UnsafeCell<[u32; SETUP_LEN / 4]>);
 
-// SAFETY: written in `new` only, before anything runs it.
+// SAFETY: it is written only in `new`, before anything runs it.
 unsafe impl Sync for Setup {}
 
 static FAST_READING: Setup = Setup(UnsafeCell::new([0; SETUP_LEN / 4]));
 
-/// What is to be done to the flash, from its byte `at` on.
+/// A change of the flash, from its byte `at` on.
 enum Change<'a> {
     Erase { at: u32, len: u32 },
     Write { at: u32, bytes: &'a [u8] },
 }
 
-/// The boot ROM's functions, looked up while they can be.
+/// The boot ROM's functions, looked up before the flash becomes unreadable.
 struct Rom {
     connect: unsafe extern "C" fn(),
     stop_reading: unsafe extern "C" fn(),
@@ -79,14 +79,14 @@ impl PicoFlash {
     }
 }
 
-/// Changes the flash. In RAM, like everything that it touches.
+/// Applies a change to the flash. It lies in RAM, and so does everything that it touches.
 ///
 /// # Safety
-/// Nothing else runs meanwhile.
+/// Nothing else runs at the same time.
 #[unsafe(link_section = ".data.apply")]
 #[inline(never)]
 unsafe fn apply(rom: &Rom, change: &Change<'_>) {
-    // SAFETY: in the order of the chip's data sheet; the caller's promise.
+    // SAFETY: the order of the steps is that of the chip's data sheet; the caller promises the rest.
     unsafe {
         (rom.connect)();
         (rom.stop_reading)();
@@ -111,7 +111,7 @@ impl RawFlash for PicoFlash {
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
         let mut next = from;
         while next < to {
-            // A block where one begins, for its speed; else up to the next one. Between two, interrupts are served.
+            // Whole blocks are erased where possible, because that is faster. Interrupts are served between two erases.
             let end = (next + 1).next_multiple_of(BLOCK).min(to);
             self.change(Change::Erase { at: self.0.program + next, len: end - next });
             next = end;

@@ -1,4 +1,5 @@
-//! A serial line over USB (CDC). Everything happens in the interrupt, so that the host is answered while an image is made.
+//! A serial line over USB (CDC). All USB work happens in the interrupt, so that the host is answered while an image is
+//! made.
 
 use core::cell::{RefCell, UnsafeCell};
 use core::mem::MaybeUninit;
@@ -15,19 +16,19 @@ use super::hal::usb::UsbBus;
 use super::watchdog;
 use crate::ring::Ring;
 
-/// Raspberry Pi's numbers for a serial port; the product's name tells which.
+/// Raspberry Pi's ids for a serial port; the product's name distinguishes this board.
 const VENDOR_AND_PRODUCT: UsbVidPid = UsbVidPid(0x2E8A, 0x000A);
 const PACKET: usize = 64;
-/// Of what is sent: a full packet at the end would keep the host waiting for the next.
+/// Longest packet that is sent. A full packet at the end would keep the host waiting for another one.
 const SHORT: usize = PACKET - 1;
-/// How often a full line is looked at before its reader is taken for gone: some seconds.
+/// Number of checks of a full line, some seconds, after which its reader counts as gone.
 const PATIENCE: u32 = 5_000_000;
 
-/// Bytes that the interrupt has taken. When there is no room for a packet the host waits.
+/// Bytes that the interrupt has received. The host waits while there is no room for a packet.
 static RECEIVED: Ring<8192> = Ring::new();
 static USB: Mutex<RefCell<Slot>> = Mutex::new(RefCell::new(Slot { full: false, usb: MaybeUninit::uninit() }));
 
-/// An `Option` whose emptiness is all zeros: as another one it would lie in the program, 2 kB.
+/// An `Option` whose empty state is all zeros. Any other would take 2 kB of the program.
 struct Slot {
     full: bool,
     usb: MaybeUninit<Usb>,
@@ -51,7 +52,7 @@ struct Usb {
 }
 
 impl Usb {
-    /// Looks after the bus, and takes what has arrived.
+    /// Serves the bus and takes the bytes that have arrived.
     fn serve(&mut self) {
         self.device.poll(&mut [&mut self.port]);
         let mut packet = [0; PACKET];
@@ -59,14 +60,14 @@ impl Usb {
             match self.port.read_packet(&mut packet) {
                 Ok(len) if len > 0 => {
                     for &byte in &packet[..len] {
-                        // SAFETY: the only writer, with interrupts masked; there is room.
+                        // SAFETY: this is the only writer, with interrupts masked, and there is room.
                         unsafe { RECEIVED.push(byte) };
                     }
                 }
                 _ => return,
             }
         }
-        // The bus would ask again at once; whoever makes room listens again.
+        // The bus would raise the interrupt again at once. Whoever makes room in the ring enables it again.
         NVIC::mask(Interrupt::USBCTRL_IRQ);
     }
 }
@@ -87,7 +88,7 @@ fn listen() {
 
 /// Sleeps until the next interrupt, unless something is there already.
 pub fn sleep() {
-    // An interrupt between the look and the sleep stays pending and ends it.
+    // An interrupt that arrives after the check stays pending and ends the sleep.
     cortex_m::interrupt::free(|_| {
         if RECEIVED.is_empty() {
             cortex_m::asm::wfi();
@@ -95,7 +96,7 @@ pub fn sleep() {
     });
 }
 
-/// What the USB stack borrows for ever.
+/// The parts that the USB stack borrows for the whole run.
 struct Forever {
     bus: UnsafeCell<MaybeUninit<UsbBusAllocator<UsbBus>>>,
     serial_number: UnsafeCell<[u8; 16]>,
@@ -153,12 +154,12 @@ impl Read for Serial {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, ErrorKind> {
         let mut taken = 0;
         for place in buf.iter_mut() {
-            // SAFETY: the only reader.
+            // SAFETY: this is the only reader.
             let Some(byte) = (unsafe { RECEIVED.pop() }) else { break };
             *place = byte;
             taken += 1;
         }
-        // It may have stopped listening for want of room.
+        // The interrupt may be disabled for lack of room.
         listen();
         Ok(taken)
     }
@@ -167,7 +168,7 @@ impl Read for Serial {
 impl Write for Serial {
     fn write(&mut self, buf: &[u8]) -> Result<usize, ErrorKind> {
         for _ in 0..PATIENCE {
-            // Nobody has the port open: what is said is lost, as on any line.
+            // Nobody has the port open, so the bytes are lost, as on any line.
             let packet = &buf[..buf.len().min(SHORT)];
             let sent = with(|usb| if usb.port.dtr() { usb.port.write_packet(packet) } else { Ok(buf.len()) });
             match sent {

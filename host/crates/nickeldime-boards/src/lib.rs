@@ -1,5 +1,5 @@
-//! The boards that nickeldime knows, as data: the firmware lays its memory out by these numbers, and the host builds,
-//! flashes, emulates and refuses by them.
+//! The boards that nickeldime knows, as data. The firmware lays out its memory by these numbers. The host uses them to
+//! build, flash and emulate firmware, and to refuse what does not fit.
 //!
 //! [`sizes`] says how much room each board has, [`BOARDS`] lists the boards themselves. The crate has no dependencies, no
 //! allocation and no code beyond look-ups.
@@ -20,16 +20,16 @@ pub use sizes::Sizes;
 /// A board that there is firmware for. Its name is also the firmware's cargo feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoardSpec {
-    /// The board's name and the room that it has.
+    /// The board's name and its memory sizes.
     pub sizes: Sizes,
     /// A description in words, for summaries.
     pub description: &'static str,
-    /// Cargo's profile for the firmware: `firmware`; `firmware-smallest` where the drivers are large; `firmware-fast` where
-    /// the engine's compiled code counts.
+    /// Cargo profile of the firmware: `firmware`; `firmware-smallest` if the drivers are large; `firmware-fast` if the
+    /// speed of the engine's compiled code matters.
     pub profile: &'static str,
     /// The compiler's target triple.
     pub target: &'static str,
-    /// The kind of its processor core.
+    /// The kind of the processor core.
     pub core: CoreKind,
     /// The emulator that runs the board, if one does.
     pub emulator: Option<EmulatorSpec>,
@@ -37,32 +37,37 @@ pub struct BoardSpec {
     pub load: Load,
 }
 
-/// A kind of processor core.
+/// A kind of processor core, with the memory that its program runs from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CoreKind {
-    /// The Cortex-M0: no DSP instructions, no long products.
+    /// The Cortex-M0, without DSP instructions and without a long multiply.
     CortexM0,
-    /// The Cortex-M4 of an STM32F4, its flash behind a cache of a few lines.
+    /// The Cortex-M4 of an STM32F4, whose flash has a cache of a few lines.
     CortexM4,
-    /// The Cortex-M7 with its caches on: it issues up to two instructions at once.
+    /// The Cortex-M7 with its caches on; it issues up to two instructions at once.
     CortexM7,
-    /// The Cortex-M33 of an RP2350, its flash behind 16 kB of cache on four wires.
+    /// The Cortex-M33 of an RP2350, whose flash is on four wires behind 16 kB of cache.
     CortexM33,
-    /// The Cortex-M55 with Helium, its code in tightly coupled memory.
+    /// The Cortex-M55 with Helium, running from tightly coupled memory.
     CortexM55,
-    /// The RV32IMAC.
+    /// A RISC-V core with the RV32IMAC instructions.
     Rv32,
 }
 
-/// The emulator of a board: a program of QEMU.
+/// The program and arguments that emulate a board: a program of QEMU, or [`EmulatorSpec::RP2040JS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmulatorSpec {
-    /// The program.
+    /// The name of the program.
     pub program: &'static str,
-    /// The machine, and the arguments that make it this board.
+    /// Arguments that select the machine and configure it as this board.
     pub machine: &'static [&'static str],
-    /// Cargo features of the firmware beside the board's own.
+    /// Cargo features of the firmware in addition to the board's own.
     pub features: &'static [&'static str],
+}
+
+impl EmulatorSpec {
+    /// Node.js with the package `rp2040js`, which emulates the chip and the computer at the other end of its USB cable.
+    pub const RP2040JS: Self = Self { program: "node", machine: &[], features: &[] };
 }
 
 /// How firmware gets onto a board.
@@ -72,7 +77,7 @@ pub enum Load {
     Emulator,
     /// The firmware is copied as a UF2 file to the USB volume of the boot loader.
     Uf2 {
-        /// The family of chips that the file is for.
+        /// UF2 family id of the chip.
         family: u32,
         /// The board's id in `INFO_UF2.TXT` on the volume.
         id: &'static str,
@@ -98,15 +103,6 @@ const ARM: &str = "qemu-system-arm";
 /// Every board, real ones first.
 pub static BOARDS: [BoardSpec; 8] = [
     BoardSpec {
-        sizes: sizes::PICO,
-        description: "Raspberry Pi Pico (RP2040, Cortex-M0+): USB",
-        profile: "firmware-smallest",
-        target: "thumbv6m-none-eabi",
-        core: CoreKind::CortexM0,
-        emulator: None,
-        load: Load::Uf2 { family: RP2040, id: "RPI-RP2" },
-    },
-    BoardSpec {
         sizes: sizes::PICO2,
         description: "Raspberry Pi Pico 2 (RP2350, Cortex-M33): USB",
         profile: "firmware-smallest",
@@ -114,6 +110,15 @@ pub static BOARDS: [BoardSpec; 8] = [
         core: CoreKind::CortexM33,
         emulator: None,
         load: Load::Uf2 { family: RP2350_ARM, id: "RP2350" },
+    },
+    BoardSpec {
+        sizes: sizes::PICO,
+        description: "Raspberry Pi Pico (RP2040, Cortex-M0+): USB; emulated by rp2040js",
+        profile: "firmware-smallest",
+        target: "thumbv6m-none-eabi",
+        core: CoreKind::CortexM0,
+        emulator: Some(EmulatorSpec::RP2040JS),
+        load: Load::Uf2 { family: RP2040, id: "RPI-RP2" },
     },
     BoardSpec {
         sizes: sizes::NUCLEO_H743,
@@ -167,7 +172,7 @@ pub static BOARDS: [BoardSpec; 8] = [
     },
 ];
 
-/// The emulated board with the most room.
+/// The emulated board with the most memory.
 pub const QEMU_M4: BoardSpec = BoardSpec {
     sizes: sizes::QEMU_M4,
     description: "emulated Cortex-M4 (QEMU mps2-an386)",
@@ -179,13 +184,13 @@ pub const QEMU_M4: BoardSpec = BoardSpec {
 };
 
 impl BoardSpec {
-    /// The board's name, as in `--board`.
+    /// The board's name, as `--board` takes it.
     pub const fn name(&self) -> &'static str {
         self.sizes.name
     }
 }
 
-/// Finds a board by its name, as in `--board`.
+/// Finds a board by its name, as `--board` takes it.
 pub fn find(name: &str) -> Option<&'static BoardSpec> {
     BOARDS.iter().find(|board| board.name() == name)
 }

@@ -1,42 +1,43 @@
-//! What each board has room for. The firmware lays its memory out by these numbers, and the host refuses by them, before
-//! anything is sent or trained.
+//! The memory sizes of each board. The firmware lays out its memory by these numbers, and the host uses them to refuse
+//! what does not fit before anything is sent or trained.
 
-/// A board's numbers; all but the clock in bytes.
+/// A board's memory sizes in bytes, the longest messages, and the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
-    /// The board's name, as in `--board`.
+    /// The board's name, as `--board` takes it.
     pub name: &'static str,
-    /// Flash for the firmware.
+    /// Flash for the firmware, in bytes.
     pub program: u32,
-    /// Flash for packs and the records of them: a whole number of sectors.
+    /// Flash for packs and their records, in bytes: a whole number of sectors.
     pub storage: u32,
-    /// What is erased at once.
+    /// Bytes that are erased at once.
     pub sector: u32,
-    /// RAM that the linker divides: everything below but the storage.
+    /// RAM that the linker divides, in bytes. It holds everything below except the storage.
     pub ram: u32,
-    /// RAM for generating.
+    /// RAM for generating images, in bytes.
     pub workspace: u32,
-    /// RAM that is left for the stack, at least.
+    /// RAM that is left for the stack, in bytes, at least.
     pub stack: u32,
-    /// The longest request.
+    /// Length of the longest request, in bytes.
     pub receive: u32,
-    /// What is kept of the line while the board does something else: so much may be on its way to it unanswered.
+    /// Bytes received and kept while the board is busy. This is also the flow-control window: the bytes of unanswered
+    /// frames that a host may send ahead.
     pub window: u32,
-    /// The longest reply.
+    /// Length of the longest reply, in bytes.
     pub send: u32,
-    /// The most numbers in a latent.
+    /// Largest number of values in a latent.
     pub latents: u32,
-    /// The core's clock.
+    /// Clock of the core, in hertz.
     pub clock_hz: u32,
 }
 
-/// A chunk of 4096 bytes and its envelope.
+/// Bytes of a chunk of 4096 bytes with its framing.
 const CHUNK_4K: u32 = 4096 + 64;
-/// A row of 1024 pixels in one piece.
+/// Bytes of a row of 1024 pixels sent in one message.
 const ROW_1024: u32 = 3 * 1024 + 64;
 
-/// QEMU's `lm3s6965evb` with a Cortex-M0 in it: 256 kB of flash, 64 kB of RAM. Packs lie in the RAM that the linker does not
-/// know.
+/// QEMU's `lm3s6965evb` with a Cortex-M0 in it: 256 kB of flash, 64 kB of RAM. Packs lie in RAM outside the linker's
+/// regions.
 pub const QEMU_M0: Sizes = Sizes {
     name: "qemu-m0",
     program: 256 << 10,
@@ -46,14 +47,14 @@ pub const QEMU_M0: Sizes = Sizes {
     workspace: 12 << 10,
     stack: 22 << 10,
     receive: 1024 + 64,
-    // The emulator keeps for itself what the UART has not taken.
+    // The emulator buffers the bytes that the UART has not taken.
     window: 4 * (1024 + 64),
     send: 512,
     latents: 64,
     clock_hz: 50_000_000,
 };
 
-/// QEMU's `mps2-an386`. More RAM than any chip has, so that the emulator runs what real boards refuse.
+/// QEMU's `mps2-an386`, with more RAM than any real board, so that the emulator runs packs that real boards refuse.
 pub const QEMU_M4: Sizes = Sizes {
     name: "qemu-m4",
     program: 4 << 20,
@@ -63,7 +64,7 @@ pub const QEMU_M4: Sizes = Sizes {
     workspace: 3 << 20,
     stack: 512 << 10,
     receive: CHUNK_4K,
-    // The emulator keeps for itself what the UART has not taken.
+    // The emulator buffers the bytes that the UART has not taken.
     window: 4 * CHUNK_4K,
     send: ROW_1024,
     latents: 1024,
@@ -76,8 +77,8 @@ pub const QEMU_M55: Sizes = Sizes { name: "qemu-m55", program: 512 << 10, clock_
 /// QEMU's RISC-V `virt`, as an RV32IMAC.
 pub const QEMU_RV32: Sizes = Sizes { name: "qemu-rv32", program: 4 << 20, clock_hz: 1_000_000_000, ..QEMU_M4 };
 
-/// An STM32F405: 1 MB of flash, of which the firmware has the first five sectors (128 kB) and packs the seven of 128 kB
-/// that follow; 128 kB of RAM in one piece, and 64 kB beside that the linker does not know.
+/// An STM32F405 with 1 MB of flash: the firmware has the first five sectors (128 kB), and packs have the seven sectors
+/// of 128 kB that follow. It has 128 kB of RAM in one piece, and another 64 kB outside the linker's regions.
 pub const STM32F405: Sizes = Sizes {
     name: "stm32f405",
     program: 128 << 10,
@@ -87,7 +88,7 @@ pub const STM32F405: Sizes = Sizes {
     workspace: 92 << 10,
     stack: 22 << 10,
     receive: CHUNK_4K,
-    // While the flash is at work, the core and its interrupts wait.
+    // The core and its interrupts wait while the flash is erased or written, so nothing is received.
     window: 0,
     send: 1536,
     latents: 512,
@@ -121,15 +122,15 @@ pub const PICO2: Sizes = Sizes {
     workspace: 432 << 10,
     stack: 32 << 10,
     receive: CHUNK_4K,
-    // USB waits.
+    // USB makes the host wait, so nothing is lost.
     window: 4 * CHUNK_4K,
     send: ROW_1024,
     latents: 2048,
     clock_hz: 150_000_000,
 };
 
-/// A Nucleo-H743ZI: 2 MB of flash in two banks, of which the firmware has the first sector (128 kB); 512 kB of RAM for
-/// generating, and 128 kB close to the core for everything else.
+/// A Nucleo-H743ZI with 2 MB of flash in two banks, of which the firmware has the first sector (128 kB). It has 512 kB
+/// of RAM for generating, and 128 kB close to the core for everything else.
 pub const NUCLEO_H743: Sizes = Sizes {
     name: "nucleo-h743",
     program: 128 << 10,
@@ -139,7 +140,8 @@ pub const NUCLEO_H743: Sizes = Sizes {
     workspace: 480 << 10,
     stack: 32 << 10,
     receive: CHUNK_4K,
-    // The ring, all but a byte. What comes while the bank is erased that the program runs from is lost, and sent again.
+    // The receive ring, less one byte. Bytes that arrive while the bank with the program is erased are lost and sent
+    // again.
     window: (16 << 10) - 1,
     send: ROW_1024,
     latents: 2048,

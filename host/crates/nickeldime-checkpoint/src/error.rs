@@ -3,33 +3,33 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a checkpoint or a tensor file was not read or written: one line that names the file, the place in it, and what
-/// to do where there is something to do.
+/// Why a checkpoint or a tensor file was not read or written. The text is one line that names the file, the place in it,
+/// and, where possible, what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// The file system said no.
+    /// The file system reported an error.
     #[error("{}: {}", .file.display(), self.detail())]
     Io {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The error of the file system.
         cause: io::Error,
     },
-    /// The file as a whole is something else than what is read here.
+    /// The file as a whole has a format that is not supported.
     #[error("{}: {}", .file.display(), self.detail())]
     Format {
         /// The file.
         file: PathBuf,
-        /// What it is, as far as one can tell, and what is expected.
+        /// What the file seems to be, and what is expected.
         problem: String,
     },
-    /// The file is cut short or damaged, or says something at this byte that is not understood.
+    /// The file is cut short or damaged, or its content at this byte is not understood.
     #[error("{}: {}", .file.display(), self.detail())]
     Damaged {
         /// The file.
         file: PathBuf,
-        /// Bytes from the file's beginning.
+        /// Number of bytes from the beginning of the file.
         offset: usize,
         /// What is wrong there.
         problem: String,
@@ -39,12 +39,12 @@ pub enum CheckpointError {
     Forbidden {
         /// The file.
         file: PathBuf,
-        /// Bytes from the file's beginning.
+        /// Number of bytes from the beginning of the file.
         offset: usize,
-        /// Module and name, as the file has them.
+        /// Module and name, as written in the file.
         name: String,
     },
-    /// A tensor or setting is missing, damaged, or of a network that is not supported.
+    /// A tensor or setting is missing or damaged, or belongs to a network that is not supported.
     #[error("{}: {}", .file.display(), self.detail())]
     Network {
         /// The file.
@@ -87,7 +87,7 @@ impl CheckpointError {
     }
 }
 
-/// A name out of a file, fit for one line of an error: no control characters, no surprise in length.
+/// A name from a file, made fit for one line of an error: without control characters, and shortened.
 pub(super) fn printable(bytes: &[u8]) -> String {
     const SHOWN: usize = 80;
     let shown = &bytes[..bytes.len().min(SHOWN)];

@@ -1,4 +1,4 @@
-//! Files that are whole or not there: written beside their place, then moved into it.
+//! Replaces files atomically: a file is written beside its final place and then moved there.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use tempfile::Builder;
 
-/// Writes a file so that a reader, a crash or a full disk never sees half of it: `path` keeps its old content until
-/// the new one is complete and on the disk. What is no file (a device, a pipe) is written to, and stays what it is.
+/// Writes a file so that a reader, a crash or a full disk never sees half of it: `path` keeps its old content until the
+/// new content is complete and on the disk. A device or a pipe is written to directly.
 ///
 /// # Errors
-/// What `write` returns, and what the file system says; `path` is untouched then.
+/// The error that `write` returns, or one of the file system; `path` is untouched then.
 pub fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
         let device = File::options().write(true).open(path)?;

@@ -1,9 +1,10 @@
-//! Checkpoints on the disk: StyleGAN2-ADA's `.pkl`, PyTorch's weights files (`.pt`, `.pth`) under StyleGAN2-ADA's or
-//! rosinality's names, and safetensors, which are also written; PyTorch's weights files of embedding networks.
+//! Reads checkpoints: StyleGAN2-ADA's `.pkl`; PyTorch's weights files (`.pt`, `.pth`) under StyleGAN2-ADA's or
+//! rosinality's names; and safetensors, which it also writes. It also reads PyTorch's weights files of embedding
+//! networks.
 //!
-//! Files are data from strangers. Reading one never runs anything in it and never panics; whatever bytes it has, the
-//! outcome is a network or a [`CheckpointError`] that names the file and the place, in memory of a few times the
-//! file's size.
+//! Files come from strangers. Reading one never runs anything in it and never panics. Whatever its bytes are, the
+//! outcome is a network or a [`CheckpointError`] that names the file and the place, and the memory used is a few times
+//! the file's size.
 
 mod error;
 pub mod files;

@@ -1,4 +1,4 @@
-//! The mean of w where a file does not have it.
+//! Computes the mean of w for a file that does not have it.
 
 use ndarray::{Array1, Array2, ArrayD, ArrayView1, ArrayView2, Axis, Ix1, Ix2};
 use nickeldime_core::latent::gaussian;
@@ -6,20 +6,20 @@ use nickeldime_core::latent::gaussian;
 use super::model::weights::Tensors;
 use crate::model::arch::GeneratorArch;
 
-/// Latents behind the mean: as many as rosinality's own tool takes.
+/// Number of latents that the mean is taken over, the same as in rosinality's own tool.
 pub(super) const LATENTS: usize = 4096;
-/// The most latents at a time.
+/// Largest number of latents in a batch.
 const BATCH: usize = 64;
-/// The most numbers of a batch in one layer, which bounds the memory where a file has very wide layers.
+/// Largest number of values of a batch in one layer, which bounds the memory for files with very wide layers.
 const NUMBERS: usize = 1 << 15;
 /// The learning-rate multiplier of the mapping network: its stored weights are 1 / 0.01 times as large.
 const LR_MULT: f32 = 0.01;
 
 /// The mean of w `[w_dim]` over the latents of the seeds 0, 1, ... that devices draw from. `tensors` are those of the
-/// mapping network, in the shapes of `arch` (method.md, section 1).
+/// mapping network, in the shapes of `arch` (`docs/method.md`, section 1).
 pub(super) fn mean_of_w(arch: &GeneratorArch, tensors: &Tensors) -> ArrayD<f32> {
     let widest = arch.z_dim.max(arch.w_dim).max(1);
-    // A power of two: batches come out even.
+    // A power of two divides the number of latents evenly.
     let batch = 1 << (NUMBERS / widest).clamp(1, BATCH).ilog2();
     let mut sum = Array1::<f64>::zeros(arch.w_dim);
     for start in (0..LATENTS).step_by(batch) {

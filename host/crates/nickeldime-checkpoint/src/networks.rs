@@ -1,8 +1,8 @@
 //! Networks in files of named tensors: `torch.save`'s state dicts and safetensors.
 //!
 //! Two families of names are known: StyleGAN2-ADA's own, and those of rosinality/stylegan2-pytorch and the many projects
-//! that follow it ([`rosinality`]). A file may hold more than one network, each below a prefix (`g_ema.`, `D.`, none), and
-//! other things, which are not looked at.
+//! that follow it ([`rosinality`]). A file may hold several networks, each with a prefix to its names (`g_ema.`, `D.`,
+//! or empty), and other data, which is ignored.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,11 +26,11 @@ pub(super) trait TensorSource {
     /// The shapes of all tensors, by their names in the file.
     fn shapes(&self) -> Shapes;
 
-    /// A tensor's numbers.
+    /// The numbers of one tensor.
     fn tensor(&mut self, name: &str) -> Result<ArrayD<f32>, CheckpointError>;
 }
 
-/// Reads the tensors that `choose` names, see [`super::read_chosen`].
+/// Reads the tensors that `choose` selects; see [`super::read_chosen`].
 pub(super) fn chosen(
     source: &mut impl TensorSource,
     choose: impl FnOnce(&Shapes) -> Result<TensorSelection, ArchError>,
@@ -39,14 +39,14 @@ pub(super) fn chosen(
     choice.into_iter().map(|(own, name)| Ok((own, source.tensor(&name)?))).collect()
 }
 
-/// Tensors to read: the file's name for each of the reader's own.
+/// Tensors to read: the reader's own name of each, and its name in the file.
 pub type TensorSelection = BTreeMap<String, String>;
 
-/// What tensors do not tell.
+/// Settings that tensors do not show.
 pub(super) struct Hints {
-    /// The limit of the generator's activations.
+    /// The limit of the generator's activations; `None` means no limit.
     pub conv_clamp: Option<f32>,
-    /// The limit of the discriminator's.
+    /// The limit of the discriminator's activations; `None` means no limit.
     pub critic_clamp: Option<f32>,
     /// The group of the discriminator's minibatch standard deviation.
     pub mbstd_group: DeviationGroup,
@@ -59,7 +59,7 @@ impl Default for Hints {
     }
 }
 
-/// The generator of a file and, where there is one that can be read, its discriminator.
+/// Reads the generator of a file and, if there is one that can be read, its discriminator.
 pub(super) fn read(source: &mut impl TensorSource, hints: &Hints) -> Result<Checkpoint, CheckpointError> {
     let shapes = source.shapes();
     let found = generator_of(&shapes).map_err(|problem| CheckpointError::format(source.path(), problem))?;
@@ -77,28 +77,28 @@ pub(super) fn read(source: &mut impl TensorSource, hints: &Hints) -> Result<Chec
     Ok(checkpoint)
 }
 
-/// How a network's tensors are named.
+/// The family of a network's tensor names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Names {
     StyleGan2Ada,
     Rosinality,
 }
 
-/// A network in a file.
+/// A network that was found in a file.
 struct Network {
-    /// In front of all its tensors' names: empty, or up to a dot.
+    /// The prefix of all its tensors' names: empty, or ending in a dot.
     prefix: String,
     names: Names,
 }
 
 impl Network {
-    /// The last part of the prefix: what the network is called in its file.
+    /// The last part of the prefix, which is the network's name in its file.
     fn called(&self) -> &str {
         self.prefix.trim_end_matches('.').rsplit('.').next().unwrap_or_default()
     }
 }
 
-/// Every network whose tensors end in one of `marks`, and have `beside` them.
+/// Every network that has a tensor named by one of `marks` and, below the same prefix, the second tensor of that mark.
 fn networks(shapes: &Shapes, marks: [(&str, &str, Names); 2]) -> Vec<Network> {
     let found = shapes.keys().flat_map(|name| {
         marks.iter().filter_map(move |&(mark, beside, names)| {
@@ -111,7 +111,7 @@ fn networks(shapes: &Shapes, marks: [(&str, &str, Names); 2]) -> Vec<Network> {
     found.collect()
 }
 
-/// The generator to read: the moving average where one network is called so, or the only one.
+/// Chooses the generator to read: the one named as a moving average, or the only one.
 fn generator_of(shapes: &Shapes) -> Result<Network, String> {
     let mut found = networks(
         shapes,
@@ -136,7 +136,7 @@ fn generator_of(shapes: &Shapes) -> Result<Network, String> {
     })
 }
 
-/// The discriminator to read. The error is a name and a reason.
+/// Chooses the discriminator to read. The error is its name and the reason.
 fn critic_of(shapes: &Shapes) -> Result<Option<Network>, (String, String)> {
     let mut found = networks(
         shapes,
@@ -155,7 +155,7 @@ fn critic_of(shapes: &Shapes) -> Result<Option<Network>, (String, String)> {
     Ok(found.pop())
 }
 
-/// A network's tensors by StyleGAN2-ADA's names, without a prefix.
+/// A network's tensors, by StyleGAN2-ADA's names without a prefix.
 type Parts = BTreeMap<String, Part>;
 
 fn generator(
@@ -232,8 +232,8 @@ fn critic(
     DiscriminatorWeights::from_tensors(tensors, hints.mbstd_group, hints.critic_clamp).map_err(wrong)
 }
 
-/// The tensors below a network's prefix, without it. Where there is no prefix, other things lie beside the network's, which
-/// are told by the first part of their names.
+/// The tensors below a network's prefix, without the prefix. If the prefix is empty, other data may lie beside the
+/// network's tensors; `belongs` tells them apart by the first part of their names.
 fn own<'s>(
     shapes: &'s Shapes,
     network: &Network,
@@ -246,15 +246,15 @@ fn own<'s>(
     })
 }
 
-/// StyleGAN2-ADA's names are this crate's.
+/// Keeps the names, because StyleGAN2-ADA's names are also this crate's.
 fn as_they_are<'s>(own: impl Iterator<Item = (&'s str, &'s [usize])>, prefix: &str) -> Parts {
     own.map(|(name, shape)| (name.into(), Part { name: format!("{prefix}{name}"), shape: shape.into() })).collect()
 }
 
-/// What rosinality's files call the mean of w, which lies beside the networks.
+/// Name in rosinality's files for the mean of w, which lies beside the networks.
 const MEAN_OUTSIDE: &str = "latent_avg";
 
-/// The mean of w in a file, for a generator whose w has this width.
+/// Name in the file of the mean of w, for a generator whose w has this width.
 fn mean_in(shapes: &Shapes, width: usize) -> Option<String> {
     let fits = |(name, shape): &(&String, &Vec<usize>)| {
         let own = *name == MEAN_OUTSIDE || name.ends_with(".latent_avg");
@@ -263,21 +263,21 @@ fn mean_in(shapes: &Shapes, width: usize) -> Option<String> {
     shapes.iter().filter(fits).map(|(name, _)| name.clone()).min_by_key(String::len)
 }
 
-/// The noise map that belongs to a layer's strength, and its size: `synthesis.b8.conv0.noise_strength` has 8x8.
+/// Name and size of the noise map that belongs to a layer's strength: 8x8 for `synthesis.b8.conv0.noise_strength`.
 fn noise_beside(strength: &str) -> Option<(String, usize)> {
     let layer = strength.strip_suffix(".noise_strength")?;
     let size = layer.split('.').find_map(|part| part.strip_prefix('b')?.parse().ok())?;
     (4..=1 << 12).contains(&size).then(|| (format!("{layer}.noise_const"), size))
 }
 
-/// Every part's numbers, by this crate's names.
+/// Reads the numbers of every tensor, by this crate's names.
 fn numbers(source: &mut impl TensorSource, parts: &Parts) -> Result<Tensors, CheckpointError> {
     let mut tensors = Tensors::new();
     for (own, part) in parts {
         let array = source.tensor(&part.name)?;
         let wrong = |problem: String| CheckpointError::network(source.path(), printable(part.name.as_bytes()), problem);
         if own.ends_with(rosinality::KERNEL) {
-            // The same filter, times the gain of what it belongs to.
+            // The filter in the file may be multiplied by the gain of its layer.
             let sum = array.sum();
             if !is_the_filter(&(array / sum)) {
                 return Err(wrong(OTHER_FILTER.into()));
@@ -290,7 +290,7 @@ fn numbers(source: &mut impl TensorSource, parts: &Parts) -> Result<Tensors, Che
     Ok(tensors)
 }
 
-/// An architecture's complaint under the file's own name of the tensor.
+/// Turns an architecture error into one that gives the tensor's name in the file.
 fn named(path: &Path, prefix: &str, parts: &Parts, error: ArchError) -> CheckpointError {
     match parts.get(&error.place) {
         Some(part) => CheckpointError::network(path, printable(part.name.as_bytes()), error.problem),

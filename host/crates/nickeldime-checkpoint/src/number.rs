@@ -1,4 +1,4 @@
-//! The number formats of tensor files, and how each becomes `f32`.
+//! The number formats of tensor files, and their conversion to `f32`.
 
 /// A little-endian number format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) enum DType {
 }
 
 impl DType {
-    /// Bytes of one number.
+    /// Size of one number in bytes.
     pub fn size(self) -> usize {
         match self {
             Self::F64 | Self::I64 => 8,
@@ -26,7 +26,7 @@ impl DType {
         }
     }
 
-    /// One number; `bytes` has [`DType::size`] of them (0 where it has not).
+    /// Reads one number from `bytes`, which has [`DType::size`] bytes; 0 if it has not.
     pub fn read(self, bytes: &[u8]) -> f32 {
         fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
             bytes.try_into().unwrap_or([0; N])
@@ -52,7 +52,7 @@ impl DType {
     }
 }
 
-/// IEEE 754 binary16: exact in `f32`.
+/// Converts IEEE 754 binary16, which is exact in `f32`.
 fn half(bits: u16) -> f32 {
     let sign = u32::from(bits >> 15) << 31;
     let exponent = u32::from(bits >> 10 & 0x1f);

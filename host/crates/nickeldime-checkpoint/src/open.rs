@@ -1,4 +1,4 @@
-//! Tells the formats of checkpoints and weights files apart, by their content.
+//! Recognises the formats of checkpoints and weights files by their content.
 
 use std::path::Path;
 
@@ -10,23 +10,23 @@ use super::source::read_file;
 use super::tensor_file::{self, TensorFile};
 use super::{stylegan2, torch_file};
 
-/// Reads a checkpoint, whose format is told by its content: a StyleGAN2-ADA `.pkl`; what `torch.save` wrote of a state
-/// dict, or of a training's dicts of them, under StyleGAN2-ADA's or rosinality's names; or a safetensors file.
+/// Reads a checkpoint and recognises its format by its content: a StyleGAN2-ADA `.pkl`; a state dict, or a training's
+/// dict of state dicts, saved by `torch.save` under StyleGAN2-ADA's or rosinality's names; or a safetensors file.
 ///
-/// The generator is read, and the discriminator where there is one that can be. What a file has beside them is not looked
-/// at. [`Checkpoint::remarks`] says what was not taken as it is.
+/// It reads the generator and, if there is one that can be read, the discriminator. Other content is ignored.
+/// [`Checkpoint::remarks`] lists what was not read as it is.
 ///
 /// # Errors
-/// A file that is not there, empty, cut short, damaged, of another format, or of a generator that is not supported
-/// (conditional, not RGB, other architectures than skip): each names the place and what is wrong.
+/// A file that is missing, empty, cut short, damaged, of another format, or of a generator that is not supported
+/// (conditional, neither RGB nor grey, another architecture than skip). Each error names the place and the problem.
 pub fn open(path: &Path) -> Result<Checkpoint, CheckpointError> {
     from_bytes(path, &read_file(path)?)
 }
 
-/// As [`open`], for a file that was read already; `path` is its name in errors.
+/// Like [`open`], for a file that was read already; `path` is its name in errors.
 ///
 /// # Errors
-/// As there.
+/// The errors of [`open`].
 pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     if let Some(other) = disguise(bytes) {
         return Err(CheckpointError::format(path, other));
@@ -36,7 +36,8 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointErr
             torch_file::with_zip(path, bytes, |file| networks::read(file, &networks::Hints::default()))
         }
         _ if tensor_file::looks_like(bytes) => tensor_file::read_checkpoint(path, bytes),
-        // A protocol, or what older protocols begin with (read far enough to say what is wrong).
+        // The first byte of a pickle: its protocol, or an opcode that older protocols begin with. These are read far
+        // enough to say what is wrong.
         [0x80 | b'c' | b'(' | b'}', ..] => stylegan2::read_checkpoint(path, bytes),
         _ => {
             let begins = printable(&bytes[..bytes.len().min(8)]);
@@ -46,9 +47,9 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointErr
     }
 }
 
-/// What a file that is no tensor file at all is, where that is a well-known accident.
+/// What a file that is no tensor file really is, for some well-known accidents.
 fn disguise(bytes: &[u8]) -> Option<&'static str> {
-    /// Enough for a byte-order mark, spaces, and the first tag.
+    /// Room for a byte-order mark, spaces and the first tag.
     const FRONT: usize = 256;
     let front = String::from_utf8_lossy(&bytes[..bytes.len().min(FRONT)]);
     let front = front.trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
@@ -67,12 +68,13 @@ fn disguise(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Reads some tensors of a weights file: safetensors, or what PyTorch's `torch.save` (a state dict, or dicts of them) and
-/// `torch.jit.save` write. `choose` sees the shapes of all tensors by their names in the file (dicts and modules joined by
-/// dots) and names those that are read; the others' numbers are never looked at. `path` is the file's name in errors.
+/// Reads some tensors of a weights file: safetensors, or what PyTorch's `torch.save` (a state dict, or dicts of them)
+/// and `torch.jit.save` write. `choose` gets the shapes of all tensors by their names in the file (dicts and modules
+/// joined by dots) and selects those to read; the numbers of the others are never looked at. `path` is the file's name
+/// in errors.
 ///
 /// # Errors
-/// A file that is damaged or of another format; what `choose` returns, with the file's name.
+/// A file that is damaged or of another format; an error of `choose`, with the file's name.
 pub fn read_chosen(
     path: &Path,
     bytes: &[u8],

@@ -1,4 +1,4 @@
-//! Places in a file, as errors name them, and tensors of a file by the reader's names.
+//! Names of places in a file, for errors.
 
 use std::path::Path;
 
@@ -6,24 +6,24 @@ use super::error::{CheckpointError, printable};
 use super::model::arch::ArchError;
 use super::pickle::{PickleError, Problem};
 
-/// What to say of a StyleGAN3 checkpoint.
+/// The problem text for a StyleGAN3 checkpoint.
 pub(super) const STYLEGAN3: &str = "a StyleGAN3 network: only StyleGAN2's networks are supported";
 
-/// A network's tensor: its place in the file, and its shape there.
+/// A network's tensor in a file: its name there and its shape.
 pub(super) struct Part {
     /// The name in the file.
     pub name: String,
-    /// The shape that the network gives it.
+    /// The shape that the tensor has in the network.
     pub shape: Vec<usize>,
 }
 
-/// An architecture's complaint, with the file and the full name of the tensor.
+/// Turns an architecture error into one with the file and the tensor's full name.
 pub(super) fn placed(path: &Path, prefix: &str, error: ArchError) -> CheckpointError {
     let place = printable(format!("{prefix}{}", error.place).as_bytes());
     CheckpointError::network(path, place, error.problem)
 }
 
-/// A pickle's complaint, with the file and the place.
+/// Turns a pickle error into one with the file and the place.
 pub(super) fn refused(path: &Path, error: PickleError, place: &str) -> CheckpointError {
     let colon = if place.is_empty() { "" } else { ": " };
     match error.problem {
@@ -36,7 +36,7 @@ pub(super) fn refused(path: &Path, error: PickleError, place: &str) -> Checkpoin
     }
 }
 
-/// `path.name`, fit for an error.
+/// Joins two parts of a name to `path.name`, made fit for an error.
 pub(super) fn join(path: &str, name: &str) -> String {
     let name = printable(name.as_bytes());
     match (path, &name[..]) {

@@ -54,7 +54,7 @@ impl Stream {
     }
 }
 
-/// A number of the device's Gaussian generator (Q12) as a float.
+/// Converts a number of the device's Gaussian generator (Q12) to a float.
 pub fn q12(value: i16) -> f32 {
     f32::from(value) / 4096.0
 }

@@ -1,8 +1,8 @@
-//! The names of rosinality/stylegan2-pytorch and of the projects that follow it, as StyleGAN2-ADA's.
+//! Translates the names of rosinality/stylegan2-pytorch, and of the projects that follow it, to StyleGAN2-ADA's.
 //!
-//! The networks are the same. Weights carry axes of size 1 more (`conv1.conv.weight` is `[1, out, in, 3, 3]`), blocks are
-//! counted in place of named by their resolution, and the resampling filters are called `kernel` and have the gain of
-//! their place in them.
+//! The networks are the same. Weights have additional axes of size 1 (`conv1.conv.weight` is `[1, out, in, 3, 3]`),
+//! blocks are numbered instead of named by their resolution, and the resampling filters are called `kernel` and are
+//! multiplied by the gain of their layer.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +14,15 @@ pub(super) const GENERATOR: [&str; 7] = ["style", "input", "conv1", "to_rgb1", "
 /// The first parts of the names of a discriminator's tensors.
 pub(super) const CRITIC: [&str; 3] = ["convs", "final_conv", "final_linear"];
 
-/// How the names of resampling filters end, here as in the files: they are compared, and dropped.
+/// How the names of resampling filters end, here and in the files. The filters are compared and dropped.
 pub(super) const KERNEL: &str = ".resample_filter";
 
-/// More layers than any network has: a file's numbers above it are no layer's.
+/// Larger than the number of layers of any network. A larger number in a file is no layer's.
 const MOST_LAYERS: usize = 64;
 
 type Parts = BTreeMap<String, Part>;
 
-/// A generator's tensors by StyleGAN2-ADA's names. A tensor that no such generator has keeps its own.
+/// Translates the names of a generator's tensors to StyleGAN2-ADA's. A tensor that no such generator has keeps its name.
 pub(super) fn generator<'s>(own: impl Iterator<Item = (&'s str, &'s [usize])>, prefix: &str) -> Parts {
     collected(own, prefix, |name| {
         let parts: Vec<&str> = name.split('.').collect();
@@ -43,7 +43,7 @@ pub(super) fn generator<'s>(own: impl Iterator<Item = (&'s str, &'s [usize])>, p
             ["to_rgbs", index, ref rest @ ..] => {
                 let block = format!("synthesis.b{}", block_resolution(number(index)? + 1));
                 Some(match layer(rest)? {
-                    // It enlarges the image of the block before.
+                    // This filter enlarges the image of the block before.
                     "resample_filter" => block + KERNEL,
                     last => format!("{block}.torgb.{last}"),
                 })
@@ -60,7 +60,7 @@ pub(super) fn generator<'s>(own: impl Iterator<Item = (&'s str, &'s [usize])>, p
     })
 }
 
-/// What a tensor of a modulated layer is called.
+/// StyleGAN2-ADA's name for a tensor of a modulated layer.
 fn layer(rest: &[&str]) -> Option<&'static str> {
     Some(match rest {
         ["conv", "weight"] => "weight",
@@ -73,7 +73,7 @@ fn layer(rest: &[&str]) -> Option<&'static str> {
     })
 }
 
-/// A discriminator's tensors by StyleGAN2-ADA's names, as [`generator`].
+/// Translates the names of a discriminator's tensors to StyleGAN2-ADA's, like [`generator`].
 pub(super) fn critic<'s>(own: impl Iterator<Item = (&'s str, &'s [usize])>, prefix: &str) -> Parts {
     let own: Vec<_> = own.collect();
     // The first of `convs` is the layer from the image, the others are residual blocks.
@@ -123,7 +123,7 @@ fn collected<'s>(
     own.map(part).collect()
 }
 
-/// A shape without the axes of size 1 that StyleGAN2-ADA's tensor of this name has not.
+/// A shape without the axes of size 1 that StyleGAN2-ADA's tensor of this name does not have.
 fn squeezed(official: &str, shape: &[usize]) -> Vec<usize> {
     let (place, last) = official.rsplit_once('.').unwrap_or_default();
     let dense = place.ends_with(".affine") || place.starts_with("mapping.") || ["b4.fc", "b4.out"].contains(&place);

@@ -1,4 +1,4 @@
-//! The bytes of a file.
+//! Reads the bytes of a file.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use super::error::CheckpointError;
 
-/// The whole file, which must not be empty.
+/// Reads the whole file, which must not be empty.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    /// The largest official checkpoint has 0.4 GB; offsets into a file fit 32 bits.
+    /// The largest file that is read, so that offsets fit in 32 bits. The largest official checkpoint has 0.4 GB.
     const LARGEST: u64 = 4 << 30;
     let io = |cause| CheckpointError::io(path, cause);
-    // Before it is opened: opening a pipe would wait for its writer.
+    // This is asked before the file is opened, because opening a pipe would wait for its writer.
     let about = std::fs::metadata(path).map_err(io)?;
     if about.is_dir() {
         let problem = "a folder: expected a .pkl, .pt or .safetensors file";

@@ -1,13 +1,14 @@
-//! The files of a zip that stores them as they are, as PyTorch writes it, in memory.
+//! Reads zip files without compression, as PyTorch writes them, from memory.
 //!
-//! Only the directory at the end is read, and what is kept follows from the bytes that it has: the `zip` crate reserves memory
-//! for as many entries as a damaged file claims, some 40 times the file's size. Sizes and places may be 64 bits wide (zip64).
+//! Only the directory at the end is read, and the memory used depends on its length. The `zip` crate reserves memory for
+//! as many entries as a damaged file claims, some 40 times the file's size. Sizes and offsets may be 64 bits wide
+//! (zip64).
 
 /// A file in a zip.
 pub(super) struct Stored<'a> {
     /// The name's bytes.
     pub name: &'a [u8],
-    /// The content, and where it begins in the zip.
+    /// The content and its offset in the zip, or what is wrong with it.
     pub content: Result<(usize, &'a [u8]), &'static str>,
 }
 
@@ -17,14 +18,14 @@ const LOCATOR64: &[u8] = b"PK\x06\x07";
 const ENTRY: &[u8] = b"PK\x01\x02";
 const LOCAL: &[u8] = b"PK\x03\x04";
 
-/// Bytes of the fixed part of an end record, and of the longest comment behind it.
+/// Length of the fixed part of an end record. The longest comment follows it.
 const END_LENGTH: usize = 22;
 const LONGEST_COMMENT: usize = u16::MAX as usize;
 
 /// Every file of a zip, in the order of its directory.
 ///
 /// # Errors
-/// What is wrong with the directory. A single file that cannot be had as it is says so itself.
+/// A text that says what is wrong with the directory. A single entry that cannot be read carries its own error.
 pub(super) fn files(bytes: &[u8]) -> Result<Vec<Stored<'_>>, &'static str> {
     const CUT: &str = "no directory at its end: cut short or damaged";
     let last = bytes.len().checked_sub(END_LENGTH).ok_or(CUT)?;
@@ -51,7 +52,7 @@ pub(super) fn files(bytes: &[u8]) -> Result<Vec<Stored<'_>>, &'static str> {
     Ok(files)
 }
 
-/// The first entry of the rest of a directory, and its length in it.
+/// The first entry of the remaining directory, and its length there.
 fn entry<'a>(bytes: &'a [u8], rest: &'a [u8]) -> Option<(Stored<'a>, usize)> {
     const FIXED: usize = 46;
     const WIDE: u64 = u32::MAX as u64;
@@ -66,7 +67,7 @@ fn entry<'a>(bytes: &'a [u8], rest: &'a [u8]) -> Option<(Stored<'a>, usize)> {
         return None;
     }
     let (flags, method) = (field(8, 2)?, field(10, 2)?);
-    // What does not fit 32 bits stands among the extra fields, in this order, each only where it does not fit.
+    // Values that do not fit 32 bits are in the extra fields, in this order; those that fit are not.
     let mut wide = rest.get(FIXED + name..FIXED + name + extra).and_then(zip64).unwrap_or_default();
     let mut widened = |value: u64| match (value, wide.split_first_chunk()) {
         (WIDE, Some((number, more))) => {
@@ -85,7 +86,7 @@ fn entry<'a>(bytes: &'a [u8], rest: &'a [u8]) -> Option<(Stored<'a>, usize)> {
     Some((Stored { name: &rest[FIXED..FIXED + name], content }, length))
 }
 
-/// A file's content behind its own header.
+/// A file's content, which follows its own header.
 fn content(bytes: &[u8], header: u64, size: u64) -> Option<(usize, &[u8])> {
     const FIXED: usize = 30;
     let header = usize::try_from(header).ok()?;
@@ -98,7 +99,7 @@ fn content(bytes: &[u8], header: u64, size: u64) -> Option<(usize, &[u8])> {
     Some((start, bytes.get(start..end)?))
 }
 
-/// The data of the zip64 field among an entry's extra fields.
+/// The data of the zip64 extra field of an entry.
 fn zip64(mut extra: &[u8]) -> Option<&[u8]> {
     loop {
         let (kind, length) = (number(extra, 0, 2)?, number(extra, 2, 2)? as usize);
@@ -110,7 +111,7 @@ fn zip64(mut extra: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// A little-endian number of `size` bytes, at most 8.
+/// Reads a little-endian number of `size` bytes, at most 8.
 fn number(bytes: &[u8], at: usize, size: usize) -> Option<u64> {
     let digits = bytes.get(at..at.checked_add(size)?)?;
     Some(digits.iter().rev().fold(0, |number, &digit| number << 8 | u64::from(digit)))

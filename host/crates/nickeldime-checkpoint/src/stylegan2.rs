@@ -16,7 +16,7 @@ use super::torch_legacy::{Storages, TensorError, TensorView, is_magic};
 use super::{networks, torch_file};
 use crate::model::arch::{DeviationGroup, DiscriminatorArch, GeneratorArch, Shapes};
 
-/// A checkpoint out of the bytes of a pickle, or of a file that begins with one.
+/// Reads a checkpoint from the bytes of a pickle, or of a file that begins with one.
 pub(super) fn read_checkpoint(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let pickle = Pickle::read(bytes, 0).map_err(|e| refused(path, e, ""))?;
     if is_magic(&pickle.view(pickle.root())) {
@@ -32,8 +32,8 @@ pub(super) fn read_checkpoint(path: &Path, bytes: &[u8]) -> Result<Checkpoint, C
         let problem = "no G_ema in it: not a StyleGAN2-ADA checkpoint";
         return Err(CheckpointError::format(path, problem));
     };
-    // No checkpoint has more numbers than bytes for them (half the bytes, where they are stored as float16); one that
-    // says so shows the same storage again and again.
+    // A checkpoint has at least as many bytes as numbers (twice as many as float16). A file that claims more numbers
+    // refers to the same storage again and again.
     let mut room = bytes.len() / 2 + (64 << 10);
     let mut checkpoint = Checkpoint::of_generator(file.generator("G_ema", generator, &mut room)?);
     if let Some(&value) = networks.get("D")
@@ -45,11 +45,11 @@ pub(super) fn read_checkpoint(path: &Path, bytes: &[u8]) -> Result<Checkpoint, C
 }
 
 impl Checkpoint {
-    /// Adds what a reader made of the discriminator. One that cannot be read is left out with a remark, since most uses of
-    /// a checkpoint need its generator alone.
+    /// Adds the discriminator, if it was read. One that cannot be read is left out with a remark, because most uses of a
+    /// checkpoint need only the generator.
     ///
     /// # Errors
-    /// A function that the file asks for: such a file is refused whole.
+    /// [`CheckpointError::Forbidden`]: a file that names such a function is refused as a whole.
     pub(super) fn take_critic(
         &mut self,
         name: &str,
@@ -80,7 +80,7 @@ struct Module<'p> {
     fields: Fields<'p>,
 }
 
-/// A network taken apart: modules and tensors by their names in it ("" is the network itself).
+/// A network split into modules and tensors, by their names in it ("" is the network itself).
 #[derive(Default)]
 struct Network<'p> {
     modules: BTreeMap<String, Module<'p>>,
@@ -135,7 +135,7 @@ impl<'p> PickleFile<'_, 'p> {
         weights.map_err(|e| placed(self.path, &format!("{name}."), e))
     }
 
-    /// Every tensor's numbers. `room` is how many numbers the file may still have.
+    /// Reads the numbers of every tensor. `room` is how many numbers the file may still have.
     fn tensors(&self, name: &str, network: &Network, room: &mut usize) -> Result<Tensors, CheckpointError> {
         let mut tensors = Tensors::new();
         let mut storages = Storages::default();
@@ -161,7 +161,7 @@ impl<'p> PickleFile<'_, 'p> {
         Ok(network)
     }
 
-    /// Adds a module and those below it. `name` is the network's, `path` the module's in it.
+    /// Adds a module and those inside it. `name` is the network's name, `path` the module's name in it.
     fn collect(
         &self,
         network: &mut Network<'p>,
@@ -170,9 +170,10 @@ impl<'p> PickleFile<'_, 'p> {
         value: Value,
         depth: usize,
     ) -> Result<(), CheckpointError> {
-        /// Generator, synthesis, block, layer, affine: 5. A module inside itself would not end.
+        /// The deepest nesting. Generator, synthesis, block, layer, affine are 5. A module that contains itself would
+        /// not end.
         const DEEPEST: usize = 8;
-        /// The largest network, 1024x1024, has 62 modules and 200 tensors.
+        /// The largest number of modules and tensors. The largest network, 1024x1024, has 62 modules and 200 tensors.
         const MOST: usize = 1000;
         let place = join(name, path);
         let fail = |problem: &str| Err(CheckpointError::network(self.path, &place, problem));
@@ -220,9 +221,10 @@ impl<'p> PickleFile<'_, 'p> {
         Ok(())
     }
 
-    /// A dict's entries by name; the last of a name counts, as in Python. Entries under other keys are nobody's concern.
+    /// A dict's entries by name. The last entry of a name counts, as in Python. Entries whose keys are not texts are
+    /// ignored.
     fn fields(&self, value: Value, place: &str) -> Result<Fields<'p>, CheckpointError> {
-        /// Modules have some 40 attributes, named in a few words.
+        /// The largest number of attributes. Modules have some 40, with names of a few words.
         const MOST: usize = 1000;
         const LONGEST: usize = 100;
         let fail = |problem: &str| match place {
@@ -247,8 +249,8 @@ impl<'p> PickleFile<'_, 'p> {
     }
 }
 
-/// What the networks of this crate assume of a checkpoint, asked of its attributes. An attribute that a file does not
-/// have is not asked: releases differ in what they keep.
+/// Checks that a file's attributes are what this crate's networks assume. An attribute that a file does not have is not
+/// checked, because releases differ in what they keep.
 struct Rules<'n, 'f, 'p> {
     file: &'n PickleFile<'f, 'p>,
     /// The network's name in the file.
@@ -257,7 +259,7 @@ struct Rules<'n, 'f, 'p> {
 }
 
 impl Rules<'_, '_, '_> {
-    /// What no tensor's shape could explain better: these come first, for the sake of the message.
+    /// Checks what a tensor's shape could not explain as well. These checks come first, for better messages.
     fn kind(&self, class: &str, architectures: &[&str]) -> Result<(), CheckpointError> {
         self.class("", class)?;
         for path in self.network.modules.keys() {
@@ -347,7 +349,7 @@ impl Rules<'_, '_, '_> {
                 }
                 "DiscriminatorBlock" | "DiscriminatorEpilogue" => {
                     self.number(path, "resolution", block_number(own))?;
-                    // Known by now from the tensors.
+                    // The tensors have shown the architecture by now.
                     self.text(path, "architecture", &[arch.architecture.name()])?;
                 }
                 "MinibatchStdLayer" => self.number(path, "num_channels", 1.0)?,
@@ -378,7 +380,7 @@ impl Rules<'_, '_, '_> {
         Ok(())
     }
 
-    /// The limit of all layers of these classes, which is one, but for those that have none.
+    /// The limit that all layers of these classes share. Layers that never have one are left out.
     fn conv_clamp(&self, classes: &[&str]) -> Result<Option<f32>, CheckpointError> {
         let mut common = None;
         for (path, module) in &self.network.modules {
@@ -394,7 +396,8 @@ impl Rules<'_, '_, '_> {
         Ok(common.flatten().map(|c| c as f32))
     }
 
-    /// A group of `None` is the whole batch: what StyleGAN2-ADA's converter writes for networks of TensorFlow.
+    /// The group of the minibatch standard deviation. `None` in the file means the whole batch; StyleGAN2-ADA's
+    /// converter writes that for TensorFlow's networks.
     fn mbstd_group(&self, arch: &DiscriminatorArch) -> Result<DeviationGroup, CheckpointError> {
         let path = "b4.mbstd";
         if arch.mbstd_group == DeviationGroup::Absent {
@@ -410,7 +413,7 @@ impl Rules<'_, '_, '_> {
         }
     }
 
-    // One attribute each.
+    // Checks of one attribute each.
 
     fn class(&self, path: &str, expected: &str) -> Result<(), CheckpointError> {
         match self.network.modules.get(path) {
@@ -434,16 +437,16 @@ impl Rules<'_, '_, '_> {
         }
     }
 
-    /// The gain of equalised learning rates: `rate / sqrt(inputs)`.
+    /// Checks the gain of an equalised learning rate: `rate / sqrt(inputs)`.
     fn gain(&self, path: &str, rate: f64) -> Result<(), CheckpointError> {
         let weight = self.network.tensors.get(&format!("{path}.weight"));
         let inputs = weight.and_then(|w| w.shape().get(1..));
-        // Known by now to be the shape of the architecture.
+        // The shape is known by now to be that of the architecture.
         let inputs = inputs.map_or(1.0, |axes| axes.iter().map(|&n| n as f64).product());
         self.number(path, "weight_gain", rate / f64::sqrt(inputs))
     }
 
-    /// A text that must be one of `expected`.
+    /// Checks that a text is one of `expected`.
     fn text(&self, path: &str, field: &str, expected: &[&str]) -> Result<(), CheckpointError> {
         match self.value(path, field) {
             None => Ok(()),
@@ -463,7 +466,7 @@ impl Rules<'_, '_, '_> {
         }
     }
 
-    /// A number, or nothing where the file has `None` or no such attribute.
+    /// Reads a number; `None` if the file has `None` or no such attribute.
     fn number_at(&self, path: &str, field: &str) -> Result<Option<f64>, CheckpointError> {
         match self.value(path, field) {
             None | Some(Value::None) => Ok(None),
@@ -498,12 +501,12 @@ impl Rules<'_, '_, '_> {
     }
 }
 
-/// Whether a discriminator's layer has no limit even where the others have one.
+/// True for a discriminator's layer that has no limit even if the others have one.
 fn is_unlimited(path: &str) -> bool {
     path.ends_with(".skip") || path == "b4.fromrgb"
 }
 
-/// 32 for `synthesis.b32` or `b32`; NaN, which equals nothing, for other names.
+/// The resolution in a block's name: 32 for `synthesis.b32` or `b32`. Other names give NaN, which equals nothing.
 fn block_number(path: &str) -> f64 {
     let own = path.rsplit('.').next().unwrap_or_default();
     let digits = own.strip_prefix('b').and_then(|n| n.parse().ok());

@@ -1,4 +1,4 @@
-//! Named tensors as safetensors files, and checkpoints in them.
+//! Reads and writes named tensors, and checkpoints, as safetensors files.
 //!
 //! The header is read here rather than by the `safetensors` crate: adding up the offsets of a hostile header overflows
 //! there (a panic where overflows are checked), and it writes metadata in random order, which would make equal
@@ -24,11 +24,11 @@ use crate::model::arch::{Shapes, block_resolution};
 /// A safetensors file's `__metadata__`: short texts by name.
 pub type Metadata = BTreeMap<String, String>;
 
-/// Reads every tensor of a safetensors file, and its metadata. F32 is taken as it is; F64, F16, BF16, I64, I32, U8 and
+/// Reads every tensor of a safetensors file, and its metadata. F32 is kept; F64, F16, BF16, I64, I32, U8 and
 /// BOOL are converted to `f32`.
 ///
 /// # Errors
-/// A file that is not there, not whole or not a safetensors file; another number format.
+/// A file that is missing, incomplete or not a safetensors file; another number format.
 pub fn read_tensors(path: &Path) -> Result<(Tensors, Metadata), CheckpointError> {
     let bytes = read_file(path)?;
     let file = TensorFile::parse(path, &bytes)?;
@@ -41,20 +41,21 @@ pub fn read_tensors(path: &Path) -> Result<(Tensors, Metadata), CheckpointError>
     Ok((tensors, file.header.metadata))
 }
 
-/// Writes tensors as a safetensors file (F32), whole or not at all; equal tensors make equal files.
+/// Writes tensors as a safetensors file (F32). The file appears only when it is complete. Equal tensors make equal
+/// files.
 ///
 /// # Errors
-/// What the file system says.
+/// Errors of the file system.
 pub fn write_tensors(path: &Path, tensors: &Tensors, metadata: &Metadata) -> Result<(), CheckpointError> {
     let views = tensors.iter().map(|(name, a)| (name.clone(), a.view()));
     write(path, &views.collect(), metadata)
 }
 
-/// Writes a checkpoint as safetensors: `G_ema.*` and `D.*` under the official names, filters included, and the
-/// architecture in the metadata beside the caller's own `notes`.
+/// Writes a checkpoint as safetensors: `G_ema.*` and `D.*` under the official names, with the filters. The metadata
+/// holds the architecture and the caller's own `notes`.
 ///
 /// # Errors
-/// What the file system says.
+/// Errors of the file system.
 pub fn write_checkpoint(path: &Path, checkpoint: &Checkpoint, notes: &Metadata) -> Result<(), CheckpointError> {
     let filter = ArrayD::from_shape_fn(IxDyn(&[4, 4]), |at| RESAMPLE_FILTER[4 * at[0] + at[1]]);
     let mut views = Views::new();
@@ -91,8 +92,8 @@ pub fn write_checkpoint(path: &Path, checkpoint: &Checkpoint, notes: &Metadata) 
     write(path, &views, &metadata)
 }
 
-/// A checkpoint out of a safetensors file's bytes, as [`networks::read`] finds it; what tensors do not tell is in the
-/// metadata of files that [`write_checkpoint`] wrote. Metadata that contradicts the tensors is an error.
+/// Reads a checkpoint from a safetensors file's bytes, as [`networks::read`] finds it. Files that [`write_checkpoint`]
+/// wrote have in their metadata what tensors do not show. Metadata that contradicts the tensors is an error.
 pub(super) fn read_checkpoint(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let mut file = TensorFile::parse(path, bytes)?;
     let conv_clamp = file.clamp("conv_clamp", None)?;
@@ -111,7 +112,7 @@ pub(super) fn read_checkpoint(path: &Path, bytes: &[u8]) -> Result<Checkpoint, C
     Ok(checkpoint)
 }
 
-/// Whether a file begins as safetensors do: the length of a header, then JSON.
+/// True if a file begins as safetensors do: the length of a header, then JSON.
 pub(super) fn looks_like(bytes: &[u8]) -> bool {
     match bytes.split_first_chunk() {
         Some((length, rest)) => u64::from_le_bytes(*length) <= LARGEST_HEADER as u64 && rest.first() == Some(&b'{'),
@@ -119,7 +120,7 @@ pub(super) fn looks_like(bytes: &[u8]) -> bool {
     }
 }
 
-/// Far above the header of any network here; keeps the parsed form small beside the machine.
+/// Longest header in bytes. It is far above that of any network here, and keeps the parsed form small.
 const LARGEST_HEADER: usize = 16 << 20;
 
 type Views<'a> = BTreeMap<String, ArrayViewD<'a, f32>>;
@@ -193,7 +194,7 @@ impl<'a> TensorFile<'a> {
         };
         let base = 8 + header.len();
         let header: Header = serde_json::from_slice(header).map_err(|e| {
-            // One line of JSON, and everything before the column was read.
+            // The header is one line of JSON, and everything before the column was read.
             let at = 8 + e.column().saturating_sub(1);
             let problem = format!("safetensors header: {}", printable(e.to_string().as_bytes()));
             CheckpointError::damaged(path, at, problem)
@@ -210,7 +211,7 @@ impl<'a> TensorFile<'a> {
         let found = self.header.tensors.get(name);
         let entry = found.ok_or_else(|| refuse("missing".into()))?;
         let number = entry.number().map_err(refuse)?;
-        // Inside the data: the header was checked.
+        // The range is inside the data, because the header was checked.
         let bytes = self.data.get(entry.start..entry.end).unwrap_or_default();
         ArrayD::from_shape_vec(IxDyn(&entry.shape.0), number.read_all(bytes))
             .map_err(|e| refuse(format!("shape {:?}: {e}", entry.shape.0)))
@@ -275,7 +276,7 @@ struct Entry {
     end: usize,
 }
 
-/// At most this many axes: more would only serve to fill memory from a small header.
+/// Largest number of axes. More would only let a small header fill the memory.
 const MOST_AXES: usize = 8;
 
 struct Shape(Vec<usize>);
@@ -306,7 +307,7 @@ impl Entry {
 }
 
 impl Header {
-    /// Every tensor inside the data, none overlapping, none of the data unused.
+    /// Checks that every tensor is inside the data, that none overlap, and that all data is used.
     fn check(&self, data: usize) -> Result<(), (&str, String)> {
         let mut order: Vec<_> = self.tensors.iter().collect();
         order.sort_by_key(|(_, entry)| (entry.start, entry.end));

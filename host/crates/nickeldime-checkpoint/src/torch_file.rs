@@ -1,6 +1,6 @@
-//! PyTorch's weights files: a pickle of named tensors, and beside it the storages that they look into. `torch.save` writes
-//! a zip (`NAME/data.pkl`, `NAME/data/0`, ...) or, before version 1.6, everything in a row; `torch.jit.save` writes the same
-//! zip with a tree of modules in place of a dict, and code that is not looked at.
+//! PyTorch's weights files: a pickle of named tensors, and the storages that they refer to. `torch.save` writes a zip
+//! (`NAME/data.pkl`, `NAME/data/0`, ...) or, before version 1.6, one part after the other; `torch.jit.save` writes the
+//! same zip with a tree of modules instead of a dict, and code that is ignored.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,17 +21,17 @@ type Storages<'a> = BTreeMap<String, &'a [u8]>;
 /// The pickle's name in a zip, below the folder that is named after the file.
 const PICKLE: &str = "data.pkl";
 
-/// What `then` makes of the tensors of a zip.
+/// Opens a zip and returns the result of `then` for its tensors.
 pub(super) fn with_zip<T>(
     path: &Path,
     bytes: &[u8],
     then: impl FnOnce(&mut StateFile) -> Result<T, CheckpointError>,
 ) -> Result<T, CheckpointError> {
-    /// What is in the zip: the numbers of a TorchScript archive's code lie apart, and weights may be among them.
+    /// The folders with numbers. Those of a TorchScript archive's code lie apart, and weights may be among them.
     const FOLDERS: [&str; 2] = ["constants/", "data/"];
     let damaged = |problem: String| CheckpointError::format(path, problem);
     let files = files(bytes).map_err(|problem| damaged(format!("a zip that cannot be read: {problem}")))?;
-    // A name that is no text is none of PyTorch's.
+    // A name that is not UTF-8 is not one of PyTorch's.
     let files = || files.iter().filter_map(|file| Some((str::from_utf8(file.name).ok()?, &file.content)));
     let pickles = files().map(|(name, _)| name).filter(|name| *name == PICKLE || name.ends_with("/data.pkl"));
     let Some(name) = pickles.min_by_key(|name| name.len()) else {
@@ -59,7 +59,7 @@ pub(super) fn with_zip<T>(
                 return Err(CheckpointError::network(path, shown, "big-endian numbers: not supported"));
             }
             None => {}
-            // The pickle's own storages come before those of the code.
+            // The pickle's own storages take precedence over those of the code.
             Some(("data/", key)) => {
                 storages.insert(key.into(), slice);
             }
@@ -74,7 +74,7 @@ pub(super) fn with_zip<T>(
     then(&mut StateFile::open(path, &pickle, storages, bytes.len())?)
 }
 
-/// What `then` makes of the tensors of a file of PyTorch's first format.
+/// Opens a file of PyTorch's first format and returns the result of `then` for its tensors.
 pub(super) fn with_legacy<T>(
     path: &Path,
     bytes: &[u8],
@@ -121,18 +121,18 @@ pub(super) fn with_legacy<T>(
     then(&mut StateFile::open(path, &pickle, storages, bytes.len())?)
 }
 
-/// A pickle of tensors and their storages.
+/// A pickle of tensors together with its storages.
 pub(super) struct StateFile<'p> {
     path: &'p Path,
     pickle: &'p Pickle<'p>,
     storages: Storages<'p>,
     views: BTreeMap<String, TensorView>,
-    /// How many numbers may still be read: a file that shows more than it can hold shows the same storage again and again.
+    /// How many numbers may still be read. A file that claims more than it holds refers to the same storage again and again.
     room: usize,
 }
 
 impl<'p> StateFile<'p> {
-    /// Finds the tensors. `length` is that of the whole file.
+    /// Finds the tensors. `length` is the length of the whole file in bytes.
     fn open(
         path: &'p Path,
         pickle: &'p Pickle<'p>,
@@ -146,7 +146,7 @@ impl<'p> StateFile<'p> {
             let problem = "no tensors by name in it: expected a state dict (torch.save(model.state_dict(), FILE))";
             return Err(CheckpointError::format(path, problem));
         }
-        // As in a checkpoint: half the bytes are numbers where all are stored as float16.
+        // As for a checkpoint, half the bytes are numbers if all are stored as float16.
         Ok(Self { path, pickle, storages, views, room: length / 2 + (64 << 10) })
     }
 
@@ -190,22 +190,22 @@ struct Search<'p> {
     path: &'p Path,
     pickle: &'p Pickle<'p>,
     views: BTreeMap<String, TensorView>,
-    /// Values that were looked at.
+    /// Number of values that were looked at.
     seen: usize,
-    /// Entries of dicts that may still be looked at: one dict under many names has each of its entries once.
+    /// Number of dict entries that may still be looked at. A dict under many names counts each time.
     entries: usize,
 }
 
 impl Search<'_> {
-    /// Adds the tensors of a dict or module, and of those in it. `name` is that of the value.
+    /// Adds the tensors of a dict or module, and of those inside it. `name` is the name of `value`.
     fn collect(&mut self, name: &str, value: Value, depth: usize) -> Result<(), CheckpointError> {
-        /// Modules in the deepest of these networks: 6. A dict inside itself would not end.
+        /// The deepest nesting. The deepest of these networks has 6. A dict that contains itself would not end.
         const DEEPEST: usize = 12;
-        /// The largest of these networks has some 4000 attributes.
+        /// The largest number of values. The largest of these networks has some 4000 attributes.
         const MOST: usize = 20_000;
-        /// Far beyond the names of tensors.
+        /// The longest name in bytes, far beyond the names of tensors.
         const LONGEST: usize = 200;
-        /// Where a module that was saved whole, with its class, has its tensors.
+        /// The attributes in which a module saved whole, with its class, keeps its tensors.
         const INSIDE: [&str; 3] = ["_parameters", "_buffers", "_modules"];
         self.seen += 1;
         if self.seen > MOST {
@@ -231,7 +231,7 @@ impl Search<'_> {
         for (key, value) in entries {
             let Some(left) = self.entries.checked_sub(1) else { return self.too_many(name) };
             self.entries = left;
-            // Optimisers count their tensors: those have no names.
+            // Optimisers number their tensors, so those have no names.
             let View::Text(key) = self.pickle.view(key) else { continue };
             match is_module {
                 false => self.collect(&join(name, key), value, depth + 1)?,

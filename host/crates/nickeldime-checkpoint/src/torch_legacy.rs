@@ -1,5 +1,5 @@
-//! PyTorch tensors as pickles carry them: a view (offset, size, stride) of a storage, and the storage a whole file in
-//! PyTorch's first format, embedded as bytes.
+//! PyTorch tensors inside pickles. A tensor is a view (offset, size, stride) of a storage, and the storage is a whole
+//! file in PyTorch's first format, embedded as bytes.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,17 +8,17 @@ use std::collections::btree_map::Entry;
 use super::number::DType;
 use super::pickle::{Global, Pickle, PickleError, Problem, Value, View};
 
-/// What every such file begins with, as a pickled integer of 10 bytes.
+/// The beginning of every such file, as a pickled integer of 10 bytes.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
-/// The one version that there is.
+/// The only version of the format.
 const VERSION: i64 = 1001;
 
-/// Whether a pickle is the beginning of a PyTorch file of the first format.
+/// True if a pickle is the beginning of a PyTorch file of the first format.
 pub(super) fn is_magic(view: &View) -> bool {
     matches!(view, View::BigInt(digits) if **digits == MAGIC)
 }
 
-/// A tensor in a pickle: where it looks into its storage.
+/// A tensor in a pickle: its view of a storage.
 #[derive(Debug, Clone)]
 pub(super) struct TensorView {
     storage: Value,
@@ -43,9 +43,9 @@ impl From<String> for TensorError {
 }
 
 impl TensorView {
-    /// The tensor or parameter that a value stands for.
+    /// Reads the tensor or parameter that a value stands for.
     pub fn of(pickle: &Pickle, value: Value) -> Result<Self, String> {
-        /// Weights have at most 4.
+        /// Largest number of axes; weights have at most 4.
         const MOST_AXES: usize = 8;
         let mut value = value;
         if let View::Object { callable: Global::RebuildParameter, arguments: &[tensor, ..], .. } = pickle.view(value) {
@@ -78,13 +78,13 @@ impl TensorView {
         &self.size
     }
 
-    /// How many numbers the tensor has; none when that is beyond a `usize`.
+    /// Number of values in the tensor; `None` if it does not fit in a `usize`.
     pub fn len(&self) -> Option<usize> {
         self.size.iter().copied().try_fold(1, usize::checked_mul)
     }
 
-    /// The numbers, row-major. The caller has limited their number ([`TensorView::len`]). `storages` are those of
-    /// this pickle that were read before.
+    /// The tensor's values, row-major. The caller has limited their number ([`TensorView::len`]). `storages` are those
+    /// of this pickle that were read before.
     pub fn read<'p>(&self, pickle: &'p Pickle, storages: &mut Storages<'p>) -> Result<Vec<f32>, TensorError> {
         let View::Object { callable: Global::LoadFromBytes, arguments: &[bytes], .. } = pickle.view(self.storage)
         else {
@@ -104,12 +104,12 @@ impl TensorView {
         self.gather(storage.number, storage.data()).map_err(TensorError::View)
     }
 
-    /// What the tensor looks into.
+    /// The value that identifies the tensor's storage.
     pub fn storage(&self) -> Value {
         self.storage
     }
 
-    /// The numbers, row-major, out of a storage of these bytes in this format.
+    /// The tensor's values, row-major, from a storage with these bytes in this format.
     pub fn gather(&self, number: DType, data: &[u8]) -> Result<Vec<f32>, String> {
         let len = self.len().ok_or("more numbers than a machine can count")?;
         if len == 0 {
@@ -127,7 +127,7 @@ impl TensorView {
             ));
         };
         if self.is_row_major() {
-            // `last` is the last number's place: the range is inside the storage.
+            // `last` is the index of the last number, so the range is inside the storage.
             let bytes = data.get(self.offset * size..(last + 1) * size);
             return Ok(number.read_all(bytes.unwrap_or_default()));
         }
@@ -137,7 +137,7 @@ impl TensorView {
         for _ in 0..len {
             let bytes = data.get(at * size..(at + 1) * size);
             numbers.push(number.read(bytes.unwrap_or_default()));
-            // To the next number: the last axis runs fastest.
+            // Advances to the next number; the last axis runs fastest.
             for axis in (0..index.len()).rev() {
                 index[axis] += 1;
                 at += self.stride[axis];
@@ -163,16 +163,16 @@ impl TensorView {
     }
 }
 
-/// The storages of a pickle that were read, by their places in it: however many tensors look into one, it is decoded and
-/// read once, and all of them together are no longer than the file.
+/// The storages of a pickle that were read, by their offsets in it. However many tensors refer to a storage, it is
+/// decoded once, and all storages together are no longer than the file.
 #[derive(Default)]
 pub(super) struct Storages<'p>(BTreeMap<usize, Storage<'p>>);
 
-/// A storage: numbers in a row.
+/// A storage: numbers one after the other.
 struct Storage<'p> {
     number: DType,
     file: Cow<'p, [u8]>,
-    /// Where in `file` the numbers begin.
+    /// Offset in `file` where the numbers begin.
     start: usize,
 }
 
@@ -188,7 +188,7 @@ impl<'p> Storage<'p> {
         Ok(Self { number, file, start })
     }
 
-    /// The numbers' format, and where they begin.
+    /// The format of the numbers, and their offset.
     fn open(bytes: &[u8]) -> Result<(DType, usize), PickleError> {
         let begin = preamble(bytes)?;
         let storage = Pickle::read(bytes, begin)?;
@@ -210,7 +210,8 @@ impl<'p> Storage<'p> {
     }
 }
 
-/// What every file of the first format begins with (magic, version, machine): the byte after it.
+/// Reads what every file of the first format begins with (magic, version, machine), and returns the offset of the byte
+/// after it.
 pub(super) fn preamble(bytes: &[u8]) -> Result<usize, PickleError> {
     let magic = Pickle::read(bytes, 0)?;
     if !is_magic(&magic.view(magic.root())) {
@@ -240,7 +241,7 @@ fn is_big_endian(machine: &Pickle) -> bool {
     })
 }
 
-/// Format and count of the one storage of a file that a `.pkl` carries.
+/// Format and number of values of the one storage in a file that a `.pkl` embeds.
 fn embedded(storage: &Pickle) -> Result<(DType, usize), String> {
     let View::Persistent(id) = storage.view(storage.root()) else {
         return Err("not a PyTorch storage".into());
@@ -252,21 +253,21 @@ fn embedded(storage: &Pickle) -> Result<(DType, usize), String> {
     }
 }
 
-/// What a pickle says of a storage beside it: `('storage', torch.FloatStorage, key, device, count)`, in the first format
-/// with a last item for views.
+/// A pickle's reference to a storage outside it: `('storage', torch.FloatStorage, key, device, count)`, in the first
+/// format with another item for views.
 pub(super) struct Reference<'p> {
-    /// Of the numbers.
+    /// Format of the numbers.
     pub number: DType,
-    /// `FloatStorage`.
+    /// Name of the storage class, such as `FloatStorage`.
     pub name: &'static str,
-    /// Tells the file's storages apart.
+    /// Key that identifies the storage in the file.
     pub key: &'p str,
-    /// How many numbers.
+    /// Number of values.
     pub count: usize,
 }
 
 impl<'p> Reference<'p> {
-    /// The storage that is found by `id`.
+    /// Reads the reference from its identifying value, `id`.
     pub fn of(pickle: &'p Pickle, id: Value) -> Result<Self, String> {
         let (kind, format, key, count, view) = match pickle.view(id) {
             View::Tuple(&[kind, format, key, _device, count]) => (kind, format, key, count, Value::None),

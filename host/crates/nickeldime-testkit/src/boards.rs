@@ -1,4 +1,4 @@
-//! The command and boards for it, as the tests of the line use them. Everything has a time limit: a test that would hang fails.
+//! Runs the command and boards for the tests of the link. Everything has a time limit, so a test that would hang fails.
 
 use std::io::{BufRead, BufReader, Read};
 use std::ops::ControlFlow;
@@ -15,9 +15,9 @@ use serde_json::Value;
 use crate::command::{binary, text};
 use nickeldime::emulate::BoardKind;
 
-/// For one command.
+/// Time limit for one command.
 pub const LIMIT: Duration = Duration::from_secs(120);
-/// For a board to start: the first one builds the firmware.
+/// Time limit for a board to start. The first one also builds the firmware.
 pub const START: Duration = Duration::from_secs(300);
 
 /// The boards that can run here.
@@ -53,7 +53,7 @@ impl Running {
         Self(nickeldime(args).spawn().expect("the command starts"))
     }
 
-    /// Waits for the end: success, standard output, standard error.
+    /// Waits for the end. Returns success, standard output and standard error.
     pub fn finish(mut self) -> (bool, String, String) {
         let (out, err) = (read_all(self.0.stdout.take()), read_all(self.0.stderr.take()));
         let end = Instant::now() + LIMIT;
@@ -125,7 +125,7 @@ pub fn emulate_with(kind: BoardKind, flags: &[&str]) -> Emulated {
     Emulated { process, port: said["port"].as_str().expect("a path").to_owned() }
 }
 
-/// A folder of this test run, and in it a pack for the board: of the shipped teacher where that fits.
+/// A folder of this test run and a pack in it for the board: of the shipped teacher if that fits.
 pub fn packed(kind: BoardKind) -> &'static (tempfile::TempDir, PathBuf) {
     static TEACHER: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     static SMALL: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
@@ -135,7 +135,7 @@ pub fn packed(kind: BoardKind) -> &'static (tempfile::TempDir, PathBuf) {
         json(&["pack", model, "-o", text(&path)]);
         (folder, path)
     };
-    if ["qemu-m0", "stm32f405"].contains(&kind.name()) {
+    if ["qemu-m0", "stm32f405", "pico"].contains(&kind.name()) {
         return SMALL.get_or_init(|| {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let model = folder.path().join("small.safetensors");
@@ -148,7 +148,7 @@ pub fn packed(kind: BoardKind) -> &'static (tempfile::TempDir, PathBuf) {
     TEACHER.get_or_init(|| pack(text(&teacher)))
 }
 
-/// What the host makes of a sample.
+/// The image that the host draws of a sample.
 pub fn preview(pack: &[u8], sample: &Sample<'_>) -> Vec<u8> {
     let pack = Pack::open(pack).expect("a good pack");
     let mut workspace = vec![0; pack.workspace_len()];

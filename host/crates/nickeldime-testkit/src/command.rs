@@ -1,4 +1,4 @@
-//! The command, as scripts run it.
+//! Runs the command as scripts do.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,21 +12,21 @@ pub fn binary() -> PathBuf {
     std::env::var_os("CARGO_BIN_EXE_nickeldime").expect("a test of the package `nickeldime`").into()
 }
 
-/// Exit code, standard output, standard error.
+/// Runs the command. Returns the exit code, standard output and standard error.
 pub fn run(args: &[&str]) -> (i32, String, String) {
     let output = Command::new(binary()).args(args).output().expect("the command starts");
     let text = |bytes| String::from_utf8(bytes).expect("it prints text");
     (output.status.code().expect("it ends by itself"), text(output.stdout), text(output.stderr))
 }
 
-/// The JSON object of a command that succeeds.
+/// Runs a command that must succeed, and returns its JSON object.
 pub fn json(args: &[&str]) -> Value {
     let (code, out, err) = run(&[args, &["--json"]].concat());
     assert_eq!(code, 0, "{args:?}: {err}");
     serde_json::from_str(&out).unwrap_or_else(|e| panic!("{args:?}: {e}: {out}"))
 }
 
-/// The error of a command that fails: one line.
+/// Runs a command that must fail, and returns its one line of error.
 pub fn error(args: &[&str]) -> String {
     let (code, out, err) = run(args);
     assert_eq!(code, 1, "{args:?}: {out}{err}");

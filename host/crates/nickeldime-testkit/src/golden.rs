@@ -1,4 +1,4 @@
-//! Golden vectors: read, compare, and say how far off.
+//! Reads golden vectors, compares results with them, and reports the errors.
 
 use std::{cell::RefCell, collections::BTreeMap, io::Write};
 
@@ -51,7 +51,7 @@ impl Golden {
         self.arrays.keys().map(String::as_str)
     }
 
-    /// The tensors below `prefix`, without it, in f32.
+    /// The tensors whose names begin with `prefix`, under their names without it, in f32.
     pub fn below(&self, prefix: &str) -> Tensors {
         self.arrays
             .iter()
@@ -69,7 +69,7 @@ impl Golden {
         Tensor::from_data(data, &Default::default())
     }
 
-    /// Fails when any entry is further than `tolerance` times the golden tensor's largest entry away.
+    /// Fails if an entry differs by more than `tolerance` times the golden tensor's largest entry.
     pub fn check(&self, name: &str, values: impl IntoIterator<Item = impl Into<f64>>, tolerance: f64) {
         let golden = self.array(name);
         let values: Vec<f64> = values.into_iter().map(Into::into).collect();
@@ -94,7 +94,7 @@ impl Golden {
         self.check(name, tensor.to_data().iter::<f32>(), tolerance);
     }
 
-    /// Every golden tensor below `prefix` against `found` (which may hold more).
+    /// Compares every golden tensor below `prefix` with `found`, which may hold more.
     pub fn check_all(&self, prefix: &str, found: &Tensors, tolerance: f64) {
         let mut seen = 0;
         for name in self.names() {
@@ -118,7 +118,7 @@ impl Golden {
     }
 }
 
-/// Prints what came of a golden file. Not by `println!`, which the test harness keeps to itself when all is well.
+/// Prints a result for a golden file. It avoids `println!`, which the test harness hides when tests pass.
 pub fn say(file: &str, what: std::fmt::Arguments<'_>) {
     std::io::stdout().write_all(format!("golden {file}: {what}\n").as_bytes()).unwrap();
 }
@@ -129,7 +129,7 @@ fn numbers<const N: usize>(data: &[u8], read: impl Fn([u8; N]) -> f64) -> Vec<f6
     chunks.iter().map(|chunk| read(*chunk)).collect()
 }
 
-/// Checks every intermediate that the golden file knows.
+/// A tap that checks every intermediate that the golden file has.
 pub struct CheckTap<'a> {
     pub golden: &'a Golden,
     pub prefix: &'a str,

@@ -1,9 +1,9 @@
-//! Weights out of an integer hash (`fixtures/golden/README.md`, section 7): any number of them, and none in a file.
+//! Weights computed by an integer hash (`fixtures/golden/README.md`, section 7), so that no file has to hold them.
 
 use ndarray::{ArrayD, IxDyn};
 use nickeldime_checkpoint::model::{arch::Shapes, weights::Tensors};
 
-/// `u(p, i)` in [-1, 1).
+/// The hash `u(p, i)`, in [-1, 1).
 pub fn u(p: u32, i: u32) -> f64 {
     let mut h = i.wrapping_mul(0x9E37_79B1).wrapping_add(p.wrapping_mul(0x85EB_CA6B).wrapping_add(0x1234_5678));
     h ^= h >> 16;

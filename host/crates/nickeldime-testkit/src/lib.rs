@@ -1,4 +1,4 @@
-//! What the tests of this workspace share.
+//! Code that the tests of this workspace share.
 //!
 //! Without features: packs of random numbers and the synthesis network map by map, for the core and the firmware. With
 //! `checkpoint`: writers of checkpoints and weights files, hashed weights, and the oracle of the integer engine. With `host`:

@@ -1,4 +1,4 @@
-//! Checkpoints in the official format, of any shape, with any attribute or tensor made wrong.
+//! Writes checkpoints in the official format, of any shape, with any attribute or tensor replaced by a wrong one.
 
 use std::collections::BTreeMap;
 
@@ -9,35 +9,36 @@ use nickeldime_checkpoint::{Checkpoint, DiscriminatorWeights, GeneratorWeights, 
 
 use super::pickle_writer::{Py, call, dict, numpy_float, ordered_dict, pickle, text};
 
-/// A checkpoint to write, and what to make wrong in it.
+/// A checkpoint to write, and the replacements in it.
 #[derive(Debug, Clone)]
 pub struct Official {
     pub checkpoint: Checkpoint,
-    /// Attributes in place of the right ones, by module and name: `("G_ema.synthesis.b4.conv1", "up")`.
+    /// Attributes that replace the right ones, by module and name: `("G_ema.synthesis.b4.conv1", "up")`.
     pub attributes: BTreeMap<(String, String), Py>,
-    /// Tensors in place of the right ones, by full name; `Py::None` for no tensor.
+    /// Tensors that replace the right ones, by full name; `Py::None` removes the tensor.
     pub tensors: BTreeMap<String, Py>,
-    /// Module classes in place of the right ones.
+    /// Module classes that replace the right ones.
     pub classes: BTreeMap<String, String>,
-    /// Tensors beside the right ones, by module and name.
+    /// Additional tensors, by module and name.
     pub more: Vec<(String, String, Py)>,
-    /// Modules beside the right ones, by the module that they are in and name.
+    /// Additional modules, by the module that contains them and name.
     pub children: Vec<(String, String, Py)>,
 }
 
-/// 8x8, few channels: a file of some 50 kB with everything that a large one has.
+/// A generator at 8x8 with few channels. Its file has some 50 kB and every kind of content that a large one has.
 pub fn small() -> GeneratorArch {
     let channels = vec![2, 3];
     GeneratorArch { z_dim: 3, w_dim: 4, mapping_layers: 2, channels, img_channels: RGB, conv_clamp: None }
 }
 
-/// 64x64, z wider than w, 3 mapping layers, a clamp, another channel count at every resolution.
+/// A generator at 64x64 with z wider than w, 3 mapping layers, a clamp, and different channel counts at every
+/// resolution.
 pub fn other() -> GeneratorArch {
     let channels = vec![10, 9, 8, 6, 5];
     GeneratorArch { z_dim: 24, w_dim: 16, mapping_layers: 3, channels, img_channels: RGB, conv_clamp: Some(256.0) }
 }
 
-/// Weights that are different everywhere and the same every time.
+/// Weights that differ everywhere and are reproducible.
 pub fn weights(arch: &GeneratorArch) -> Checkpoint {
     let mut state = 1u32;
     let mut fill = |shapes: Vec<(String, Vec<usize>)>| -> Tensors {
@@ -68,24 +69,24 @@ impl Official {
         }
     }
 
-    /// With another value of an attribute.
+    /// Replaces the value of an attribute.
     pub fn attribute(mut self, module: &str, name: &str, value: Py) -> Self {
         self.attributes.insert((module.into(), name.into()), value);
         self
     }
 
-    /// With another tensor.
+    /// Replaces a tensor.
     pub fn tensor(mut self, name: &str, value: Py) -> Self {
         self.tensors.insert(name.into(), value);
         self
     }
 
-    /// The whole file.
+    /// The bytes of the file.
     pub fn pickle(&self, protocol: u8) -> Vec<u8> {
         pickle(&self.object(), protocol)
     }
 
-    /// What the file is a pickle of.
+    /// The object that the file is a pickle of.
     pub fn object(&self) -> Py {
         let mut entries =
             vec![("training_set_kwargs", dict([("path", text("digits"))])), ("G_ema", self.generator("G_ema"))];
@@ -237,7 +238,7 @@ impl Official {
     }
 }
 
-/// One network of a checkpoint being written.
+/// One network of a checkpoint that is being written.
 struct Parts<'a> {
     official: &'a Official,
     name: &'a str,

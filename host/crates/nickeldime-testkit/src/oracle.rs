@@ -1,5 +1,5 @@
-//! A StyleGAN2 generator in f64, as slow and plain as its specification (`fixtures/golden/README.md`, sections 1 and 2):
-//! the oracle of the integer engine.
+//! A StyleGAN2 generator in f64, as slow and plain as its specification (`fixtures/golden/README.md`, sections 1 and 2).
+//! It is the reference for the integer engine.
 
 use std::path::Path;
 
@@ -37,16 +37,16 @@ pub fn generator(tensors: Tensors, conv_clamp: Option<f32>) -> GeneratorWeights 
     GeneratorWeights { arch, tensors }
 }
 
-/// Noise of the oracle.
+/// The noise of the reference generator.
 #[derive(Clone, Copy)]
 pub enum OracleNoise<'a> {
     None,
     Const,
-    /// Value at (layer, y, x).
+    /// A function that gives the value at (layer, y, x).
     Given(&'a dyn Fn(u32, u32, u32) -> f64),
 }
 
-/// `[channels][height * width]`.
+/// A feature map, `[channels][height * width]`.
 pub type Map = Vec<Vec<f64>>;
 
 fn tensor(g: &GeneratorWeights, name: &str) -> Vec<f64> {

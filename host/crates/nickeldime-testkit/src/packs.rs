@@ -1,4 +1,4 @@
-//! Packs of random numbers, of any shape: structure without training.
+//! Packs of random numbers, of any shape, without training.
 
 use heapless::Vec as Table;
 use nickeldime_core::generator::{GenerateError, Latent, Noise, Sample, generate};
@@ -8,14 +8,14 @@ use nickeldime_core::number::{Gain, Requant};
 use nickeldime_core::pack::layout::{Block, Conv, Dense, HASH_LEN, Header, NoiseMap, ToRgb, W_FRACTION, WeightWidth};
 use nickeldime_core::pack::{NoiseKind, Pack, PackBuilder, content_hash};
 
-/// So many rounds, and a few under Miri, which takes some thousand times as long.
+/// The number of rounds of a test: `count`, or a few under Miri, which takes some thousand times as long.
 pub fn rounds(count: usize) -> usize {
     if cfg!(miri) { count.div_ceil(400) } else { count }
 }
 
 /// A stream of random words.
 pub struct Random {
-    /// Words that come first.
+    /// Words that are given out before random ones.
     given: std::vec::IntoIter<u8>,
     key: [u32; 2],
     position: u32,
@@ -26,7 +26,7 @@ impl Random {
         Self { given: Vec::new().into_iter(), key: [seed, 0x7E57], position: 0 }
     }
 
-    /// Begins with words that somebody else has chosen, a byte each where a byte will do.
+    /// A stream that begins with given words, one byte for each word that fits in a byte.
     pub fn given(bytes: &[u8]) -> Self {
         Self { given: Vec::from(bytes).into_iter(), ..Self::new(bytes.len() as u32) }
     }
@@ -39,7 +39,7 @@ impl Random {
         threefry(self.key, [self.position, 0])[0]
     }
 
-    /// In `0 .. n`.
+    /// A random number in `0 .. n`.
     pub fn below(&mut self, n: u32) -> u32 {
         match self.given.next() {
             Some(byte) if n <= 256 => u32::from(byte) % n,
@@ -47,7 +47,7 @@ impl Random {
         }
     }
 
-    /// In `-limit ..= limit`.
+    /// A random number in `-limit ..= limit`.
     pub fn signed(&mut self, limit: i32) -> i32 {
         (i64::from(self.word()) % (2 * i64::from(limit) + 1) - i64::from(limit)) as i32
     }
@@ -61,7 +61,7 @@ pub struct Shape {
     pub mapping_layers: usize,
     pub channels: Vec<u16>,
     pub width: WeightWidth,
-    /// Largest activation; below 32767 it acts like `conv_clamp`.
+    /// Largest magnitude of an activation; a value below 32767 acts like `conv_clamp`.
     pub limit: i16,
     /// Channels of the image.
     pub colours: u8,
@@ -237,7 +237,7 @@ pub fn assemble(header: &Header<'_>, arrays: &PackBuilder) -> Aligned {
     Aligned::new(&arrays.finish(header).unwrap())
 }
 
-/// Makes the hash right again.
+/// Corrects the hash after a change.
 pub fn rehash(pack: &mut Aligned) {
     let hash = content_hash(pack.bytes());
     let contents = pack.bytes().get(20..24).and_then(|field| field.first_chunk());
@@ -253,7 +253,7 @@ pub fn random_pack(shape: &Shape, seed: u32) -> Aligned {
     assemble(&header, &arrays)
 }
 
-/// One image.
+/// Draws one image.
 pub fn draw(pack: &Pack<'_>, sample: &Sample<'_>) -> Result<Vec<u8>, GenerateError> {
     let mut workspace = vec![0x5A5A_5A5A; pack.workspace_len()];
     let mut image = Vec::new();

@@ -1,4 +1,4 @@
-//! Python objects and how `pickle.dump` writes them, in protocols 2, 3 and 4.
+//! Python objects, and their pickles in protocols 2, 3 and 4.
 
 use std::collections::HashMap;
 
@@ -176,7 +176,7 @@ impl Writer {
             let latin1: String = bytes.iter().map(|&b| char::from(b)).collect();
             let encode = Py::Global("_codecs", "encode");
             self.write(&encode);
-            // Not shared: it is no name.
+            // The text is not shared, because it is not a name.
             self.out.push(b'X');
             self.out.extend((latin1.len() as u32).to_le_bytes());
             self.out.extend(latin1.as_bytes());
@@ -232,7 +232,7 @@ impl Writer {
     }
 
     fn marked(&mut self, items: &[Py], end: u8) {
-        // As pickle does: a thousand at a time.
+        // Python's pickle writes batches of a thousand.
         for batch in items.chunks(1000) {
             self.out.push(b'(');
             for item in batch {

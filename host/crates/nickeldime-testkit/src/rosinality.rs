@@ -115,7 +115,7 @@ pub fn state_dicts(
     (file, storages)
 }
 
-/// What a training adds: optimisers, its arguments, the state of the augmentation.
+/// The entries that a training adds: optimisers, its arguments, the state of the augmentation.
 pub fn training() -> Vec<(String, Py)> {
     let moments = Py::Dict(vec![(Py::Int(0), dict([("step", Py::Int(3)), ("exp_avg", Py::None)]))]);
     let groups = Py::List(vec![dict([("lr", Py::Float(0.002)), ("params", Py::List(vec![Py::Int(0)]))])]);

@@ -68,7 +68,7 @@ pub fn shapes_alone<'a>(
     (shapes.into_iter().map(entry).collect(), vec![("FloatStorage", vec![0; 4]), ("FloatStorage", vec![0; 1 << 18])])
 }
 
-/// What `torch.save` writes: an object, and the storages that it looks into.
+/// The file that `torch.save` writes for an object and its storages.
 pub fn zip(object: &Py, storages: &Storages) -> Vec<u8> {
     zip_of(object, storages, CompressionMethod::Stored)
 }
@@ -89,7 +89,7 @@ pub fn zip_of(object: &Py, storages: &Storages, compression: CompressionMethod) 
     zip.finish().unwrap().into_inner()
 }
 
-/// What `torch.save` wrote before version 1.6.
+/// The file that `torch.save` wrote before version 1.6.
 pub fn legacy(object: &Py, storages: &Storages) -> Vec<u8> {
     let mut file = pickle(&Py::Raw(b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19".to_vec()), 2);
     file.extend(pickle(&Py::Int(1001), 2));

@@ -1,5 +1,5 @@
-//! The synthesis network map by map, as `docs/format.md` has it: slow, in 64 bits, and with nothing of the engine's but its
-//! number arithmetic. What the streaming engine must agree with.
+//! The synthesis network map by map, as in `docs/format.md`: slow, in 64 bits, and with nothing of the engine's except
+//! its number arithmetic. The streaming engine must agree with it.
 
 use nickeldime_core::kernel::layout::{conv_index, conv_len};
 use nickeldime_core::latent;
@@ -9,7 +9,7 @@ use nickeldime_core::pack::layout::{Conv, Dense, ToRgb, WeightWidth};
 
 use nickeldime_core::generator::Noise;
 
-/// `[channel][y][x]`.
+/// A feature map, `[channel][y][x]`.
 struct Map {
     size: usize,
     channels: Vec<Vec<i64>>,
@@ -20,7 +20,7 @@ impl Map {
         Self { size, channels: vec![vec![0; size * size]; channels] }
     }
 
-    /// 0 outside.
+    /// A value of the map; 0 outside of it.
     fn at(&self, c: usize, y: i64, x: i64) -> i64 {
         let inside = 0..self.size as i64;
         if inside.contains(&y) && inside.contains(&x) {

@@ -1,4 +1,4 @@
-//! Where a walk is.
+//! The position of a walk through latent space.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! DCP-GAN's scores (`baselines.md` section 7): channels whose gradient changes most over directions in w stay.
+//! DCP-GAN's scores (`docs/baselines.md` section 7). Channels stay if their gradient differs most between directions in
+//! w.
 
 use burn::{
     optim::GradientsParams,
@@ -15,26 +16,26 @@ use crate::{
     },
 };
 
-/// How far w moves along a component.
+/// Distance by which w moves along a component.
 pub const ALPHA: f32 = 5.0;
-/// Components drawn for each batch.
+/// Number of components drawn for each batch.
 pub const DIRECTIONS: usize = 10;
-/// Latents in a batch.
+/// Number of latents in a batch.
 pub const BATCH: usize = 5;
-/// Latents behind the components.
+/// Number of latents that the components are computed from.
 pub const PCA_SAMPLES: usize = 10_000;
 
-/// Principal axes of w, the largest variance first.
+/// The principal axes of w, in order of decreasing variance.
 #[derive(Debug, Clone)]
 pub struct Components {
-    /// Unit vectors `[w_dim][w_dim]`.
+    /// Unit vectors, `[w_dim][w_dim]`.
     pub axes: Vec<Vec<f32>>,
-    /// Each one's share of the variance; the sum is 1.
+    /// The share of the variance of each axis; the sum is 1.
     pub share: Vec<f64>,
 }
 
 impl Components {
-    /// Of `w`, `samples` rows of `w_dim` numbers.
+    /// Computes the components of `w`, which has `samples` rows of `w_dim` numbers.
     pub fn of(w: &[f32], w_dim: usize) -> Self {
         let samples = w.len() / w_dim.max(1);
         let rows = DMatrix::from_row_iterator(samples, w_dim, w.iter().map(|&x| f64::from(x)));
@@ -50,7 +51,7 @@ impl Components {
         }
     }
 
-    /// One component, drawn by its share of the variance.
+    /// Draws the index of a component, with its share of the variance as probability.
     pub fn draw(&self, stream: &mut Stream) -> usize {
         let mut left = stream.uniform();
         for (index, share) in self.share.iter().enumerate() {
@@ -63,17 +64,17 @@ impl Components {
     }
 }
 
-/// What the gradient of a score runs through.
+/// The images that the gradient of a score flows through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Through {
-    /// Both images: the published code.
+    /// Both images, as in the published code.
     Both,
-    /// The unmoved image; the moved one is a constant: the published text.
+    /// Only the unmoved image, the moved one being a constant, as in the published text.
     One,
 }
 
-/// The mean size of `d sum |G(w + alpha direction) - G(w)| / dW` of every feature map's reader, by input channel. `w` is
-/// `[batch, w_dim]`, `direction` `[w_dim]`.
+/// The mean absolute value of `d sum |G(w + alpha direction) - G(w)| / dW`, by input channel, for the weight W that
+/// reads each feature map. `w` is `[batch, w_dim]`, `direction` `[w_dim]`.
 pub fn sensitivity<A: AutodiffBackend>(
     generator: &Generator<A>,
     arch: &GeneratorArch,
@@ -95,7 +96,7 @@ pub fn sensitivity<A: AutodiffBackend>(
     input_channel_means(arch, &names::gradients(generator, &grads))
 }
 
-/// Adds the scores of one batch: `sum over directions of (g - mean over directions of g)^2`, channel by channel.
+/// Adds the scores of one batch: for each channel, `sum over directions of (g - mean over directions of g)^2`.
 pub fn add_spread(sensitivities: &[Scores], scores: &mut Scores) {
     let count = sensitivities.len().max(1) as f32;
     for (map, scores) in scores.iter_mut().enumerate() {

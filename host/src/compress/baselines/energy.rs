@@ -1,5 +1,5 @@
-//! ITGC's energy network (`baselines.md` section 5): it is fitted to which student image goes with which teacher image, and
-//! the student follows its gradient.
+//! ITGC's energy network (`docs/baselines.md` section 5). It is fitted to tell which student image belongs to which
+//! teacher image, and the student follows its gradient.
 
 use burn::{
     module::{Module, Param},
@@ -15,27 +15,27 @@ use nickeldime_checkpoint::random::Stream;
 use crate::nets::draws;
 use crate::nets::ops::{buffer, channel_bias, correlate};
 
-/// Channels behind the first convolution.
+/// Channels after the first convolution.
 pub const WIDTH: usize = 32;
-/// Steps of Langevin's chain.
+/// Number of steps in the Langevin chain.
 pub const STEPS: usize = 10;
-/// Deviation of the noise in a step.
+/// Standard deviation of the noise in a step.
 pub const SIGMA: f32 = 0.005;
-/// Weight of the bound in the student's loss.
+/// Weight of the bound ([`bound`]) in the student's loss.
 pub const STUDENT_WEIGHT: f32 = 0.05;
-/// Weight of the energies' squares in the network's own loss.
+/// Weight of the energies' mean squares in the network's own loss.
 const SQUARES_WEIGHT: f32 = 0.05;
-/// Learning rate of the network.
+/// Learning rate of the energy network.
 pub const LR: f64 = 1e-4;
-/// Second beta of its Adam.
+/// Second beta of the energy network's Adam.
 pub const BETA_2: f32 = 0.999;
 /// Slope of the leaky ReLU below 0.
 const SLOPE: f64 = 0.01;
-/// Deviation of the second convolutions' weights at the beginning.
+/// Standard deviation of the second convolutions' initial weights.
 const SMALL: f32 = 1e-5;
 
-/// A step of Langevin's chain for images of this size: 50 at 256, and the square of the size below it, since the pixels'
-/// displacement goes with the inverse of that square.
+/// Step size of the Langevin chain for images of this size. It is 50 at 256 and scales with the square of the size,
+/// because the displacement of the pixels goes with the inverse of that square.
 pub fn step_size(resolution: usize) -> f32 {
     50.0 * (resolution as f32 / 256.0).powi(2)
 }
@@ -43,31 +43,31 @@ pub fn step_size(resolution: usize) -> f32 {
 /// A layer whose weight is divided by its largest singular value, by one power iteration a call.
 #[derive(Module, Debug)]
 pub struct Spectral<B: Backend> {
-    /// `[out, in, k, k]`; `[out, in, 1, 1]` for the linear layer.
+    /// Weight, `[out, in, k, k]`; `[out, in, 1, 1]` for the linear layer.
     pub weight: Param<Tensor<B, 4>>,
-    /// `[out]`.
+    /// Bias, `[out]`.
     pub bias: Param<Tensor<B, 1>>,
     /// The estimate of the first left singular vector, `[1, out]`.
     pub u: Param<Tensor<B, 2>>,
-    /// The weight is left as it is while its norm is below 1.
+    /// True if a weight whose norm is below 1 is left as it is.
     bounded: bool,
 }
 
 impl<B: Backend> Spectral<B> {
-    /// A layer with these numbers.
+    /// A layer with these weights.
     pub fn new(weight: Tensor<B, 4>, bias: Tensor<B, 1>, u: Tensor<B, 2>, bounded: bool) -> Self {
         let u = buffer(u.dims(), &u.device()).map(|_: Tensor<B, 2>| u.clone());
         Self { weight: Param::from_tensor(weight), bias: Param::from_tensor(bias), u, bounded }
     }
 
-    /// A layer as it begins: N(0, deviation^2) weights, biases of 0.
+    /// A layer with initial values: weights N(0, deviation^2), biases 0.
     fn initial(shape: [usize; 4], deviation: f32, bounded: bool, stream: &mut Stream, device: &B::Device) -> Self {
         let [out, ..] = shape;
         let weight = draws::normal(stream, shape, device).mul_scalar(deviation);
         Self::new(weight, Tensor::zeros([out], device), draws::normal(stream, [1, out], device), bounded)
     }
 
-    /// The weight in use, and a new estimate of u. Sigma is a constant for gradients.
+    /// Returns the normalised weight and updates the estimate of u. Sigma is a constant for gradients.
     fn normalised(&mut self, frozen: bool) -> Tensor<B, 4> {
         let weight = self.weight.val();
         let weight = if frozen { weight.detach() } else { weight };
@@ -100,39 +100,40 @@ fn unit<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
     x / norm
 }
 
-/// A residual block that halves its map.
+/// A residual block that halves the size of its feature map.
 #[derive(Module, Debug)]
 pub struct EnergyBlock<B: Backend> {
-    /// Keeps the number of channels.
+    /// The convolution that keeps the number of channels.
     pub conv1: Spectral<B>,
-    /// Changes it.
+    /// The convolution that changes the number of channels.
     pub conv2: Spectral<B>,
-    /// The way around, where the number of channels changes.
+    /// The 1x1 convolution of the skip path; `None` if the number of channels stays.
     pub shortcut: Option<Spectral<B>>,
 }
 
-/// `E(t, s)`, from a teacher's and a student's image to one number.
+/// The network `E(t, s)`, which maps a teacher's and a student's image to one number.
 #[derive(Module, Debug)]
 pub struct Energy<B: Backend> {
-    /// Six channels, the teacher's image first.
+    /// The first convolution. It reads six channels, the teacher's image first.
     pub from_rgb: Spectral<B>,
-    /// Down to one pixel.
+    /// The residual blocks, which reduce the map to one pixel.
     pub blocks: Vec<EnergyBlock<B>>,
-    /// To the energy.
+    /// The linear layer that gives the energy.
     pub out: Spectral<B>,
 }
 
-/// What a pass of the network is for.
+/// The purpose of a pass through the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
     /// Gradients reach the network's weights.
     Training,
-    /// Gradients reach the images alone.
+    /// Gradients reach only the images.
     Frozen,
 }
 
 impl<B: Backend> Energy<B> {
-    /// A network for images of `resolution`, `width` channels wide at first, as it begins.
+    /// A network with initial values for images of `resolution`; `width` is the number of channels after the first
+    /// convolution.
     pub fn initial(resolution: usize, width: usize, seed: u64, device: &B::Device) -> Self {
         let mut stream = Stream::new(seed, "energy network", 0);
         let halvings = resolution.max(4).ilog2() as usize - 1;
@@ -158,7 +159,8 @@ impl<B: Backend> Energy<B> {
         Self { from_rgb, blocks, out }
     }
 
-    /// `[batch, 1]` of images `[batch, 3, size, size]` in [-1, 1]. Every pass moves the layers' estimates of u.
+    /// The energies `[batch, 1]` of images `[batch, 3, size, size]` in [-1, 1]. Every pass updates the layers' estimates
+    /// of u.
     pub fn forward(&mut self, teacher: Tensor<B, 4>, student: Tensor<B, 4>, pass: Pass) -> Tensor<B, 2> {
         let frozen = pass == Pass::Frozen;
         let half = |x| avg_pool2d(x, [3, 3], [2, 2], [1, 1], true, false);
@@ -180,8 +182,8 @@ impl<B: Backend> Energy<B> {
     }
 }
 
-/// A short Langevin chain from the student's images: `x <- x - step dE(x, s)/dx + sigma noise`, one step for each of the
-/// `noises`, which are N(0, 1) and as large as the images.
+/// Runs a short Langevin chain from the student's images: `x <- x - step dE(x, s)/dx + sigma noise`. There is one step
+/// for each of `noises`, which are N(0, 1) and have the images' shape.
 pub fn langevin<A: AutodiffBackend>(
     energy: &mut Energy<A>,
     student: Tensor<A::InnerBackend, 4>,
@@ -199,12 +201,12 @@ pub fn langevin<A: AutodiffBackend>(
     x
 }
 
-/// The student's part: `mean(E(t, s) - E(x, s))`, x being the end of the chain.
+/// The energy term of the student's loss: `mean(E(t, s) - E(x, s))`, where x is the end of the chain.
 pub fn bound<B: Backend>(plus: Tensor<B, 2>, minus: Tensor<B, 2>) -> Tensor<B, 1> {
     (plus - minus).mean()
 }
 
-/// The network's own loss: [`bound`], and 0.05 times the mean squares of both energies.
+/// The network's own loss: [`bound`] plus 0.05 times the mean squares of both energies.
 pub fn fit<B: Backend>(plus: Tensor<B, 2>, minus: Tensor<B, 2>) -> Tensor<B, 1> {
     let squares = plus.clone().powi_scalar(2) + minus.clone().powi_scalar(2);
     bound(plus, minus) + squares.mean().mul_scalar(SQUARES_WEIGHT)

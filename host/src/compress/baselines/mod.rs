@@ -1,6 +1,7 @@
-//! The methods that the paper compares with (`baselines.md`): their losses, scores and starts, one file each.
+//! The methods that the paper compares with (`docs/baselines.md`): losses, scores and starts, one file for each method.
 //!
-//! Every loss has golden vectors in `fixtures/golden/baseline-*.safetensors`. [`super::method`] says which parts a method
+//! Every loss has golden vectors in `fixtures/golden/baseline-*.safetensors`. [`super::method`] lists the parts of each
+//! method,
 //! consists of, and [`super::trainer`] runs them.
 
 pub mod diversity;

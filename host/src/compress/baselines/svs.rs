@@ -1,15 +1,16 @@
-//! Singular value scaling (`baselines.md` section 7b): a pruned start with its singular values brought closer together.
+//! Singular value scaling (`docs/baselines.md` section 7b), which brings the singular values of a pruned start closer
+//! together.
 
 use nalgebra::DMatrix;
 use ndarray::ArrayD;
 use nickeldime_checkpoint::model::weights::{GeneratorWeights, Tensors};
 
-/// Keeps a bias of zeros from a division by 0.
+/// Avoids a division by 0 for biases of zeros.
 const EPSILON: f64 = 1e-8;
 
-/// Replaces the weight of every 3x3 convolution, as `[out, in * 9]`, and of every affine layer in front of one by
-/// `U sqrt(S) V^T` of its singular value decomposition, and the biases of those layers by `bias / sqrt(|bias| + 1e-8)`.
-/// The mapping network, toRGB and the constant stay as they are.
+/// Replaces the weight of every 3x3 convolution, as `[out, in * 9]`, and of its affine layer by `U sqrt(S) V^T` of its
+/// singular value decomposition, and the biases of those layers by `bias / sqrt(|bias| + 1e-8)`. The mapping network,
+/// toRGB and the constant do not change.
 pub fn refine(weights: &mut GeneratorWeights) {
     let tensors = &mut weights.tensors;
     let layers: Vec<String> =

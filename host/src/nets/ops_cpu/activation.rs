@@ -18,9 +18,9 @@ pub struct BiasAct<const N: usize> {
 /// is that of t alone, as the slope is constant almost everywhere.
 #[derive(Debug, Clone, Copy)]
 pub struct Gate {
-    /// As in [`BiasAct`].
+    /// The gain of [`BiasAct`].
     pub gain: f32,
-    /// As in [`BiasAct`].
+    /// The largest absolute value of a result of [`BiasAct`].
     pub limit: f32,
 }
 

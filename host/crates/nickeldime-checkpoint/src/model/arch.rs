@@ -18,7 +18,7 @@ pub const RGB: usize = 3;
 /// `img_channels` of a network of grey images.
 pub const GREY: usize = 1;
 
-/// What records say nothing of.
+/// The number of image channels of a record that does not say it.
 fn rgb() -> usize {
     RGB
 }
@@ -111,7 +111,7 @@ impl DeviationGroup {
         }
     }
 
-    /// Channels that the layer adds: 1, or 0 where there is none.
+    /// Channels that the layer adds: 1, or 0 if the network has no such layer.
     pub fn channels(self) -> usize {
         usize::from(self != Self::Absent)
     }
@@ -150,7 +150,7 @@ impl std::str::FromStr for DeviationGroup {
     }
 }
 
-/// A [`DeviationGroup`] as a run's record has it: a number, or a word.
+/// A [`DeviationGroup`] as a run's record writes it: a number or a word.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum WrittenGroup {
@@ -334,7 +334,7 @@ impl GeneratorArch {
         blocks.map(|name| name + FILTER).collect()
     }
 
-    /// The shape of the generator that has these tensors (`conv_clamp` none: tensors do not tell).
+    /// The shape of the generator that has these tensors. `conv_clamp` is `None`, because tensors do not show it.
     /// `resample_filter` buffers may be there or not.
     ///
     /// # Errors
@@ -439,12 +439,12 @@ impl DiscriminatorArch {
         names
     }
 
-    /// The shape of the discriminator that has these tensors. Tensors do not tell the clamp, which is none here, nor the
-    /// size of the minibatch standard deviation's group, which is 4 here (StyleGAN2-ADA's default) where the layer is there
-    /// at all. `resample_filter` buffers may be there or not.
+    /// The shape of the discriminator that has these tensors. Tensors do not show the clamp, which is `None` here, nor
+    /// the group size of the minibatch standard deviation, which is 4 here (StyleGAN2-ADA's default) if the layer is
+    /// present. `resample_filter` buffers are optional.
     ///
     /// # Errors
-    /// As [`GeneratorArch::from_shapes`].
+    /// The errors of [`GeneratorArch::from_shapes`].
     pub fn from_shapes(shapes: &Shapes) -> Result<Self, ArchError> {
         refuse_conditional(shapes, "mapping.")?;
         let channels = blocks(shapes, |r| match r {
@@ -498,7 +498,7 @@ impl List {
 fn dimension(shapes: &Shapes, name: &str, axis: usize) -> Result<usize, ArchError> {
     let shape = shapes.get(name).ok_or_else(|| ArchError::new(name, "missing: every StyleGAN2 network has it"))?;
     match shape.get(axis) {
-        // Far above any network, far below anything that could overflow.
+        // This limit is far above any network and far below anything that could overflow.
         Some(&size) if (1..=1 << 20).contains(&size) => Ok(size),
         _ => Err(ArchError::new(name, format!("impossible shape {shape:?}"))),
     }

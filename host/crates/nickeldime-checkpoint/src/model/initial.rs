@@ -28,9 +28,9 @@ pub fn generator(arch: &GeneratorArch, seed: u64) -> GeneratorWeights {
     GeneratorWeights { arch: arch.clone(), tensors }
 }
 
-/// A generator of random weights with the statistics of a trained one, for sizing and benchmarks: as [`generator`], and
-/// biases N(0, 0.1), noise strengths |N(0, 0.1)|, the mean of w N(0, 0.1), and toRGB weights N(0, 0.25), so that images
-/// stay about in [-1, 1].
+/// A generator of random weights with the statistics of a trained one, for sizing and benchmarks. It is [`generator`]
+/// with biases N(0, 0.1), noise strengths |N(0, 0.1)|, a mean of w of N(0, 0.1) and toRGB weights N(0, 0.25), so that
+/// images stay about in [-1, 1].
 pub fn like_trained(arch: &GeneratorArch, seed: u64) -> GeneratorWeights {
     let mut weights = generator(arch, seed);
     let mut stream = Stream::new(seed, "like a trained generator", 0);
@@ -50,7 +50,7 @@ pub fn like_trained(arch: &GeneratorArch, seed: u64) -> GeneratorWeights {
     weights
 }
 
-/// A discriminator of random weights: N(0, 1), biases 0 (the equalised learning rate does the rest).
+/// A discriminator of random weights: N(0, 1), biases 0. The equalised learning rate scales them.
 pub fn discriminator(arch: &DiscriminatorArch, seed: u64) -> DiscriminatorWeights {
     let tensors = fill(arch.tensor_shapes(), Stream::new(seed, "initial discriminator", 0), |name| {
         if name.ends_with(".weight") { Initial::Normal(1.0) } else { Initial::Constant(0.0) }

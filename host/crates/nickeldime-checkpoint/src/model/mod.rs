@@ -1,4 +1,4 @@
-//! StyleGAN2's networks as data: their sizes, what they cost, their weights by name, and weights before any training.
+//! StyleGAN2's networks as data: architectures, costs, weights by name, and initial weights.
 
 pub mod arch;
 pub mod cost;

@@ -6,8 +6,8 @@ use ndarray::{ArrayD, IxDyn};
 use super::{arch::GeneratorArch, arch::block_resolution, initial};
 use crate::{model::weights::GeneratorWeights, random::Stream};
 
-/// On toRGB's weights, which with signs of their own add up to less than trained ones: images then vary by about half of
-/// [-1, 1], as photographs do.
+/// Factor on toRGB's weights. Their random signs make sums smaller than a trained network's; with this factor, images
+/// vary by about half of [-1, 1], as photographs do.
 const RGB: f32 = 2.0;
 
 /// The way in which an index of a new tensor's axis chooses an index of the trained tensor's axis.
@@ -16,17 +16,18 @@ enum Axis<'a> {
     Of(&'a [usize]),
     /// An index that is drawn anew for every number.
     Any,
-    /// The same index.
+    /// The same index as in the new tensor.
     Same,
 }
 
 /// A generator of random weights with the statistics of `trained`, layer by layer at the same depth.
 ///
-/// Every channel takes after a random channel of the trained generator, and so has its kernels, its biases, its columns of
-/// toRGB, and its row of the styles' affine. Rows of the mapping network and of the affines, whose inputs are features of w,
-/// have their numbers drawn from one trained row each. Every kernel and every number of a matrix has a sign of its own: what a
-/// training balanced, a random choice would not, and every image would be white. toRGB's weights are doubled. Noise maps are
-/// N(0, 1) and their strengths |N(0, 0.1)|, whatever the trained one's are.
+/// Every channel takes its kernels, its biases, its columns of toRGB and its row of the style affine from a random
+/// channel of the trained generator. For matrices whose inputs are features of w (the mapping network
+/// and the affines), each row draws its numbers from one trained row. Signs are random for every kernel and every number
+/// of a matrix, because a random choice of trained values would not balance as training made them, and every image would
+/// be white. toRGB's weights are doubled. Noise maps are N(0, 1) and their strengths |N(0, 0.1)|, whatever the trained
+/// ones are.
 pub fn like(trained: &GeneratorWeights, arch: &GeneratorArch, seed: u64) -> GeneratorWeights {
     let mut stream = Stream::new(seed, "likeness", 0);
     let from = &trained.arch;
@@ -85,7 +86,8 @@ pub fn like(trained: &GeneratorWeights, arch: &GeneratorArch, seed: u64) -> Gene
     weights
 }
 
-/// Fills a tensor from a trained one of as many axes. `axes` are the first ones; the others are as long as the trained one's.
+/// Fills a tensor with values of a trained one with as many axes. `axes` describes the first axes; the others have the
+/// trained tensor's length.
 fn take_after(tensor: &mut ArrayD<f32>, model: &ArrayD<f32>, axes: &[Axis<'_>], factor: f32, stream: &mut Stream) {
     let mut at = IxDyn::zeros(model.ndim());
     for (to, value) in tensor.indexed_iter_mut() {
@@ -94,7 +96,7 @@ fn take_after(tensor: &mut ArrayD<f32>, model: &ArrayD<f32>, axes: &[Axis<'_>], 
             at[axis] = match axes.get(axis) {
                 Some(Axis::Of(taken)) => taken[to[axis]] % length,
                 Some(Axis::Any) => stream.below(length),
-                // A grey network has one of three colours.
+                // A grey network copies one of three colours.
                 _ => to[axis] % length,
             };
         }

@@ -1,4 +1,4 @@
-//! Named tensors on the host, and the networks' weights as files hold them.
+//! Named tensors, and the networks' weights as files hold them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,31 +28,31 @@ pub struct DiscriminatorWeights {
     pub tensors: Tensors,
 }
 
-/// What a checkpoint gives: the averaged generator and, where the file has one that can be read, the discriminator.
+/// The networks of a checkpoint: the averaged generator and, if the file has one that can be read, the discriminator.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
-    /// The exponential moving average of the generator: the product of a training.
+    /// The exponential moving average of the generator, which is the result of a training.
     pub generator: GeneratorWeights,
     /// The discriminator at the end of the training.
     pub discriminator: Option<DiscriminatorWeights>,
-    /// What a user of the networks must know and the networks do not show.
+    /// What a user of the networks should know and the weights do not show.
     pub remarks: Vec<Remark>,
 }
 
-/// Something that a reader did not take from a file as it is. The text is a sentence for the user.
+/// Something in a file that was not read as it is. The text is a sentence for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remark {
     /// The file has a discriminator that was not read.
     CriticNotRead {
-        /// Its name in the file.
+        /// The discriminator's name in the file.
         name: String,
-        /// What is not supported, or damaged.
+        /// What is not supported, or what is damaged.
         reason: String,
     },
-    /// The file has no mean of w: it was taken over this many mapped latents, those of the seeds from 0 on.
+    /// The file has no mean of w, so it was computed from this many mapped latents, those of the seeds from 0 on.
     MeasuredMean(usize),
-    /// The file has no noise maps: they are 0.
+    /// The file has no noise maps, so they are 0.
     WithoutNoise,
 }
 
@@ -70,11 +70,11 @@ impl fmt::Display for Remark {
     }
 }
 
-/// Why a checkpoint gives no discriminator.
+/// Why a checkpoint has no discriminator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.sentence())]
 pub struct NoCritic {
-    /// What is wrong with the one in the file; none where the file has none.
+    /// What is wrong with the file's discriminator; `None` if the file has none.
     pub reason: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl NoCritic {
 }
 
 impl Checkpoint {
-    /// A generator alone.
+    /// A checkpoint with a generator only.
     pub fn of_generator(generator: GeneratorWeights) -> Self {
         Self { generator, discriminator: None, remarks: Vec::new() }
     }
@@ -96,7 +96,7 @@ impl Checkpoint {
     /// The discriminator.
     ///
     /// # Errors
-    /// The reason why there is none.
+    /// The reason why there is no discriminator.
     pub fn critic(&self) -> Result<&DiscriminatorWeights, NoCritic> {
         let reason = || {
             self.remarks.iter().find_map(|remark| match remark {
@@ -109,8 +109,8 @@ impl Checkpoint {
 }
 
 impl GeneratorWeights {
-    /// The generator that `tensors` (names without a prefix) make up. `resample_filter` buffers are checked and
-    /// dropped: they are the same constant everywhere.
+    /// Makes a generator of `tensors`, whose names have no prefix. `resample_filter` buffers are checked and dropped,
+    /// because they are the same constant everywhere.
     ///
     /// # Errors
     /// A tensor that is missing, unexpected, of the wrong shape, or not finite; a clamp that is not above 0.
@@ -122,12 +122,13 @@ impl GeneratorWeights {
 }
 
 impl DiscriminatorWeights {
-    /// The discriminator that `tensors` (names without a prefix) make up, as [`GeneratorWeights::from_tensors`].
+    /// Makes a discriminator of `tensors`, whose names have no prefix, like [`GeneratorWeights::from_tensors`].
     ///
-    /// `mbstd_group` counts where the tensors show a minibatch standard deviation.
+    /// `mbstd_group` is used if the tensors show a minibatch standard deviation.
     ///
     /// # Errors
-    /// As there; a group for a layer that is there, and said to be absent.
+    /// The errors of [`GeneratorWeights::from_tensors`]; or a group that says "absent" although the tensors have the
+    /// layer.
     pub fn from_tensors(
         tensors: Tensors,
         mbstd_group: DeviationGroup,
@@ -172,7 +173,7 @@ fn checked_clamp(conv_clamp: Option<f32>) -> Result<Option<f32>, ArchError> {
     }
 }
 
-/// Refuses what no working network has, and takes the filters out.
+/// Refuses tensors that no working network has, and removes the filters.
 fn checked(mut tensors: Tensors) -> Result<Tensors, ArchError> {
     for (name, array) in &tensors {
         let problem = if array.iter().any(|x| !x.is_finite()) {
@@ -188,14 +189,14 @@ fn checked(mut tensors: Tensors) -> Result<Tensors, ArchError> {
     Ok(tensors)
 }
 
-/// What to say of other filters.
+/// The problem text for other filters.
 pub(crate) const OTHER_FILTER: &str = "not the filter [1, 3, 3, 1]: only that one is supported";
 
 fn is_filter(name: &str) -> bool {
     name.ends_with(".resample_filter")
 }
 
-/// Whether an array `[4, 4]` is [`RESAMPLE_FILTER`].
+/// True if an array is `[4, 4]` and equals [`RESAMPLE_FILTER`].
 pub(crate) fn is_the_filter(array: &ArrayD<f32>) -> bool {
     let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-6;
     array.len() == RESAMPLE_FILTER.len() && array.iter().zip(&RESAMPLE_FILTER).all(close)

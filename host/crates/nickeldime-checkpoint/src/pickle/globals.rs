@@ -14,23 +14,23 @@ pub(crate) enum Global {
     Encode,
     NumpyScalar,
     NumpyDtype,
-    /// Numbers of a format; none where each tensor says its own.
+    /// A storage of numbers in one format; `None` if each tensor names its own format.
     Storage(Option<DType>),
-    /// A class of a TorchScript archive: its attributes are its state.
+    /// A class of a TorchScript archive. Its attributes are its state.
     Script,
-    /// Known to checkpoints, and of no meaning here.
+    /// A name that occurs in checkpoints and has no meaning here.
     Inert,
-    /// Of a class or function that is not known here: its objects stay data, which nobody looks into.
+    /// A class or function that is not known here. Its objects stay data, which is ignored.
     Foreign,
 }
 
-/// What stands for all classes of TorchScript archives: their modules begin with this name, and no two archives have
-/// the same.
+/// Stands for all classes of TorchScript archives: their modules begin with this name, and the rest differs from archive
+/// to archive.
 pub(super) const SCRIPT: &str = "__torch__";
 
 /// Packages and modules whose functions run programs, load code or reach the system. No network's data needs one, so a
-/// file that names one was made to attack those who unpickle it, and is refused by that name although nothing in it is
-/// ever called here. `dnnlib.tflib` belongs to TensorFlow's StyleGAN2, whose files are code with a network in it.
+/// file that names one was made to attack its readers, and is refused by that name although nothing in it is ever called
+/// here. `dnnlib.tflib` belongs to TensorFlow's StyleGAN2, whose files contain code.
 const REFUSED_MODULES: &[&str] = &[
     "asyncio",
     "bdb",
@@ -59,7 +59,7 @@ const REFUSED_MODULES: &[&str] = &[
     "webbrowser",
 ];
 
-/// As [`REFUSED_MODULES`]: single functions of modules that are otherwise harmless.
+/// Like [`REFUSED_MODULES`], for single functions of modules that are otherwise harmless.
 const REFUSED: &[(&str, &str)] = &[
     ("builtins", "__import__"),
     ("builtins", "breakpoint"),
@@ -74,7 +74,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("torch_utils.persistence", "import_hook"),
 ];
 
-/// Whether a name exists only to run something.
+/// True if a name exists only to run something.
 pub(super) fn is_refused(module: &[u8], name: &[u8]) -> bool {
     let below = |package: &&str| {
         let rest = module.strip_prefix(package.as_bytes());

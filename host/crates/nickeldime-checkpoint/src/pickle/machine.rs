@@ -1,13 +1,13 @@
-//! The stack machine that a pickle is a program for, with every operation a record and none a call.
+//! The stack machine that runs a pickle. It records every operation and calls nothing.
 
 use super::globals::{ALLOWED, Global, SCRIPT, is_refused};
 use super::{EMPTY, Link, NOTHING, Node, Object, Pickle, PickleError, Problem, Span, Value, meaning};
 use crate::error::printable;
 
-/// The stack machine.
+/// The state of the stack machine.
 struct Machine<'a> {
     at: usize,
-    /// Where the current operation began.
+    /// Offset of the current operation.
     operation: usize,
     stack: Vec<Value>,
     marks: Vec<u32>,
@@ -19,8 +19,8 @@ struct Machine<'a> {
 
 type Step<T> = Result<T, PickleError>;
 
-/// Reads one pickle of `bytes`, which are fewer than 4 GiB, from `start`. `room` is the length of the file from there on,
-/// which limits how much is kept.
+/// Reads one pickle of `bytes` from `start`. `bytes` are fewer than 4 GiB. `room` is the length of the file from there
+/// on, which limits how much is kept.
 pub(super) fn run(bytes: &[u8], start: usize, room: usize) -> Step<Pickle<'_>> {
     let mut machine = Machine {
         at: start,
@@ -47,7 +47,7 @@ pub(super) fn run(bytes: &[u8], start: usize, room: usize) -> Step<Pickle<'_>> {
 }
 
 impl<'a> Machine<'a> {
-    /// One operation; false after the last. Operations are listed in the order of CPython's `pickletools`.
+    /// Does one operation; false after the last one. Operations are listed in the order of CPython's `pickletools`.
     fn step(&mut self) -> Step<bool> {
         self.operation = self.at;
         match self.byte()? {
@@ -193,7 +193,7 @@ impl<'a> Machine<'a> {
                 };
                 self.global([module, name])?;
             }
-            // A call, and a construction without and with named arguments.
+            // A call; and a construction, without and with named arguments.
             b'R' | 0x81 => self.call()?,
             0x92 => {
                 self.pop()?;
@@ -208,7 +208,7 @@ impl<'a> Machine<'a> {
                             object.state = state;
                         }
                     }
-                    // Attributes of a dict subclass: not its contents.
+                    // The attributes of a dict subclass are not its contents.
                     Some(Node::Dict(_) | Node::Set | Node::List) => {}
                     _ => return Err(self.error("a state for something that has none")),
                 }
@@ -251,7 +251,7 @@ impl<'a> Machine<'a> {
         PickleError { offset: self.operation, problem: Problem::Damaged(problem.into()) }
     }
 
-    // From the file.
+    // Operations that read from the file.
 
     fn take(&mut self, length: usize) -> Step<Span> {
         let left = self.pickle.bytes.len() - self.at;
@@ -298,7 +298,7 @@ impl<'a> Machine<'a> {
     }
 
     fn line(&mut self) -> Step<Span> {
-        /// No module or function of any checkpoint has a name like this.
+        /// The longest name of a module or function; no checkpoint has one as long.
         const LONGEST: usize = 1024;
         let rest = &self.pickle.bytes[self.at..];
         let rest = &rest[..rest.len().min(LONGEST)];
@@ -310,7 +310,7 @@ impl<'a> Machine<'a> {
         Ok(Span { start, end: start + length as u32 })
     }
 
-    // Onto the stack.
+    // Operations that push onto the stack.
 
     fn keep(&mut self) -> Step<()> {
         self.kept += 1;
@@ -330,7 +330,7 @@ impl<'a> Machine<'a> {
 
     fn node(&mut self, node: Node) -> Step<()> {
         self.keep()?;
-        // Fewer nodes than bytes in the file.
+        // There are fewer nodes than bytes in the file.
         let index = self.pickle.nodes.len() as u32;
         self.pickle.nodes.push(node);
         self.push(Value::Node(index))
@@ -358,7 +358,7 @@ impl<'a> Machine<'a> {
         self.node(Node::Text(span))
     }
 
-    /// Python 2's `str`: text or bytes.
+    /// Pushes Python 2's `str`, which is text or bytes.
     fn string(&mut self, length: usize) -> Step<()> {
         let span = self.take(length)?;
         match str::from_utf8(self.pickle.slice(span)) {
@@ -412,7 +412,7 @@ impl<'a> Machine<'a> {
         self.node(Node::Global(index as u32))
     }
 
-    // From the stack.
+    // Operations that pop from the stack.
 
     fn pop(&mut self) -> Step<Value> {
         let base = self.marks.last().map_or(0, |&base| base as usize);
@@ -423,7 +423,7 @@ impl<'a> Machine<'a> {
     }
 
     fn set_mark(&mut self) -> Step<()> {
-        /// Official files nest some 30 deep.
+        /// The deepest nesting that is accepted; official files nest some 30 deep.
         const DEEPEST: usize = 1000;
         if self.marks.len() == DEEPEST {
             return Err(self.error(format!("nested more than {DEEPEST} deep: refused")));
@@ -463,9 +463,9 @@ impl<'a> Machine<'a> {
         }
     }
 
-    // On what is at the top.
+    // Operations on the value at the top of the stack.
 
-    /// Contents for a list or set, which are not kept.
+    /// Pops the contents of a list or set, which are not kept.
     fn contents(&mut self, fits: impl Fn(&Node) -> bool) -> Step<()> {
         let node = self.top()?;
         match self.pickle.nodes.get(node) {
@@ -509,7 +509,7 @@ impl<'a> Machine<'a> {
         let found = (nodes.get(callable as usize), nodes.get(arguments as usize));
         let (callable, arguments) = match found {
             (Some(&Node::Global(index)), Some(&Node::Tuple(arguments))) => (index, arguments),
-            // A method, or a function that another one has made.
+            // The callable is a method, or a function that another one has made.
             (Some(Node::Object(_)), Some(&Node::Tuple(arguments))) => (NOTHING, arguments),
             _ => return Err(self.error("a call of something that is not a function: damaged")),
         };
@@ -525,7 +525,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    // The memo.
+    // Operations on the memo.
 
     fn memorise(&mut self, index: usize) -> Step<()> {
         let Some(&top) = self.stack.last() else {

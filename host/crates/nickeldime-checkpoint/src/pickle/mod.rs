@@ -17,7 +17,7 @@ use super::error::printable;
 use globals::ALLOWED;
 pub(super) use globals::Global;
 
-/// A value: small ones as they are, others by their place in the arena.
+/// A value: a small one itself, or the place of a larger one in the arena.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Value {
     None,
@@ -26,7 +26,7 @@ pub(super) enum Value {
     Node(u32),
 }
 
-/// What a value is, for a reader of the tree.
+/// A value as a reader of the tree sees it.
 #[derive(Debug)]
 pub(super) enum View<'p> {
     None,
@@ -41,22 +41,22 @@ pub(super) enum View<'p> {
     Set,
     Tuple(&'p [Value]),
     Dict(Entries<'p>),
-    /// A class or function: its meaning here, and its own name, which is empty where it has none here.
+    /// A class or function: its meaning here and its name, which is empty if it has no meaning here.
     Global(Global, &'static str),
-    /// What a call or a constructor would have made.
+    /// The object that a call or a constructor would have made.
     Object {
         callable: Global,
         arguments: &'p [Value],
         state: Value,
     },
-    /// A reference out of the pickle, to be found by this value.
+    /// A reference to data outside the pickle, identified by this value.
     Persistent(Value),
 }
 
 /// Why a pickle was not read.
 #[derive(Debug)]
 pub(super) struct PickleError {
-    /// Bytes from the beginning of what was read.
+    /// Number of bytes from the beginning of the data that was read.
     pub offset: usize,
     pub problem: Problem,
 }
@@ -82,7 +82,7 @@ impl Span {
 
 const NOTHING: u32 = u32::MAX;
 
-/// The links of a list or dict, first and last.
+/// The first and the last link of a list or dict.
 #[derive(Debug, Clone, Copy)]
 struct Chain {
     first: u32,
@@ -98,7 +98,7 @@ enum Node {
     BigInt(Span),
     Text(Span),
     Bytes(Span),
-    // Contents of lists and sets are not kept: nobody asks for them.
+    // The contents of lists and sets are not kept, because no reader needs them.
     List,
     Set,
     Dict(Chain),
@@ -117,13 +117,14 @@ struct Link {
 
 #[derive(Debug, Clone, Copy)]
 struct Object {
-    /// Of the class or function, as in [`Node::Global`]; [`NOTHING`] where that is itself the result of a call.
+    /// Index of the class or function, as in [`Node::Global`]; [`NOTHING`] if the callable is itself the result of a
+    /// call.
     callable: u32,
     arguments: Span,
     state: Value,
 }
 
-/// A pickle that was read: the tree, over the bytes that it came from.
+/// A pickle that was read: the tree, and the bytes that it refers to.
 #[derive(Debug)]
 pub(super) struct Pickle<'a> {
     bytes: &'a [u8],
@@ -131,13 +132,13 @@ pub(super) struct Pickle<'a> {
     links: Vec<Link>,
     tuples: Vec<Value>,
     objects: Vec<Object>,
-    /// Module and name of the globals that have no meaning here. They are numbered after those of [`ALLOWED`].
+    /// Module and name of the globals without a meaning here. Their numbers follow those of [`ALLOWED`].
     foreign: Vec<[Span; 2]>,
     root: Value,
     end: usize,
 }
 
-/// A dict's entries, in the order in which they were set; a key may come twice, and the later one counts.
+/// A dict's entries in the order in which they were set. A key may occur twice; the later entry counts.
 #[derive(Debug, Clone)]
 pub(super) struct Entries<'p> {
     links: &'p [Link],
@@ -154,7 +155,7 @@ impl Iterator for Entries<'_> {
     }
 }
 
-/// The meaning of the global of a number.
+/// The meaning of the global with this number.
 fn meaning(index: u32) -> Global {
     ALLOWED.get(index as usize).map_or(Global::Foreign, |&(_, _, global)| global)
 }
@@ -165,7 +166,8 @@ impl<'a> Pickle<'a> {
         Self::read_within(bytes, start, bytes.len().saturating_sub(start))
     }
 
-    /// Reads one pickle that is a part of a file of `length` bytes, which holds beside it the numbers that it speaks of.
+    /// Reads one pickle that is part of a file of `length` bytes. The rest of the file holds the numbers that the pickle
+    /// refers to.
     pub fn read_part(bytes: &'a [u8], length: usize) -> Result<Self, PickleError> {
         Self::read_within(bytes, 0, length)
     }
@@ -181,27 +183,27 @@ impl<'a> Pickle<'a> {
         machine::run(bytes, start, length)
     }
 
-    /// What the pickle is.
+    /// The value of the whole pickle.
     pub fn root(&self) -> Value {
         self.root
     }
 
-    /// The byte after it.
+    /// Offset of the byte after the pickle.
     pub fn end(&self) -> usize {
         self.end
     }
 
-    /// Every text of the pickle in the order in which the file has them: the items of a list of texts, none twice.
+    /// Every text of the pickle in the order of the file, each once; a list of texts gives its items.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let text = |node: &Node| match node {
-            // Checked when it was read.
+            // The UTF-8 was checked when the text was read.
             Node::Text(span) => str::from_utf8(self.slice(*span)).ok(),
             _ => None,
         };
         self.nodes.iter().filter_map(text)
     }
 
-    /// What every reference out of the pickle is found by.
+    /// The identifying value of every reference to data outside the pickle.
     pub fn references(&self) -> impl Iterator<Item = Value> {
         let id = |node: &Node| match node {
             Node::Persistent(id) => Some(*id),
@@ -210,7 +212,7 @@ impl<'a> Pickle<'a> {
         self.nodes.iter().filter_map(id)
     }
 
-    /// How a value looks.
+    /// A value as a reader sees it.
     pub fn view(&self, value: Value) -> View<'_> {
         let index = match value {
             Value::None => return View::None,
@@ -225,7 +227,7 @@ impl<'a> Pickle<'a> {
             Node::Long(i) => View::Int(i),
             Node::Float(f) => View::Float(f),
             Node::BigInt(span) => View::BigInt(self.slice(span)),
-            // Checked when it was read.
+            // The UTF-8 was checked when the text was read.
             Node::Text(span) => View::Text(str::from_utf8(self.slice(span)).unwrap_or_default()),
             Node::Bytes(_) => View::Bytes,
             Node::List => View::List,
@@ -248,7 +250,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// Module and name of a class or function, or of what an object was made by; none for other values.
+    /// Module and name of a class or function, or of the callable that made an object; `None` for other values.
     pub fn name(&self, value: Value) -> Option<String> {
         let Value::Node(index) = value else { return None };
         let index = match self.nodes.get(index as usize)? {
@@ -263,7 +265,7 @@ impl<'a> Pickle<'a> {
         Some(format!("{module}.{name}"))
     }
 
-    /// The bytes that a value stands for: a bytes object, or protocol 2's way of writing one, which is decoded.
+    /// The bytes of a value: a bytes object, or protocol 2's encoding of one, which is decoded.
     pub fn bytes(&self, value: Value) -> Option<Cow<'_, [u8]>> {
         let (span, is_text) = self.bytes_span(value)?;
         if !is_text {
@@ -274,12 +276,12 @@ impl<'a> Pickle<'a> {
         Some(Cow::Owned(bytes.collect::<Option<_>>()?))
     }
 
-    /// Where [`bytes`](Self::bytes) of a value are in the file: the same place, the same bytes.
+    /// Offset in the file of a value's [`bytes`](Self::bytes). Equal offsets mean the same bytes.
     pub fn bytes_place(&self, value: Value) -> Option<usize> {
         self.bytes_span(value).map(|(span, _)| span.start as usize)
     }
 
-    /// Where bytes are, and whether as text.
+    /// Where a value's bytes are, and true if they are written as text.
     fn bytes_span(&self, value: Value) -> Option<(Span, bool)> {
         let node = |value| match value {
             Value::Node(index) => self.nodes.get(index as usize).copied(),
@@ -298,7 +300,7 @@ impl<'a> Pickle<'a> {
         Some((span, true))
     }
 
-    /// The number that a value stands for, NumPy's scalars included.
+    /// The value as a number; NumPy's scalars count as numbers.
     pub fn number(&self, value: Value) -> Option<f64> {
         match self.view(value) {
             View::Int(i) => Some(i as f64),
