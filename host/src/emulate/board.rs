@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use nickeldime_boards::{BOARDS, BoardSpec, EmulatorSpec, QEMU_M4};
+use nickeldime_boards::{BOARDS, BoardSpec, QEMU_M4};
 
 #[cfg(unix)]
 use super::{emulator, in_process, reset::ResetButton, rp2040};
@@ -131,7 +131,7 @@ impl VirtualBoard {
         #[cfg(unix)]
         {
             let (running, port) = match kind {
-                BoardKind::Emulated(board) if board.emulator == Some(EmulatorSpec::RP2040JS) => {
+                BoardKind::Emulated(board) if board.emulator.is_some_and(|emulator| emulator.is_rp2040js()) => {
                     if count {
                         return Err(BoardError::NotCounted { board: kind.name() });
                     }

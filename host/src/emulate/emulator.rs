@@ -30,7 +30,7 @@ pub(super) struct Emulator {
 /// Checks that the board has an emulator and that it is installed.
 pub(super) fn check(board: &BoardSpec) -> Result<EmulatorSpec, BoardError> {
     let emulator = board.emulator.ok_or(BoardError::NotEmulated { board: board.name() })?;
-    if emulator == EmulatorSpec::RP2040JS {
+    if emulator.is_rp2040js() {
         rp2040::check()?;
         return Ok(emulator);
     }

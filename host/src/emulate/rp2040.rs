@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nickeldime_boards::{BoardSpec, EmulatorSpec};
+use nickeldime_boards::{BoardSpec, EmulatorSpec, RP2040};
 use nickeldime_checkpoint::files;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,7 +22,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::process::{end, end_with_parent, read_lines};
 use super::pty;
 use super::reset::ResetButton;
-use crate::boards::{BoardError, build, flash};
+use crate::boards::{BoardError, build, uf2};
 
 /// The program and the files that it runs.
 const NODE: &str = EmulatorSpec::RP2040JS.program;
@@ -67,9 +67,12 @@ impl Rp2040 {
     /// Builds the firmware of `board`, starts it in the emulator, and also returns the path of its port.
     pub(super) fn start(board: &BoardSpec) -> Result<(Self, PathBuf), BoardError> {
         check()?;
-        let firmware = build::build(*board, EmulatorSpec::RP2040JS.features)?;
+        let features = board.emulator.map_or(&[][..], |emulator| emulator.features);
+        let firmware = build::build(*board, features)?;
         let failed = |said: &str| BoardError::Emulator { program: NODE, said: said.to_owned() };
-        let uf2 = flash::uf2_file(board, &firmware)?.ok_or_else(|| failed("the board takes no UF2 file"))?;
+        // A file of its own: the one that is flashed has no features of tests.
+        let mut file = tempfile::NamedTempFile::new().map_err(|error| failed(&error.to_string()))?;
+        file.write_all(&uf2::write(&firmware.program.segments, RP2040)).map_err(|error| failed(&error.to_string()))?;
         // The folder of everything that is built: the firmware lies in a folder for its profile in one for its target.
         let built = firmware.path.ancestors().nth(3).ok_or_else(|| failed("the firmware is not in a build folder"))?;
         let folder = built.join("rp2040js");
@@ -77,7 +80,7 @@ impl Rp2040 {
         let (line, path) = pty::pair().map_err(BoardError::Pty)?;
         let held = pty::hold(&path).map_err(BoardError::Pty)?;
         let mut command = Command::new(NODE);
-        command.arg(folder.join("board.mjs")).arg(uf2);
+        command.arg(folder.join("board.mjs")).arg(file.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         end_with_parent(&mut command);
         let mut child = command.spawn().map_err(|error| failed(&error.to_string()))?;

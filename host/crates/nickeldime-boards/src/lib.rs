@@ -68,6 +68,11 @@ pub struct EmulatorSpec {
 impl EmulatorSpec {
     /// Node.js with the package `rp2040js`, which emulates the chip and the computer at the other end of its USB cable.
     pub const RP2040JS: Self = Self { program: "node", machine: &[], features: &[] };
+
+    /// True for [`RP2040JS`](Self::RP2040JS), with whatever features of the firmware.
+    pub fn is_rp2040js(&self) -> bool {
+        self.program == Self::RP2040JS.program
+    }
 }
 
 /// How firmware gets onto a board.

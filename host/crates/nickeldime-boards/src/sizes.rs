@@ -102,7 +102,7 @@ pub const PICO: Sizes = Sizes {
     storage: (2 << 20) - (128 << 10),
     sector: 4096,
     ram: 264 << 10,
-    workspace: 208 << 10,
+    workspace: 212 << 10,
     stack: 28 << 10,
     receive: CHUNK_4K,
     // USB waits.
