@@ -32,6 +32,8 @@ command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v c++ >/dev/null || need+=(g++)
 command -v qemu-system-arm >/dev/null || need+=(qemu-system-arm)
 command -v qemu-system-riscv32 >/dev/null || need+=(qemu-system-misc)
+# The emulator of the RP2040 runs in Node.js; npm installs it.
+command -v npm >/dev/null || need+=(nodejs npm)
 if [ ${#need[@]} -gt 0 ]; then
     # Package lists that cannot be refreshed may still be recent enough.
     as_root apt-get update -qq || true
@@ -52,6 +54,7 @@ boards=(
     "qemu-m4 thumbv7em-none-eabihf"
     "qemu-m55 thumbv8m.main-none-eabihf"
     "qemu-rv32 riscv32imac-unknown-none-elf"
+    "pico thumbv6m-none-eabi"
     "pico2 thumbv8m.main-none-eabihf"
     "pico2,display thumbv8m.main-none-eabihf"
     "nucleo-h743 thumbv7em-none-eabihf"
@@ -86,7 +89,7 @@ for board in "${boards[@]}"; do
     # The profile that the tests build it with.
     profile=firmware
     case $features in
-        pico2*) profile=firmware-smallest ;;
+        pico*) profile=firmware-smallest ;;
         qemu-rv32) profile=firmware-fast ;;
     esac
     cargo clippy -p nickeldime-firmware --profile "$profile" --target "$target" --features "$features" -- -D warnings

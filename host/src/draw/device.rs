@@ -46,6 +46,8 @@ impl DrawRequest<'_> {
             Err(error) if error.link() == Some(&LinkError::Stopped) => return Err(DrawError::Stopped),
             images => images?,
         };
-        Ok(Drawn::from_bytes(model.resolution.into(), images.into_iter().map(|image| image.rgb).collect()))
+        let instructions = images.iter().map(|image| image.instructions).collect();
+        let drawn = Drawn::from_bytes(model.resolution.into(), images.into_iter().map(|image| image.rgb).collect());
+        Ok(Drawn { instructions, ..drawn })
     }
 }
