@@ -402,3 +402,84 @@ fn a_grey_model_is_drawn_in_grey_by_everything() {
     let drawn = image::open(&grid).unwrap().into_rgb8();
     assert!(drawn.pixels().all(|p| p.0[0] == p.0[1] && p.0[1] == p.0[2]));
 }
+
+#[test]
+fn a_packs_name_is_known_to_fit_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "ffhq-res1024-mirror-stylegan2-noaug-finetuned-portraits-000600-kimg";
+    let model = folder.path().join(format!("{long}.pkl"));
+    fs::copy(case("latent-files/model.pkl"), &model).unwrap();
+    let pack = folder.path().join("m.ndm");
+    json(&["pack", text(&model), "-o", text(&pack)]);
+    assert_eq!(json(&["inspect", text(&pack)])["name"], long[..64]);
+    let (code, _, said) = run(&["pack", text(&model), "-o", text(&pack), "--name", &"n".repeat(65)]);
+    assert!(code == 2 && said.contains("--name") && said.contains("64") && !said.contains("calibrating"), "{said}");
+    json(&["pack", text(&model), "-o", text(&pack), "--name", &"n".repeat(64)]);
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    use std::process::{Command, Stdio};
+    let teacher = fixture("digits32/teacher-digits32.pkl");
+    for args in [&["inspect", text(&teacher)][..], &["inspect", text(&teacher), "--json"], &["sample", "--help"]] {
+        let mut command = Command::new(nickeldime_testkit::command::binary());
+        let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!((ended.status.code(), &ended.stderr[..]), (Some(0), &b""[..]), "{args:?}");
+    }
+}
+
+#[test]
+fn outputs_that_cannot_be_are_refused_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let teacher = fixture("digits32/teacher-digits32.pkl");
+    let (model, plain) = (text(&teacher), at("plain"));
+    fs::write(&plain, "").unwrap();
+    // A million images would take hours.
+    let endless = ["--seed", "0..999999"];
+    let (jpg, bare, below, each) = (at("g.jpg"), at("g"), plain.join("g.png"), plain.join("each"));
+    for output in [["-o", text(&jpg)], ["-o", text(&bare)], ["-o", text(&below)], ["--each", text(&each)]] {
+        error(&[&["sample", model][..], &endless, &output].concat());
+    }
+    assert!(error(&["sample", model, "-o", text(&jpg)]).contains("g.png"));
+    let (raw, page, pack) = (at("raw.npy"), plain.join("r.html"), plain.join("m.ndm"));
+    error(&["sample", model, "--raw", text(&raw)]);
+    error(&["report", "nothing", "-o", text(&page)]);
+    let said = error(&["pack", model, "-o", text(&pack)]);
+    assert!(said.contains("m.ndm: cannot be written") && said.contains("no folder"), "{said}");
+    for command in ["train", "compress"] {
+        let data = fixture("digits32/digits32.zip");
+        let mut args = vec![command, "--data", text(&data), "-o", text(&each)];
+        args.extend(if command == "compress" { vec!["--teacher", model] } else { vec![] });
+        assert!(error(&args).contains("cannot be written"), "{command}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing but the file that was there");
+    // Folders that are missing are made.
+    let deep = at("a/b/g.png");
+    json(&["sample", model, "--seeds", "0,2-3,9..10", "-o", text(&deep), "--columns", "5"]);
+    assert_eq!(image::open(&deep).unwrap().width(), 5 * 64);
+}
+
+#[test]
+fn files_that_were_not_read_are_counted_aloud() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    fs::create_dir(&images).unwrap();
+    for entry in fs::read_dir(case("other-formats/images")).unwrap() {
+        let from = entry.unwrap().path();
+        fs::copy(&from, images.join(from.file_name().unwrap())).unwrap();
+    }
+    fs::write(images.join("a.heic"), "photograph").unwrap();
+    fs::write(images.join("b.avif"), "photograph").unwrap();
+    let features = format!("critic={}", text(&case("foreign-metadata/model.pkl")));
+    let expected = case("other-formats/expected");
+    let args = ["eval", text(&images), text(&expected), "--fid", "--few-samples", "--features", &features, "--json"];
+    let (code, out, said) = run(&args);
+    assert!(code == 0 && said.contains("2 files of other formats (.avif, .heic) were not read"), "{said}");
+    let measured: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&measured["a"]["images"], &measured["a"]["not_read"]), (&8.into(), &2.into()));
+    assert_eq!((&measured["b"]["images"], &measured["b"]["not_read"]), (&8.into(), &0.into()));
+    assert!(measured["fid"].as_f64().unwrap().abs() < 1e-5, "{out}");
+}

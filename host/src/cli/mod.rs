@@ -14,18 +14,21 @@ mod emulate;
 mod erase;
 mod eval;
 mod firmware;
+mod images;
 mod import;
 mod inspect;
 mod live;
 mod model;
 mod moments;
 mod new;
+mod outputs;
 mod pack;
 mod progress;
 #[cfg(test)]
 mod readme;
 mod report;
 mod sample;
+mod seeds;
 mod send;
 mod source;
 mod train;
@@ -146,6 +149,9 @@ struct Interrupted(String);
 fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
     let line = if json { serde_json::to_string(value)? } else { text() };
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", line.trim_end())?;
-    Ok(out.flush()?)
+    match writeln!(out, "{}", line.trim_end()).and_then(|()| out.flush()) {
+        // A reader that has seen enough and left, as `head` does, is no error.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }

@@ -1,6 +1,6 @@
 //! `nickeldime sample`: draws images from a checkpoint, a pack, or a device.
 
-use std::{path::PathBuf, str::FromStr};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use nickeldime_core::{generator::Join, pack::Pack};
@@ -9,15 +9,14 @@ use serde::Serialize;
 
 use super::{
     model::ModelFile,
+    outputs::{self, Format},
     progress::{Bar, stop_on_ctrl_c},
+    seeds::Seeds,
 };
 use crate::{
     draw::{DrawRequest, Latents, NoiseMode, Preview, latent_file, request::q14},
     picture::Picture,
 };
-
-/// Largest number of images of one command. A larger number is probably a typing error.
-const MOST: u64 = 1_000_000;
 
 /// Arguments of `sample`.
 #[derive(clap::Args)]
@@ -28,8 +27,8 @@ pub struct SampleArgs {
     /// Draw on the device at this port, with the model that it has loaded.
     #[arg(long)]
     port: Option<String>,
-    /// Seeds: one (7), a list (1,4,9), or a range with both ends (0..15).
-    #[arg(long, default_value = "0..15", value_name = "A..B")]
+    /// Seeds: one (7), a list (1,4,9), a range with both ends (0..15 or 0-15), or a list with ranges (1,3,5-8).
+    #[arg(long, visible_alias = "seeds", default_value = "0..15", value_name = "A..B")]
     seed: Seeds,
     /// Turn seeds into latents as StyleGAN2-ADA's generate.py does: z is numpy.random.RandomState(SEED).randn(1,
     /// z_dim).
@@ -73,27 +72,6 @@ pub struct SampleArgs {
     raw: Option<PathBuf>,
 }
 
-/// A list of seeds, as a user writes it.
-#[derive(Debug, Clone)]
-struct Seeds(Vec<u64>);
-
-impl FromStr for Seeds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = |s: &str| s.trim().parse::<u64>().map_err(|_| format!("{s:?} is not a seed"));
-        let Some((first, last)) = text.split_once("..") else {
-            return text.split(',').map(number).collect::<Result<_, _>>().map(Self);
-        };
-        let (first, last) = (number(first)?, number(last.trim_start_matches('='))?);
-        match last.checked_sub(first) {
-            Some(count) if count < MOST => Ok(Self((first..=last).collect())),
-            Some(_) => Err(format!("more than {MOST} seeds")),
-            None => Err(format!("{first}..{last}: the first seed is above the last")),
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct Sampled {
     source: String,
@@ -107,6 +85,7 @@ struct Sampled {
 
 pub fn run(args: &SampleArgs, json: bool) -> anyhow::Result<()> {
     ensure!(args.psi.is_finite() && args.psi.abs() < 2.0, "--psi {}: must be above -2 and below 2", args.psi);
+    args.check_outputs()?;
     stop_on_ctrl_c();
     let latents = match &args.latents {
         Some(path) => latent_file::read(path)?,
@@ -161,7 +140,14 @@ pub fn run(args: &SampleArgs, json: bool) -> anyhow::Result<()> {
 }
 
 impl SampleArgs {
-    /// The latents of the seeds, or of pairs of each seed and the other one.
+    /// Whatever is written can be written: known before the first image is drawn.
+    fn check_outputs(&self) -> anyhow::Result<()> {
+        self.output.iter().try_for_each(|path| outputs::file(path, Format::Png))?;
+        self.raw.iter().try_for_each(|path| outputs::file(path, Format::Safetensors))?;
+        self.each.iter().try_for_each(|path| outputs::folder(path))
+    }
+
+    /// The seeds, alone or each with its other one.
     fn seeds(&self) -> anyhow::Result<Latents> {
         let pairs = |other: u64, join| {
             let seeds = self.seed.0.iter().map(|&seed| [seed, other]).collect();
@@ -182,26 +168,5 @@ impl SampleArgs {
             }
             _ => Latents::Seeds(self.seed.0.clone()),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_of_seeds_has_both_ends() {
-        let seeds = |text: &str| text.parse::<Seeds>().unwrap().0;
-        assert_eq!(seeds("0..15").len(), 16);
-        assert_eq!(seeds("7"), [7]);
-        assert_eq!(seeds("3, 1,2"), [3, 1, 2]);
-        assert_eq!(seeds("18446744073709551615"), [u64::MAX]);
-    }
-
-    #[test]
-    fn what_is_not_a_seed_is_refused() {
-        for text in ["", "a", "5..2", "0..", "-1", "0..99999999999"] {
-            assert!(text.parse::<Seeds>().is_err(), "{text}");
-        }
     }
 }
