@@ -89,7 +89,7 @@ enum Command {
     Send(send::SendArgs),
     /// Erase a device's storage, including its model.
     Erase(erase::EraseArgs),
-    /// Walk through a device's latent space in the terminal.
+    /// Walk through the latent space of a device's model, or of a pack, in the terminal.
     Live(live::LiveArgs),
     /// Run an emulated board and print its port.
     Emulate(emulate::EmulateArgs),

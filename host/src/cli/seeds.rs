@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 /// The largest number of seeds in one list. More are surely a typing error.
-const MOST: u64 = 1_000_000;
+pub const MOST: u64 = 1_000_000;
 
 /// A list of seeds. The official tools' spelling (`1,3,5-8`) and Rust's ranges (`5..8`) can be mixed; every range has
 /// both of its ends.

@@ -61,6 +61,17 @@ impl Drawn {
         Picture::grid(&self.pictures, columns, TILE / self.resolution.max(1)).write(path)
     }
 
+    /// Writes the images of [`mixing_grid`](super::pairs::mixing_grid) as one picture, whose corner is black.
+    ///
+    /// # Errors
+    /// Errors of the file system.
+    pub fn write_mixing_grid(&self, path: &Path, columns: usize) -> Result<(), PictureError> {
+        let black = vec![0; self.resolution * self.resolution];
+        let corner = Picture::from_grey(self.resolution, self.resolution, &black);
+        let tiles: Vec<Picture> = [corner].into_iter().chain(self.pictures.iter().cloned()).collect();
+        Picture::grid(&tiles, columns + 1, TILE / self.resolution.max(1)).write(path)
+    }
+
     /// Writes `images` `[images, channels, height, width]` as safetensors; if a float generator drew them, before
     /// rounding.
     ///
