@@ -116,7 +116,7 @@ impl Images for PackImages {
     fn batch(&self, range: Range<usize>) -> Result<Array4<f32>, ImageError> {
         // The pack was verified when it was opened.
         let pack = Pack::open(&self.bytes).map_err(|e| e.to_string())?;
-        let size = pack.resolution();
+        let (size, channels) = (pack.resolution(), pack.channels());
         let psi = (f64::from(self.psi) * f64::from(1 << 14)).round() as i16;
         let mut batch = Array4::zeros((range.len(), 3, size, size));
         for (n, index) in range.enumerate() {
@@ -124,8 +124,10 @@ impl Images for PackImages {
             let sample = Sample { latent: Latent::Seed(seed), psi, noise: device_noise(self.noise, seed) };
             let image = render(&pack, &sample).map_err(|e| e.to_string())?;
             for (at, byte) in image.into_iter().enumerate() {
-                let (pixel, channel) = (at / 3, at % 3);
-                batch[[n, channel, pixel / size, pixel % size]] = in_steps(byte);
+                let (pixel, channel) = (at / channels, at % channels);
+                // The extractors take three colours, which are equal in a grey image.
+                let colours = if channels == 1 { 0..3 } else { channel..channel + 1 };
+                colours.for_each(|colour| batch[[n, colour, pixel / size, pixel % size]] = in_steps(byte));
             }
         }
         Ok(batch)

@@ -47,6 +47,6 @@ impl DrawRequest<'_> {
             Err(PortError::Stopped) => return Err(DrawError::Stopped),
             images => images?,
         };
-        Ok(Drawn::from_bytes(model.resolution.into(), images.into_iter().map(|image| image.rgb).collect()))
+        Ok(Drawn::from_bytes(model.resolution.into(), images.into_iter().map(|image| image.pixels).collect()))
     }
 }

@@ -36,14 +36,19 @@ impl Drawn {
         Self { resolution, pictures, raw }
     }
 
-    /// Images from bytes, each `[resolution][resolution][3]`.
+    /// Images from bytes, each `[resolution][resolution][3]`, or `[resolution][resolution]` of a grey model.
     pub(super) fn from_bytes(resolution: usize, images: Vec<Vec<u8>>) -> Self {
+        let area = resolution * resolution;
         let planes = |image: &Vec<u8>| -> Vec<f32> {
-            (0..3).flat_map(|c| image.iter().skip(c).step_by(3).map(|&byte| f32::from(byte))).collect()
+            let channels = image.len() / area.max(1);
+            (0..channels).flat_map(|c| image.iter().skip(c).step_by(channels).map(|&byte| f32::from(byte))).collect()
         };
         let raw = images.iter().map(planes).collect();
-        let pictures = images.into_iter().map(|pixels| Picture::new(resolution, resolution, pixels)).collect();
-        Self { resolution, pictures, raw }
+        let picture = |pixels: Vec<u8>| match pixels.len() == area {
+            true => Picture::from_grey(resolution, resolution, &pixels),
+            false => Picture::new(resolution, resolution, pixels),
+        };
+        Self { resolution, pictures: images.into_iter().map(picture).collect(), raw }
     }
 
     /// The SHA-256 over all images' bytes, as hexadecimal text.

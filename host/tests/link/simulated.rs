@@ -87,7 +87,7 @@ fn assert_serves(client: &mut Client, pack: &[u8], seed: u64) {
         ControlFlow::Continue(())
     });
     made.expect("an image");
-    assert!(image.rgb == wanted);
+    assert!(image.pixels == wanted);
 }
 
 /// One upload over an existing model, on a line and a supply that fail as the seed says. Returns how many runs of the
@@ -272,7 +272,7 @@ fn a_line_of_921600_baud_is_full_in_both_directions() {
     assert!(sending >= 95.0, "{sending:.2} %");
     let sample = Sample { latent: Latent::Seed(3), psi: 0, noise: Noise::None };
     let image = client.sample(&sample, &mut |_, _| ControlFlow::Continue(())).expect("an image");
-    let reading = share(image.rgb.len(), image.elapsed);
+    let reading = share(image.pixels.len(), image.elapsed);
     println!(
         "image of 256x256: {reading:.2} % of the line ({} bytes back)",
         board.happened().to_host - happened.to_host

@@ -69,8 +69,10 @@ enum Meant<T> {
 pub struct Image {
     /// Width and height.
     pub resolution: usize,
-    /// RGB bytes, `3 * resolution * resolution`, in row order.
-    pub rgb: Vec<u8>,
+    /// Bytes of a pixel: 3 for RGB, 1 for grey.
+    pub channels: usize,
+    /// The pixels, `channels * resolution * resolution` bytes in row order.
+    pub pixels: Vec<u8>,
     /// SHA-256 of them, as the board computed it and as they arrived.
     pub sha256: Sha256Hash,
     /// Time that it took, its way over the line included.
@@ -166,7 +168,7 @@ impl Client {
         Ok(())
     }
 
-    /// Has the board make one image. `row(y, rgb)` sees its rows as they come, from the top; when some get lost the
+    /// Has the board make one image. `row(y, pixels)` sees its rows as they come, from the top; when some get lost the
     /// image is made again and its rows come again. Breaking off stops the board too.
     ///
     /// # Errors
@@ -180,7 +182,7 @@ impl Client {
         let Some(model) = &self.board.model else {
             return Err(PortError::Refused(DeviceError::NoModel));
         };
-        let resolution = usize::from(model.resolution);
+        let size = (usize::from(model.resolution), usize::from(model.channels));
         let room = match sample.latent {
             Latent::Layers(_) => self.board.stored_latents,
             _ => self.board.latents,
@@ -206,7 +208,7 @@ impl Client {
         };
         let ask = Ask::Sample { latent, psi: sample.psi, noise: sample.noise, piece: 0 };
         for _ in 0..IMAGES {
-            match self.sample_once(ask, resolution, row) {
+            match self.sample_once(ask, size, row) {
                 Ok(Some(image)) => return Ok(image),
                 // Rows got lost: whatever is still on its way has an old id and is passed over.
                 Ok(None) => {
@@ -239,11 +241,11 @@ impl Client {
     fn sample_once(
         &mut self,
         ask: Ask<'_>,
-        resolution: usize,
+        (resolution, channels): (usize, usize),
         row: &mut dyn FnMut(usize, &[u8]) -> ControlFlow<()>,
     ) -> Result<Option<Image>, PortError> {
         let started = self.wire.now();
-        let mut rows = Rows::new(resolution);
+        let mut rows = Rows::new(resolution, channels);
         let done = self.ask(ask, ROW, "making an image", |answer| match answer {
             Answer::Row { y, x, pixels } => match rows.take(usize::from(y), usize::from(x), pixels) {
                 Taken::Piece => Meant::Other,
@@ -259,10 +261,10 @@ impl Client {
             Err(Some(error)) => return Err(error),
             Err(None) => return Ok(None),
         };
-        let Some(rgb) = rows.whole().filter(|rgb| sha256 == Sha256Hash::from(Sha256::digest(rgb))) else {
+        let Some(pixels) = rows.whole().filter(|pixels| sha256 == Sha256Hash::from(Sha256::digest(pixels))) else {
             return Ok(None);
         };
-        Ok(Some(Image { resolution, rgb, sha256, elapsed: self.wire.now() - started }))
+        Ok(Some(Image { resolution, channels, pixels, sha256, elapsed: self.wire.now() - started }))
     }
 
     fn hello(&mut self, limit: Duration) -> Result<BoardInfo, PortError> {

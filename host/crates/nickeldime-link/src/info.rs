@@ -67,9 +67,12 @@ pub struct ModelInfo {
 impl BoardInfo {
     /// What no board of this protocol can say, if it has been said. Everything else may be taken as it is.
     pub(super) fn oddity(&self) -> Option<String> {
-        let resolution = self.model.as_ref()?.resolution;
-        let known = resolution.is_power_of_two() && (8..=1024).contains(&resolution);
-        (!known).then(|| format!("its model makes images of {resolution}x{resolution}, and none does"))
+        let ModelInfo { resolution, channels, .. } = *self.model.as_ref()?;
+        if !(resolution.is_power_of_two() && (8..=1024).contains(&resolution)) {
+            return Some(format!("its model makes images of {resolution}x{resolution}, and none does"));
+        }
+        let colours = channels == 1 || channels == 3;
+        (!colours).then(|| format!("its model makes pixels of {channels} bytes, and none does"))
     }
 }
 

@@ -3,7 +3,9 @@
 /// The rows that have arrived, in order and without gaps.
 pub(super) struct Rows {
     resolution: usize,
-    rgb: Vec<u8>,
+    /// Bytes of a pixel.
+    channels: usize,
+    pixels: Vec<u8>,
 }
 
 /// What a piece of a row was.
@@ -18,25 +20,25 @@ pub(super) enum Taken<'r> {
 
 impl Rows {
     /// Of an image so wide and high; the caller has limited it.
-    pub fn new(resolution: usize) -> Self {
-        Self { resolution, rgb: Vec::with_capacity(3 * resolution * resolution) }
+    pub fn new(resolution: usize, channels: usize) -> Self {
+        Self { resolution, channels, pixels: Vec::with_capacity(channels * resolution * resolution) }
     }
 
     /// Takes the piece of row `y` that begins at pixel `x`. Every piece that is taken brings the image further, so there
     /// are at most as many as pixels.
     pub fn take(&mut self, y: usize, x: usize, piece: &[u8]) -> Taken<'_> {
-        let stride = 3 * self.resolution;
+        let stride = self.channels * self.resolution;
         let (begin, end) = (stride * y, stride * (y + 1));
-        let next = begin + 3 * x == self.rgb.len() && self.rgb.len() + piece.len() <= end;
+        let next = begin + self.channels * x == self.pixels.len() && self.pixels.len() + piece.len() <= end;
         if y >= self.resolution || piece.is_empty() || !next {
             return Taken::Gap;
         }
-        self.rgb.extend_from_slice(piece);
-        if self.rgb.len() == end { Taken::Row(&self.rgb[begin..]) } else { Taken::Piece }
+        self.pixels.extend_from_slice(piece);
+        if self.pixels.len() == end { Taken::Row(&self.pixels[begin..]) } else { Taken::Piece }
     }
 
     /// The image, when all of it is there.
     pub fn whole(self) -> Option<Vec<u8>> {
-        (self.rgb.len() == 3 * self.resolution * self.resolution).then_some(self.rgb)
+        (self.pixels.len() == self.channels * self.resolution * self.resolution).then_some(self.pixels)
     }
 }
