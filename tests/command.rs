@@ -395,13 +395,204 @@ fn a_grey_model_is_drawn_in_grey_by_everything() {
     let hash = |model: &Path| json(&["sample", text(model), "--seed", "0..3"])["sha256"].clone();
     assert_eq!(hash(&model), hash(&imported));
     json(&["inspect", text(&model)]);
-    // A pack's three colours are equal, and near the float images.
+    // A pack has one colour too, and is near the float images.
     let packed = json(&["pack", text(&model), "-o", text(&pack)]);
     assert!(packed["psnr_db"].as_f64().unwrap() > 40.0, "{packed}");
-    let grid = folder.path().join("g.png");
-    json(&["sample", text(&pack), "--seed", "0", "-o", text(&grid)]);
-    let drawn = image::open(&grid).unwrap().into_rgb8();
-    assert!(drawn.pixels().all(|p| p.0[0] == p.0[1] && p.0[1] == p.0[2]));
+    assert_eq!(json(&["inspect", text(&pack)])["img_channels"], 1);
+    let each = folder.path().join("each");
+    json(&["sample", text(&pack), "--seed", "0..3", "--each", text(&each), "--raw", text(&raw)]);
+    assert_eq!(images(&raw).shape(), [4, 1, 16, 16]);
+    assert_eq!(image::open(each.join("0000.png")).unwrap().color(), image::ColorType::L8);
+    // As a model in colour, it has three times the weights for its colours: another layout of the same arrays.
+    let made = |grey: &[&str]| {
+        let (model, pack) = (folder.path().join("new.safetensors"), folder.path().join("new.ndm"));
+        json(&[&["new", "--channels", "6,5,4", "--w-dim", "8", "-o", text(&model)], grey].concat());
+        json(&["pack", text(&model), "-o", text(&pack)])["layers"].clone()
+    };
+    let bytes = |layers: &serde_json::Value| -> u64 {
+        let torgb = layers.as_array().unwrap().iter().filter(|l| l["name"].as_str().unwrap().ends_with("torgb"));
+        torgb.map(|layer| layer["bytes"].as_u64().unwrap()).sum()
+    };
+    assert_eq!(3 * bytes(&made(&["--grey"])), bytes(&made(&[])));
+    // Metrics take it as images whose colours are equal.
+    let features = format!("critic={}", text(&case("foreign-metadata/model.pkl")));
+    let distance =
+        json(&["eval", text(&pack), text(&each), "--samples", "4", "--fid", "--few-samples", "--features", &features]);
+    assert!(distance["fid"].as_f64().unwrap().abs() < 1e-4, "{distance}");
+}
+
+#[test]
+fn a_packs_name_is_known_to_fit_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "ffhq-res1024-mirror-stylegan2-noaug-finetuned-portraits-000600-kimg";
+    let model = folder.path().join(format!("{long}.pkl"));
+    fs::copy(case("latent-files/model.pkl"), &model).unwrap();
+    let pack = folder.path().join("m.ndm");
+    json(&["pack", text(&model), "-o", text(&pack)]);
+    assert_eq!(json(&["inspect", text(&pack)])["name"], long[..64]);
+    let (code, _, said) = run(&["pack", text(&model), "-o", text(&pack), "--name", &"n".repeat(65)]);
+    assert!(code == 2 && said.contains("--name") && said.contains("64") && !said.contains("calibrating"), "{said}");
+    json(&["pack", text(&model), "-o", text(&pack), "--name", &"n".repeat(64)]);
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    use std::process::{Command, Stdio};
+    let teacher = fixture("digits32/teacher-digits32.pkl");
+    for args in [&["inspect", text(&teacher)][..], &["inspect", text(&teacher), "--json"], &["sample", "--help"]] {
+        let mut command = Command::new(nickeldime_testkit::command::binary());
+        let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!((ended.status.code(), &ended.stderr[..]), (Some(0), &b""[..]), "{args:?}");
+    }
+}
+
+#[test]
+fn outputs_that_cannot_be_are_refused_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let teacher = fixture("digits32/teacher-digits32.pkl");
+    let (model, plain) = (text(&teacher), at("plain"));
+    fs::write(&plain, "").unwrap();
+    // A million images would take hours.
+    let endless = ["--seed", "0..999999"];
+    let (jpg, bare, below, each) = (at("g.jpg"), at("g"), plain.join("g.png"), plain.join("each"));
+    for output in [["-o", text(&jpg)], ["-o", text(&bare)], ["-o", text(&below)], ["--each", text(&each)]] {
+        error(&[&["sample", model][..], &endless, &output].concat());
+    }
+    assert!(error(&["sample", model, "-o", text(&jpg)]).contains("g.png"));
+    let (raw, page, pack) = (at("raw.npy"), plain.join("r.html"), plain.join("m.ndm"));
+    error(&["sample", model, "--raw", text(&raw)]);
+    error(&["report", "nothing", "-o", text(&page)]);
+    let said = error(&["pack", model, "-o", text(&pack)]);
+    assert!(said.contains("m.ndm: cannot be written") && said.contains("no folder"), "{said}");
+    for command in ["train", "compress"] {
+        let data = fixture("digits32/digits32.zip");
+        let mut args = vec![command, "--data", text(&data), "-o", text(&each)];
+        args.extend(if command == "compress" { vec!["--teacher", model] } else { vec![] });
+        assert!(error(&args).contains("cannot be written"), "{command}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing but the file that was there");
+    // Folders that are missing are made.
+    let deep = at("a/b/g.png");
+    json(&["sample", model, "--seeds", "0,2-3,9..10", "-o", text(&deep), "--columns", "5"]);
+    assert_eq!(image::open(&deep).unwrap().width(), 5 * 64);
+}
+
+#[test]
+fn files_that_were_not_read_are_counted_aloud() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    fs::create_dir(&images).unwrap();
+    for entry in fs::read_dir(case("other-formats/images")).unwrap() {
+        let from = entry.unwrap().path();
+        fs::copy(&from, images.join(from.file_name().unwrap())).unwrap();
+    }
+    fs::write(images.join("a.heic"), "photograph").unwrap();
+    fs::write(images.join("b.avif"), "photograph").unwrap();
+    let features = format!("critic={}", text(&case("foreign-metadata/model.pkl")));
+    let expected = case("other-formats/expected");
+    let args = ["eval", text(&images), text(&expected), "--fid", "--few-samples", "--features", &features, "--json"];
+    let (code, out, said) = run(&args);
+    assert!(code == 0 && said.contains("2 files of other formats (.avif, .heic) were not read"), "{said}");
+    let measured: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&measured["a"]["images"], &measured["a"]["not_read"]), (&8.into(), &2.into()));
+    assert_eq!((&measured["b"]["images"], &measured["b"]["not_read"]), (&8.into(), &0.into()));
+    assert!(measured["fid"].as_f64().unwrap().abs() < 1e-5, "{out}");
+}
+
+/// The frames of an animation, as RGB, in order.
+fn frames(path: &Path) -> Vec<Vec<u8>> {
+    use image::{AnimationDecoder, codecs};
+    let file = std::io::BufReader::new(fs::File::open(path).unwrap());
+    let frames = match path.extension().unwrap().to_str().unwrap() {
+        "gif" => codecs::gif::GifDecoder::new(file).unwrap().into_frames(),
+        "webp" => codecs::webp::WebPDecoder::new(file).unwrap().into_frames(),
+        _ => codecs::png::PngDecoder::new(file).unwrap().apng().unwrap().into_frames(),
+    };
+    let rgb = |frame: image::Frame| frame.buffer().pixels().flat_map(|p| [p.0[0], p.0[1], p.0[2]]).collect();
+    frames.collect_frames().unwrap().into_iter().map(rgb).collect()
+}
+
+#[test]
+fn a_walk_is_a_loop_in_w_with_psi_and_noise_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = case("numpy-seeds/model.pkl");
+    let pack = folder.path().join("m.ndm");
+    json(&["pack", text(&model), "-o", text(&pack)]);
+    let pixels = |path: &Path| image::open(path).unwrap().into_rgb8().into_raw();
+    for source in [&model, &pack] {
+        for extension in ["gif", "webp", "apng"] {
+            let (walk, each) = (folder.path().join(format!("walk.{extension}")), folder.path().join("each"));
+            let args = ["sample", text(source), "--walk", "4,9,2", "--frames", "12", "--psi", "0.6"];
+            let args = [&args[..], &["--noise", "random", "-o", text(&walk), "--each", text(&each)]].concat();
+            assert_eq!(json(&args)["images"], 12);
+            let frames = frames(&walk);
+            assert_eq!(frames.len(), 12);
+            // One noise for all: that of the first seed. So each frame is what `--towards` makes of it.
+            let alone = folder.path().join("alone");
+            json(&["sample", text(source), "--seed", "4", "--psi", "0.6", "--noise", "random", "--each", text(&alone)]);
+            assert_eq!(pixels(&each.join("0000.png")), pixels(&alone.join("0000.png")));
+            let between = ["--seed", "4", "--towards", "9", "--weight", "0.5", "--psi", "0.6", "--noise", "random"];
+            json(&[&["sample", text(source)], &between[..], &["--each", text(&alone)]].concat());
+            assert_eq!(pixels(&each.join("0002.png")), pixels(&alone.join("0000.png")));
+            // No step of the loop, the last one to the first included, is a jump.
+            let apart = |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>();
+            let steps: Vec<f64> = (0..12).map(|n| apart(&frames[n], &frames[(n + 1) % 12])).collect();
+            let largest = steps.iter().copied().fold(0.0, f64::max);
+            let across = apart(&frames[0], &frames[4]).max(apart(&frames[4], &frames[8]));
+            assert!(largest > 0.0 && largest < across, "{steps:?} {across}");
+            if extension != "gif" {
+                for (n, frame) in frames.iter().enumerate() {
+                    assert_eq!(*frame, pixels(&each.join(format!("{n:04}.png"))), "{extension}: frame {n}");
+                }
+            }
+        }
+    }
+    let refused = |more: &[&str]| run(&[&["sample", text(&model)], more].concat());
+    let (code, _, said) = refused(&["--walk", "1,2", "-o", "walk.mp4"]);
+    assert!(code == 1 && said.contains("walk.gif"), "{said}");
+    assert_eq!(refused(&["--walk", "1", "--frames", "4"]).0, 1);
+    assert_eq!(refused(&["--walk", "1,2", "--frames", "0"]).0, 2);
+    assert_eq!(refused(&["--frames", "4"]).0, 2);
+}
+
+#[test]
+fn a_mixing_grid_has_coarse_styles_in_rows_and_fine_ones_in_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = case("numpy-seeds/model.pkl");
+    let pack = folder.path().join("m.ndm");
+    json(&["pack", text(&model), "-o", text(&pack)]);
+    for source in [&model, &pack] {
+        let (grid, each) = (folder.path().join("grid.png"), folder.path().join("each"));
+        let args = ["sample", text(source), "--mixing-grid", "--rows", "1,5-6", "--cols", "8,3", "--cut", "2"];
+        let made = json(&[&args[..], &["-o", text(&grid), "--each", text(&each)]].concat());
+        assert_eq!(made["images"], 2 + 3 * 3);
+        let grid = image::open(&grid).unwrap().into_rgb8();
+        assert_eq!((grid.width(), grid.height()), (3 * 64, 4 * 64));
+        assert!(grid.get_pixel(0, 0).0 == [0; 3] && grid.get_pixel(63, 63).0 == [0; 3], "the corner is empty");
+        // A pixel of an image of the grid, which is enlarged four times.
+        let tile = |column: u32, row: u32| -> Vec<u8> {
+            let pixel = |n: u32| grid.get_pixel(64 * column + n % 16 * 4, 64 * row + n / 16 * 4).0;
+            (0..256).flat_map(pixel).collect()
+        };
+        let alone = folder.path().join("alone");
+        let drawn = |args: &[&str]| {
+            json(&[&["sample", text(source), "--each", text(&alone)], args].concat());
+            image::open(alone.join("0000.png")).unwrap().into_rgb8().into_raw()
+        };
+        for (row, coarse) in ["1", "5", "6"].into_iter().enumerate() {
+            assert_eq!(tile(0, row as u32 + 1), drawn(&["--seed", coarse]));
+            for (column, fine) in ["8", "3"].into_iter().enumerate() {
+                assert_eq!(tile(column as u32 + 1, 0), drawn(&["--seed", fine]));
+                let mixed = drawn(&["--seed", coarse, "--mix", fine, "--cut", "2"]);
+                assert_eq!(tile(column as u32 + 1, row as u32 + 1), mixed);
+            }
+        }
+        // Everything but the model may be left out.
+        assert_eq!(json(&["sample", text(source), "--mixing-grid", "--seed", "0,1"])["images"], 2 + 2 * 3);
+    }
 }
 
 #[test]

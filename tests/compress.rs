@@ -477,7 +477,7 @@ fn a_compression_that_cannot_be_is_refused_before_it_begins() {
     refused(&[&[text(&data), "--embed", &embed][..], &one].concat(), "conv1.weight");
     let empty = folder.path().join("empty");
     fs::create_dir_all(empty.join("below")).unwrap();
-    refused(&[text(&empty)], "empty: no PNG or JPEG image");
+    refused(&[text(&empty)], "empty: no image in it (PNG, JPEG");
     let corrupt = folder.path().join("corrupt");
     fs::create_dir(&corrupt).unwrap();
     fs::write(corrupt.join("cut.jpg"), [0xff, 0xd8, 0xff, 0xe0, 0, 16]).unwrap();
@@ -592,6 +592,117 @@ fn a_grey_teacher_can_be_trained_from_images_in_colour() {
     assert_eq!(tensors["images"].shape(), [1, 1, 16, 16]);
     // The run goes on with what it began with.
     json(&["train", "--resume", "-o", text(&run_folder)]);
+}
+
+/// A training of small networks on 16x16 images.
+fn small_training<'a>(data: &'a Path, output: &'a Path, kimg: &'a str) -> Vec<&'a str> {
+    let sizes = ["--channel-base", "64", "--channel-max", "8", "--z-dim", "8", "--w-dim", "8", "--batch", "4"];
+    [&["train", "--data", text(data), "-o", text(output), "--kimg", kimg], &sizes[..]].concat()
+}
+
+#[test]
+fn a_run_can_be_made_longer_and_is_the_run_that_was_long_from_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let images = images_of(&fixture("cases/numpy-seeds/model.pkl"), folder.path(), "0..7");
+    let (short, long, copy) = (at("short"), at("long"), at("copy"));
+    json(&small_training(&images, &short, "0.016"));
+    json(&small_training(&images, &long, "0.032"));
+    // A copy without its pictures goes on too.
+    fs::create_dir(&copy).unwrap();
+    for name in ["run.json", "state", "log.jsonl", "student.safetensors"] {
+        fs::copy(short.join(name), copy.join(name)).unwrap();
+    }
+    let longer = |run: &Path, kimg| json(&["train", "--resume", "-o", text(run), "--kimg", kimg]);
+    assert_eq!(longer(&short, "0.032")["kimg"], 0.032);
+    assert_eq!(longer(&copy, "0.032")["kimg"], 0.032);
+    for run in [&short, &copy] {
+        assert_eq!(student(run), student(&long));
+        assert!(run.join("students/000000032.safetensors").is_file() && run.join("grids/000000032.png").is_file());
+    }
+    let record: Value = serde_json::from_slice(&fs::read(short.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["settings"]["kimg"], 0.032);
+    // It cannot be made shorter, and nothing else can be changed.
+    let refused = |more: &[&str]| error(&[&["train", "--resume", "-o", text(&short)], more].concat());
+    assert!(refused(&["--kimg", "0.016"]).contains("--kimg 0.016"));
+    assert!(refused(&["--kimg", "0.064", "--batch", "8"]).contains("keeps its settings"));
+
+    // A compression, whose sparse stage is over.
+    let run = at("gs");
+    let teacher = fixture("cases/numpy-seeds/model.pkl");
+    json(&with(shortest(&teacher, &images, &run), &[("--method", "gs"), ("--kimg", "0.008")]));
+    let longer = json(&["compress", "--resume", "-o", text(&run), "--kimg", "0.016"]);
+    assert_eq!((longer["kimg"].as_f64(), longer["finished"].as_bool()), (Some(0.016), Some(true)));
+    let record: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["settings"]["sparse-kimg"], 0.002);
+}
+
+#[test]
+fn a_checkpoint_is_fine_tuned() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let from = fixture("cases/rosinality/800000.pt");
+    let images = images_of(&from, folder.path(), "0..7");
+    let tuned = at("tuned");
+    let tune = |from: &Path, output: &Path, kimg: &str| {
+        let args = ["train", "--data", text(&images), "--from", text(from), "-o", text(output), "--kimg", kimg];
+        json(&[&args[..], &["--batch", "4"]].concat())
+    };
+    // Nothing learned yet: the images are the checkpoint's.
+    tune(&from, &tuned, "0");
+    let hash = |model: &Path| json(&["sample", text(model), "--seed", "0..3"])["sha256"].clone();
+    assert_eq!(hash(&tuned), hash(&from));
+    json(&["train", "--resume", "-o", text(&tuned), "--kimg", "0.008"]);
+    assert_ne!(hash(&tuned), hash(&from));
+    // And from a run, which is a model like any other.
+    tune(&tuned, &at("again"), "0");
+    assert_eq!(hash(&at("again")), hash(&tuned));
+    let page = at("page.html");
+    json(&["report", text(&tuned), "-o", text(&page)]);
+    assert!(fs::read_to_string(&page).unwrap().contains("fine-tuned"));
+    // A run that was stopped before its first snapshot begins again at the checkpoint.
+    fs::remove_file(at("again").join("state")).unwrap();
+    json(&["train", "--resume", "-o", text(&at("again"))]);
+    assert_eq!(hash(&at("again")), hash(&tuned));
+    // Without a critic, with another size, and with shapes beside those of the checkpoint.
+    let none = at("none");
+    let refused = |from: &Path, more: &[&str]| {
+        let args = ["train", "--data", text(&images), "--from", text(from), "-o", text(&none)];
+        run(&[&args[..], more].concat())
+    };
+    let (code, _, said) = refused(&fixture("cases/foreign-critic/model.pkl"), &["--batch", "4"]);
+    assert!(code == 1 && said.contains("discriminator was not read"), "{said}");
+    let (code, _, said) = refused(&fixture("digits32/teacher-digits32.pkl"), &["--batch", "4"]);
+    assert!(code == 1 && said.contains("--resize 32"), "{said}");
+    assert_eq!(refused(&from, &["--z-dim", "8"]).0, 2);
+    assert!(!none.exists());
+}
+
+#[test]
+fn every_command_that_takes_a_model_takes_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let images = images_of(&fixture("cases/numpy-seeds/model.pkl"), folder.path(), "0..7");
+    let teacher = at("teacher-0.9");
+    json(&small_training(&images, &teacher, "0.004"));
+    json(&shortest(&teacher, &images, &at("student")));
+    json(&["compress", "--resume", "-o", text(&at("student"))]);
+    let (moments, imported) = (at("moments.safetensors"), at("imported.safetensors"));
+    let embedder = at("embedder.safetensors");
+    json(&["embedder", "train", "--data", text(&images), "--kimg", "0.008", "--batch", "4", "-o", text(&embedder)]);
+    let small = format!("small={}", text(&embedder));
+    json(&["moments", "--teacher", text(&teacher), "--embed", &small, "--samples", "4", "-o", text(&moments)]);
+    assert_eq!(json(&["import", text(&teacher), "-o", text(&imported)])["discriminator"], true);
+    let critic = format!("critic={}", text(&teacher));
+    json(&["eval", text(&images), text(&images), "--fid", "--few-samples", "--features", &critic]);
+    let page = at("page.html");
+    json(&["report", text(&at("student")), "--teacher", text(&teacher), "-o", text(&page)]);
+    json(&["new", "--channels", "5,4", "--w-dim", "7", "--like", text(&teacher), "-o", text(&at("new.safetensors"))]);
+    let pack = at("m.ndm");
+    json(&["pack", text(&teacher), "-o", text(&pack)]);
+    assert_eq!(json(&["inspect", text(&pack)])["name"], "teacher-0.9");
+    let said = error(&["moments", "--teacher", text(&images), "--embed", &small, "-o", text(&moments)]);
+    assert!(said.contains("without a run's student"), "{said}");
 }
 
 /// A board in a process of its own, which ends with it.

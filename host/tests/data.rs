@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, RgbaImage};
-use nickeldime::data::{Batch, DataError, Dataset, ImageSizes, ahead};
+use nickeldime::data::{Batch, DataError, Dataset, ImageSizes, Orientation, ahead};
 
 fn digits() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/digits32/digits32.zip"))
@@ -225,4 +225,118 @@ fn a_damaged_image_is_an_error_with_its_name() {
     fs::write(cut.path().join("cut.png"), bomb).unwrap();
     assert!(data.image(1).is_err());
     assert!(Dataset::open(cut.path()).is_err());
+}
+
+fn case(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/cases")).join(name)
+}
+
+fn encoded(image: &RgbImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn pixels(path: &Path) -> Vec<Vec<u8>> {
+    let data = Dataset::open(path).unwrap();
+    (0..data.len()).map(|index| data.image(index).unwrap()).collect()
+}
+
+#[test]
+fn every_format_is_read_in_folders_and_zips_and_the_rest_is_counted() {
+    let (images, expected) = (case("other-formats/images"), case("other-formats/expected"));
+    assert_eq!(pixels(&images), pixels(&expected));
+    assert_eq!(Dataset::open(&images).unwrap().not_read().count(), 0);
+    // Few colours, so that a GIF has them all.
+    let picture = RgbImage::from_fn(16, 16, |x, y| image::Rgb([(x / 4 * 60) as u8, (y / 4 * 60) as u8, 7]));
+    let encode = |format| encoded(&picture, format);
+    let (webp, tiff) = (encode(ImageFormat::WebP), encode(ImageFormat::Tiff));
+    let files: [(&str, &[u8]); 9] = [
+        ("a.png", &encode(ImageFormat::Png)),
+        ("b.WEBP", &webp),
+        ("c.bmp", &encode(ImageFormat::Bmp)),
+        ("d/e.tif", &tiff),
+        ("d/f.gif", &encode(ImageFormat::Gif)),
+        // The content tells.
+        ("g.jpg", &webp),
+        ("h.heic", b"photograph"),
+        ("i.AVIF", b"photograph"),
+        ("d/j.heic", b"photograph"),
+    ];
+    let folder = folder(&files);
+    let archive = folder.path().join("all.zip");
+    zip(&archive, &files);
+    for (path, not_read, kinds) in [(folder.path(), 4, ".avif, .heic, .zip"), (&archive, 3, ".avif, .heic")] {
+        let data = Dataset::open(path).unwrap();
+        assert_eq!(data.not_read().count(), not_read);
+        assert_eq!(data.not_read().to_string(), format!("{not_read} files of other formats ({kinds}) were not read"));
+        let read = pixels(path);
+        assert_eq!(read.len(), 6);
+        assert!(read.iter().all(|image| *image == read[0]), "a lossless format is one");
+    }
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join("a.heic"), "photograph").unwrap();
+    assert_refused(other.path(), &["no image", "1 file of other formats (.heic) was not read"]);
+    // A damaged file of each format is an error that names it.
+    for (name, bytes) in [("cut.webp", &webp), ("cut.tiff", &tiff)] {
+        let cut = tempfile::tempdir().unwrap();
+        fs::write(cut.path().join(name), &bytes[..bytes.len() / 2]).unwrap();
+        let error = Dataset::open(cut.path()).and_then(|data| data.image(0)).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+    }
+}
+
+/// A JPEG with an EXIF orientation, whose numbers have this order of bytes.
+fn turned(image: &RgbImage, orientation: u16, little: bool) -> Vec<u8> {
+    let jpeg = encoded(image, ImageFormat::Jpeg);
+    let short = |v: u16| if little { v.to_le_bytes() } else { v.to_be_bytes() };
+    let long = |v: u32| if little { v.to_le_bytes() } else { v.to_be_bytes() };
+    let mut exif = b"Exif\0\0".to_vec();
+    exif.extend(if little { b"II" } else { b"MM" });
+    exif.extend(short(42));
+    exif.extend(long(8));
+    exif.extend(short(1));
+    exif.extend([&short(0x112)[..], &short(3), &long(1), &short(orientation), &[0, 0], &long(0)].concat());
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+}
+
+#[test]
+fn photographs_are_turned_upright_unless_the_stored_images_are_wanted() {
+    let near = |a: &[Vec<u8>], b: &[Vec<u8>]| {
+        assert_eq!(a.len(), b.len());
+        a.iter().flatten().zip(b.iter().flatten()).all(|(a, b)| a.abs_diff(*b) <= 3)
+    };
+    let photos = case("exif/photos");
+    let stored = |path: &Path| -> Vec<Vec<u8>> {
+        let data = Dataset::open_with(path, ImageSizes::Alike, Orientation::Stored).unwrap();
+        (0..data.len()).map(|index| data.image(index).unwrap()).collect()
+    };
+    assert!(near(&pixels(&photos), &pixels(&case("exif/upright"))));
+    assert!(near(&stored(&photos), &pixels(&case("exif/as-stored"))));
+    // Every orientation, for an image that is wider than high; the right one is written out pixel by pixel.
+    let picture = RgbImage::from_fn(24, 16, |x, y| image::Rgb([(x * 10) as u8, (y * 15) as u8, 90]));
+    let (w, h) = picture.dimensions();
+    for orientation in 1..=8u16 {
+        let size = if orientation < 5 { (w, h) } else { (h, w) };
+        let upright = RgbImage::from_fn(size.0, size.1, |x, y| {
+            let (x, y) = match orientation {
+                1 => (x, y),
+                2 => (w - 1 - x, y),
+                3 => (w - 1 - x, h - 1 - y),
+                4 => (x, h - 1 - y),
+                5 => (y, x),
+                6 => (y, h - 1 - x),
+                7 => (w - 1 - y, h - 1 - x),
+                _ => (w - 1 - y, x),
+            };
+            *picture.get_pixel(x, y)
+        });
+        let photo = turned(&picture, orientation, orientation % 2 == 0);
+        let folder = folder(&[("a.jpg", &photo), ("b.png", &png(upright))]);
+        let data = Dataset::open_as(folder.path(), ImageSizes::Resized(16)).unwrap();
+        let apart = |a: Vec<u8>, b: Vec<u8>| a.iter().zip(&b).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        let apart = apart(data.image(0).unwrap(), data.image(1).unwrap());
+        assert!(apart <= 8, "orientation {orientation}: {apart} levels");
+    }
 }

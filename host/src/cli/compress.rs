@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::{
     embedder::make,
-    model::checkpoint_from,
+    images::{ImageFlags, opened},
+    model::{checkpoint_from, model_file},
+    outputs,
     progress::{Bar, say, stop_on_ctrl_c},
     training::{SettingFlags, finish},
 };
@@ -26,7 +28,7 @@ use crate::{
         pipeline::{Start, check, prepare},
         settings::{Refine, Settings},
     },
-    data::{Dataset, ImageSizes},
+    data::{Dataset, ImageSizes, Orientation},
     draw::NoiseMode,
     embed::{
         EmbedderWeights,
@@ -40,8 +42,8 @@ use crate::{
 /// Arguments of `compress`.
 #[derive(clap::Args)]
 pub struct CompressArgs {
-    /// The teacher with generator and discriminator: a StyleGAN2-ADA .pkl, a .pt from rosinality's training, or
-    /// safetensors.
+    /// The teacher with generator and discriminator: a StyleGAN2-ADA .pkl, a .pt from rosinality's training, safetensors,
+    /// or the folder of a run that `train` made.
     #[arg(long, required_unless_present = "resume")]
     teacher: Option<PathBuf>,
     /// The real images: a folder or a zip.
@@ -57,6 +59,8 @@ pub struct CompressArgs {
     /// another size are refused.
     #[arg(long)]
     resize: bool,
+    #[command(flatten)]
+    images: ImageFlags,
     /// An embedding for DiME: dino=FILE (DINO's dino_resnet50_pretrain.pth), clip=FILE (OpenAI's RN50.pt),
     /// resnet50=FILE, inception=FILE or small=FILE. Give the flag once for each embedding. A weight for both moments,
     /// or one for each, may follow (FILE:WEIGHT, FILE:FIRST:SECOND); the defaults are the paper's, 20 for dino and 15
@@ -151,8 +155,8 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     let (mut record, begun) = match (&args.teacher, &args.data) {
         (Some(teacher), Some(data)) => (begin(args, teacher, data)?, None),
         _ => {
-            args.settings.refuse_with_resume(&args.student)?;
-            let (run, record, state) = RunFolder::resume(&args.output)?;
+            let (run, mut record, state) = RunFolder::resume(&args.output)?;
+            args.settings.lengthen(&args.student, &mut record.settings)?;
             (record, Some((run, state)))
         }
     };
@@ -170,8 +174,8 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
         record.resize = args.resize.then_some(size);
         record.own_embedder = record.embeds.is_empty() && record.settings.needs_an_embedding();
     }
-    let embeds = record.settings.needs_an_embedding();
-    ensure!(embeds || record.embeds.is_empty(), "this --method looks at no embedding: leave --embed out");
+    let looks = record.settings.needs_an_embedding();
+    ensure!(looks || record.embeds.is_empty(), "this --method looks at no embedding: leave --embed out");
     if let Some(board) = &board {
         let (dense, ratio) = (&teacher.generator.arch, record.settings.ratio);
         let options = PackOptions::for_noise(NoiseMode::Const);
@@ -181,7 +185,8 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
             say(format_args!("this student fits {} with `pack --mapping-bits 8` only", board.name()));
         }
     }
-    let data = Dataset::open_as(&record.data, record.resize.map_or(ImageSizes::Exactly(size), ImageSizes::Resized))?;
+    let data =
+        opened(&record.data, record.resize.map_or(ImageSizes::Exactly(size), ImageSizes::Resized), record.orientation)?;
     let mut embedders = record.embeds.iter().map(EmbedderWeights::read).collect::<Result<Vec<_>, _>>()?;
     let given = args.moments.as_deref().map(|path| read_moments(path, &teacher.generator, &embedders)).transpose()?;
     let kernel = record.settings.mmd != Mmd::Moments;
@@ -191,7 +196,8 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
         record.read_input(&std::path::absolute(path)?)?;
         record.settings.moment_samples = moments.samples;
     }
-    let masks = record.masks.as_deref().map(read_masks).transpose()?.unwrap_or_default();
+    let masks =
+        record.masks.as_deref().map(|path| read_masks(path, record.orientation)).transpose()?.unwrap_or_default();
     record.substitutions = substitutions(&record, masks.len());
     announce(&record)?;
     check(&Inputs { teacher: &teacher, data: &data, embeds: &embedders, masks: masks.clone() }, &record.settings)?;
@@ -209,6 +215,7 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
         let measured = if record.settings.matches_distributions() { &embedders[..] } else { &[] };
         let side = teacher_side::<Inner<A>>(given, &run, &teacher.generator, measured, &record.settings)?;
         let mut trainer = prepare::<A>(inputs, &side, &record.settings, start, &Default::default(), &mut Bar::new())?;
+        run.save_record(&record)?;
         let run = run.opened_log(trainer.step)?;
         drive(&mut trainer, &data, run, &args.output, false, &mut Bar::new())?
     });
@@ -218,15 +225,17 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
 /// The record of a new run. Its settings follow when the teacher's size is known.
 fn begin(args: &CompressArgs, teacher: &Path, data: &Path) -> anyhow::Result<Record> {
     RunFolder::vacant(&args.output)?;
-    // A run may be resumed from another folder, so paths are absolute.
+    outputs::folder(&args.output)?;
+    // A run may be gone on with from elsewhere.
     let absolute = |path: &Path| std::path::absolute(path).with_context(|| path.display().to_string());
     let mut embeds = args.embed.clone();
     for embed in &mut embeds {
         embed.path = absolute(&embed.path)?;
     }
     Ok(Record {
-        teacher: Some(absolute(teacher)?),
+        teacher: Some(absolute(&model_file(teacher)?)?),
         embeds,
+        orientation: args.images.orientation(),
         masks: args.masks.as_deref().map(absolute).transpose()?,
         ..Record::new(absolute(data)?)
     })
@@ -341,8 +350,8 @@ fn kept_moments<B: Backend>(
     Ok(moments)
 }
 
-fn read_masks(path: &Path) -> anyhow::Result<Vec<Vec<bool>>> {
-    let masks = Dataset::open(path)?;
+fn read_masks(path: &Path, orientation: Orientation) -> anyhow::Result<Vec<Vec<bool>>> {
+    let masks = opened(path, ImageSizes::Alike, orientation)?;
     let pixels = masks.resolution() * masks.resolution();
     (0..masks.len())
         .map(|i| {

@@ -9,7 +9,11 @@ use anyhow::ensure;
 use nickeldime_checkpoint::{Metadata, write_tensors};
 use serde::Serialize;
 
-use super::progress::{Bar, say, stop_on_ctrl_c};
+use super::{
+    images::{ImageFlags, opened},
+    outputs::{self, Format},
+    progress::{Bar, say, stop_on_ctrl_c},
+};
 use crate::{
     backend::{BackendKind, with_backend},
     compress::in_domain::{self, BATCH, InDomain, LR, Learned},
@@ -37,6 +41,8 @@ struct TrainArgs {
     /// Crop every image to its middle square and scale it to this height and width.
     #[arg(long, value_name = "SIZE", value_parser = super::size)]
     resize: Option<usize>,
+    #[command(flatten)]
+    images: ImageFlags,
     /// The safetensors file to write, for --embed small=FILE.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -77,7 +83,9 @@ pub fn run(args: &EmbedderArgs, json: bool) -> anyhow::Result<()> {
     stop_on_ctrl_c();
     ensure!((0.0..1e6).contains(&args.kimg), "--kimg {}: must be 0 or more, and below 1e6", args.kimg);
     ensure!(args.lr > 0.0 && args.lr.is_finite(), "--lr {}: must be above 0", args.lr);
-    let data = Dataset::open_as(&args.data, args.resize.map_or(ImageSizes::Alike, ImageSizes::Resized))?;
+    outputs::file(&args.output, Format::Safetensors)?;
+    let data =
+        opened(&args.data, args.resize.map_or(ImageSizes::Alike, ImageSizes::Resized), args.images.orientation())?;
     let settings =
         InDomain { kimg: args.kimg, batch: args.batch as usize, lr: args.lr, mirror: args.mirror, seed: args.seed };
     let started = Instant::now();

@@ -1,6 +1,5 @@
 //! `nickeldime emulate`: runs a virtual board.
 
-use std::io::Write;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -52,17 +51,11 @@ pub fn run(args: &EmulateArgs, json: bool) -> anyhow::Result<()> {
         }
     };
     let port = line.as_ref().map_or_else(|| board.port().to_owned(), FaultyPort::port);
-    let mut out = std::io::stdout().lock();
-    if json {
-        let line = serde_json::json!({ "port": port, "board": board.kind().name() });
-        writeln!(out, "{line}")?;
-    } else {
-        let port = port.display();
-        writeln!(out, "{} is at {port}  ({})", board.kind(), board.kind().description())?;
-        writeln!(out, "  nickeldime send PACK --port {port}")?;
-        writeln!(out, "Ctrl-C ends it.")?;
-    }
-    out.flush()?;
+    let said = serde_json::json!({ "port": port, "board": board.kind().name() });
+    super::print(json, &said, || {
+        let (kind, port) = (board.kind(), port.display());
+        format!("{kind} is at {port}  ({})\n  nickeldime send PACK --port {port}\nCtrl-C ends it.", kind.description())
+    })?;
     while stopped.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
         if !board.is_running() {
             bail!("the board has ended by itself");
@@ -70,8 +63,7 @@ pub fn run(args: &EmulateArgs, json: bool) -> anyhow::Result<()> {
         if let Some(port) = line.as_ref().and_then(FaultyPort::plugged_again) {
             let said = serde_json::json!({ "port": port, "board": board.kind().name() });
             let text = || format!("the line was cut; {} is at {} now", board.kind(), port.display());
-            writeln!(out, "{}", if json { said.to_string() } else { text() })?;
-            out.flush()?;
+            super::print(json, &said, text)?;
         }
     }
     Ok(())

@@ -12,11 +12,15 @@ use serde::Serialize;
 
 use super::{
     Interrupted,
+    images::ImageFlags,
+    model::model_file,
+    outputs,
     progress::{Bar, stop_on_ctrl_c},
     source::{Drawing, Shown, Source, SourceKind, record_of},
 };
 use crate::{
     backend::BackendKind,
+    data::Orientation,
     draw::NoiseMode,
     metrics::{
         FewSamples, Metrics, Wanted,
@@ -46,7 +50,7 @@ pub struct EvalArgs {
     pr: bool,
     /// The network in whose features images are compared: inception=FILE (pytorch-fid's
     /// pt_inception-2015-12-05-6726825d.pth, whose features published metrics use), another embedder (dino=, clip=,
-    /// resnet50=, small=FILE), or critic=FILE (the discriminator of a checkpoint). Default for a run: its teacher's
+    /// resnet50=, small=FILE), or critic=FILE (the discriminator of a checkpoint or of a run). Default for a run: its teacher's
     /// critic.
     #[arg(long, value_name = "KIND=FILE")]
     features: Option<Extractor>,
@@ -69,6 +73,8 @@ pub struct EvalArgs {
     /// Crop every image of folders and zips to its middle square and scale it to this height and width.
     #[arg(long, value_name = "SIZE", value_parser = super::size)]
     resize: Option<usize>,
+    #[command(flatten)]
+    images_as: ImageFlags,
     /// Compute FID even if there are no more images than features, although it is far too large then.
     #[arg(long)]
     few_samples: bool,
@@ -98,6 +104,9 @@ struct Side {
     source: PathBuf,
     kind: SourceKind,
     images: usize,
+    /// The number of files beside the images that were not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_read: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -138,6 +147,9 @@ pub fn run(args: &EvalArgs, json: bool) -> anyhow::Result<()> {
     let a_is_run = is_run(&args.a);
     ensure!(a_is_run || !args.log, "{}: --log is for runs", args.a.display());
     ensure!(a_is_run || !args.snapshots, "{}: --snapshots is for runs", args.a.display());
+    // The result goes into the run's log in the end, and the features beside it.
+    let written = args.cache.clone().into_iter().chain(args.log.then(|| args.a.clone()));
+    written.into_iter().try_for_each(|folder| outputs::folder(&folder))?;
     stop_on_ctrl_c();
     let wanted = args.wanted();
     let network = FeatureNetwork::open(&args.extractor()?, args.backend)?;
@@ -145,8 +157,7 @@ pub fn run(args: &EvalArgs, json: bool) -> anyhow::Result<()> {
     let cache = args.cache.clone().or(own).map(|folder| FeatureCache::new(&folder));
     let mut features = Features { network: &network, backend: args.backend, cache, bar: Bar::new() };
 
-    let (b_path, resize) = args.compared_with()?;
-    let shown = Shown { mirror: args.mirror, resize };
+    let (b_path, shown) = args.compared_with()?;
     let models = args.models()?;
     let count = u64::from(args.samples);
     let drawing = |first: u64| -> anyhow::Result<Drawing> {
@@ -198,22 +209,31 @@ impl EvalArgs {
     }
 
     fn extractor(&self) -> anyhow::Result<Extractor> {
-        if let Some(extractor) = &self.features {
-            return Ok(extractor.clone());
+        match &self.features {
+            Some(Extractor::Critic(path)) => return Ok(Extractor::Critic(model_file(path)?)),
+            Some(extractor) => return Ok(extractor.clone()),
+            None => {}
         }
         let teacher = record_of(&self.a, "the features with --features KIND=FILE")?.teacher;
         let none = || format!("{}: has no teacher to measure it by; name --features KIND=FILE", self.a.display());
         teacher.map(Extractor::Critic).with_context(none)
     }
 
-    /// The other set, and the size that images are resized to.
-    fn compared_with(&self) -> anyhow::Result<(PathBuf, Option<usize>)> {
+    /// The other side, and how images of folders and zips are taken.
+    fn compared_with(&self) -> anyhow::Result<(PathBuf, Shown)> {
+        let shown = Shown { mirror: self.mirror, resize: self.resize, orientation: self.images_as.orientation() };
         if let Some(path) = &self.b {
-            return Ok((path.clone(), self.resize));
+            return Ok((path.clone(), shown));
         }
         let record = record_of(&self.a, "what to compare it with")?;
         let none = || format!("{}: does not say what it learned from; name the images", self.a.display());
-        Ok((record.data.with_context(none)?, self.resize.or(record.resize)))
+        let orientation = match shown.orientation {
+            Orientation::Stored => Orientation::Stored,
+            // As the run took them.
+            Orientation::Upright => record.orientation.unwrap_or(Orientation::Stored),
+        };
+        let resize = self.resize.or(record.resize);
+        Ok((record.data.with_context(none)?, Shown { resize, orientation, ..shown }))
     }
 
     fn models(&self) -> anyhow::Result<Vec<Subject>> {
@@ -243,7 +263,8 @@ impl EvalArgs {
 }
 
 fn side(path: &Path, source: &Source) -> Side {
-    Side { source: path.into(), kind: source.kind, images: source.images.len() }
+    let not_read = (source.kind == SourceKind::Images).then_some(source.not_read);
+    Side { source: path.into(), kind: source.kind, images: source.images.len(), not_read }
 }
 
 /// Computes features, or reads them from the cache.

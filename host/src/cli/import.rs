@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use nickeldime_checkpoint::write_checkpoint;
 use serde::Serialize;
 
-use super::model::read_checkpoint;
+use super::{
+    model::read_checkpoint,
+    outputs::{self, Format},
+};
 
 /// Arguments of `import`.
 #[derive(clap::Args)]
 pub struct ImportArgs {
-    /// A StyleGAN2-ADA .pkl, a .pt of rosinality's or of a state dict, or safetensors.
+    /// A StyleGAN2-ADA .pkl, a .pt of rosinality's or of a state dict, safetensors, or the folder of a run.
     checkpoint: PathBuf,
     /// The safetensors file to write.
     #[arg(short, long)]
@@ -29,6 +32,7 @@ struct Imported {
 }
 
 pub fn run(args: &ImportArgs, json: bool) -> anyhow::Result<()> {
+    outputs::file(&args.output, Format::Safetensors)?;
     let checkpoint = read_checkpoint(&args.checkpoint)?;
     write_checkpoint(&args.output, &checkpoint, &Default::default())?;
     let critic = checkpoint.discriminator.as_ref();

@@ -38,6 +38,8 @@ pub struct InspectArgs {
 #[derive(Serialize)]
 struct Inspected {
     resolution: usize,
+    /// 3 for RGB, 1 for grey.
+    img_channels: usize,
     channels: BTreeMap<usize, usize>,
     z_dim: usize,
     w_dim: usize,
@@ -65,6 +67,8 @@ struct Inspected {
 struct InspectedPack {
     name: String,
     resolution: usize,
+    /// 3 for RGB, 1 for grey.
+    img_channels: usize,
     channels: BTreeMap<usize, usize>,
     z_dim: usize,
     w_dim: usize,
@@ -100,6 +104,7 @@ pub fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
     let need = Need::of_arch(&arch, &options)?;
     let inspected = Inspected {
         resolution: arch.resolution(),
+        img_channels: arch.img_channels,
         channels: by_resolution(&arch.channels),
         z_dim: arch.z_dim,
         w_dim: arch.w_dim,
@@ -118,6 +123,10 @@ pub fn run(args: &InspectArgs, json: bool) -> anyhow::Result<()> {
     super::print(json, &inspected, || text(&inspected, &cost))
 }
 
+fn grey(img_channels: usize) -> &'static str {
+    if img_channels == 1 { " grey" } else { "" }
+}
+
 fn by_resolution(channels: &[usize]) -> BTreeMap<usize, usize> {
     channels.iter().enumerate().map(|(i, &c)| (block_resolution(i), c)).collect()
 }
@@ -125,7 +134,8 @@ fn by_resolution(channels: &[usize]) -> BTreeMap<usize, usize> {
 fn text(inspected: &Inspected, cost: &Cost) -> String {
     let mut out = String::new();
     let Inspected { resolution, z_dim, w_dim, params, macs, .. } = inspected;
-    let _ = writeln!(out, "StyleGAN2 generator, {resolution}x{resolution}, z {z_dim}, w {w_dim}");
+    let grey = grey(inspected.img_channels);
+    let _ = writeln!(out, "StyleGAN2 generator, {resolution}x{resolution}{grey}, z {z_dim}, w {w_dim}");
     let _ = writeln!(out, "{:<14}{:>12}{:>7}{:>16}{:>12}", "layer", "channels", "at", "MACs", "params");
     for layer in &cost.layers {
         let channels = format!("{} -> {}", layer.cin, layer.cout);
@@ -160,6 +170,7 @@ fn inspect_pack(bytes: &[u8], json: bool) -> anyhow::Result<()> {
     let inspected = InspectedPack {
         name: pack.name().into(),
         resolution: pack.resolution(),
+        img_channels: pack.channels(),
         channels: by_resolution(&pack.header().blocks.iter().map(|b| b.conv1.outputs.into()).collect::<Vec<_>>()),
         z_dim: pack.z_dim(),
         w_dim: pack.w_dim(),
@@ -171,14 +182,15 @@ fn inspect_pack(bytes: &[u8], json: bool) -> anyhow::Result<()> {
     };
     super::print(json, &inspected, || {
         format!(
-            "pack {:?}, {size}x{size}\nflash   {} bytes\nRAM     {} bytes for an image ({})\nSHA-256 {}\n{}",
+            "pack {:?}, {size}x{size}{grey}\nflash   {} bytes\nRAM     {} bytes for an image ({})\nSHA-256 {}\n{}",
             inspected.name,
             inspected.bytes,
             inspected.ram_bytes,
             inspected.ram,
             inspected.sha256,
             table(&inspected.boards),
-            size = inspected.resolution
+            size = inspected.resolution,
+            grey = grey(inspected.img_channels)
         )
     })
 }

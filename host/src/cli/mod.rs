@@ -15,18 +15,21 @@ mod emulate;
 mod erase;
 mod eval;
 mod firmware;
+mod images;
 mod import;
 mod inspect;
 mod live;
 mod model;
 mod moments;
 mod new;
+mod outputs;
 mod pack;
 mod progress;
 #[cfg(test)]
 mod readme;
 mod report;
 mod sample;
+mod seeds;
 mod send;
 mod source;
 mod train;
@@ -88,7 +91,7 @@ enum Command {
     Send(send::SendArgs),
     /// Erase a device's storage, including its model.
     Erase(erase::EraseArgs),
-    /// Walk through a device's latent space in the terminal.
+    /// Walk through the latent space of a device's model, or of a pack, in the terminal.
     Live(live::LiveArgs),
     /// Run an emulated board and print its port.
     Emulate(emulate::EmulateArgs),
@@ -151,6 +154,9 @@ struct Interrupted(String);
 fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
     let line = if json { serde_json::to_string(value)? } else { text() };
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", line.trim_end())?;
-    Ok(out.flush()?)
+    match writeln!(out, "{}", line.trim_end()).and_then(|()| out.flush()) {
+        // A reader that has seen enough and left, as `head` does, is no error.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }

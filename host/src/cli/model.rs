@@ -1,6 +1,6 @@
 //! A model that a user names: a checkpoint, a pack, or a run's folder, told apart by content.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use nickeldime_checkpoint::{self as checkpoint, Checkpoint, CheckpointError};
@@ -23,11 +23,7 @@ impl ModelFile {
     /// # Errors
     /// The file is not a valid model; the text names the place and the problem.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        if path.is_dir() {
-            let student = student_of(path);
-            anyhow::ensure!(student.exists(), "{}: a folder without a run's student", path.display());
-            return Self::open(&student);
-        }
+        let path = &model_file(path)?;
         let bytes = checkpoint::read_file(path)?;
         if bytes.starts_with(&MAGIC) {
             return verified(path, bytes).map(Self::Pack);
@@ -36,18 +32,34 @@ impl ModelFile {
     }
 }
 
-/// Reads a checkpoint. Remarks about content that was not read as it is go to standard error.
+/// The file of a model that a user named: the newest student of a run's folder, and any other path itself.
 ///
 /// # Errors
-/// The errors of [`checkpoint::open`].
-pub fn read_checkpoint(path: &Path) -> Result<Checkpoint, CheckpointError> {
-    checkpoint_from(path, &checkpoint::read_file(path)?)
+/// A folder without a student.
+pub fn model_file(path: &Path) -> anyhow::Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.into());
+    }
+    let student = student_of(path);
+    let shown = path.display();
+    anyhow::ensure!(student.exists(), "{shown}: a folder without a run's student ({})", student.display());
+    Ok(student)
+}
+
+/// Reads a checkpoint, or the newest student of a run, and says on standard error what was not taken from the file as it
+/// is.
+///
+/// # Errors
+/// As [`model_file`] and [`checkpoint::open`].
+pub fn read_checkpoint(path: &Path) -> anyhow::Result<Checkpoint> {
+    let path = &model_file(path)?;
+    Ok(checkpoint_from(path, &checkpoint::read_file(path)?)?)
 }
 
 /// Like [`read_checkpoint`], for a file that was read already.
 ///
 /// # Errors
-/// The errors of [`checkpoint::open`].
+/// As [`checkpoint::from_bytes`].
 pub fn checkpoint_from(path: &Path, bytes: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let checkpoint = checkpoint::from_bytes(path, bytes)?;
     for remark in &checkpoint.remarks {

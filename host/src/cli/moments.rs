@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{
     model::read_checkpoint,
+    outputs::{self, Format},
     progress::{Bar, say, stop_on_ctrl_c},
 };
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
 /// Arguments of `moments`.
 #[derive(clap::Args)]
 pub struct MomentsArgs {
-    /// The teacher: a StyleGAN2-ADA .pkl, a .pt, or safetensors.
+    /// The teacher: a StyleGAN2-ADA .pkl, a .pt, safetensors, or the folder of a run.
     #[arg(long)]
     teacher: PathBuf,
     /// An embedding, given as for `compress`, once for each. Its weights are not used here.
@@ -77,6 +78,7 @@ struct Measured<'a> {
 }
 
 pub fn run(args: &MomentsArgs, json: bool) -> anyhow::Result<()> {
+    outputs::file(&args.output, Format::Safetensors)?;
     stop_on_ctrl_c();
     args.backend.check()?;
     for spec in &args.embed {

@@ -14,7 +14,10 @@ use nickeldime_checkpoint::{
 };
 use serde::Serialize;
 
-use super::model::ModelFile;
+use super::{
+    model::ModelFile,
+    outputs::{self, Format},
+};
 
 /// Arguments of `new`.
 #[derive(clap::Args)]
@@ -57,6 +60,7 @@ struct Made {
 }
 
 pub fn run(args: &NewArgs, json: bool) -> anyhow::Result<()> {
+    outputs::file(&args.output, Format::Safetensors)?;
     let dense = match &args.arch {
         Some(name) => GeneratorArch::preset(name).with_context(|| format!("{name}: no such architecture"))?,
         None => GeneratorArch {

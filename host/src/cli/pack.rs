@@ -9,11 +9,15 @@ use anyhow::{Context, bail};
 use nickeldime_checkpoint::{GeneratorWeights, files};
 use nickeldime_core::{
     generator::Ram,
-    pack::{Pack, WeightWidth},
+    pack::{Pack, WeightWidth, layout::MAX_NAME},
 };
 use serde::Serialize;
 
-use super::{model::ModelFile, progress::Bar};
+use super::{
+    model::ModelFile,
+    outputs::{self, Format},
+    progress::Bar,
+};
 use crate::{
     boards::{
         self,
@@ -33,8 +37,9 @@ pub struct PackArgs {
     /// The pack to write.
     #[arg(short, long)]
     output: PathBuf,
-    /// The model's name, shown to people; at most 64 bytes. Default: the model's file name.
-    #[arg(long)]
+    /// The model's name, shown to people; at most 64 bytes. Default: the name of the model's file or folder, cut at 64
+    /// bytes.
+    #[arg(long, value_parser = name)]
     name: Option<String>,
     /// The device's default noise. `const` also stores the noise maps.
     #[arg(long, value_enum, default_value = "const")]
@@ -75,13 +80,13 @@ pub struct PackSummary {
 }
 
 pub fn run(args: &PackArgs, json: bool) -> anyhow::Result<()> {
+    outputs::file(&args.output, Format::Pack)?;
     let ModelFile::Checkpoint(checkpoint) = ModelFile::open(&args.model)? else {
         bail!("{}: is a pack already", args.model.display());
     };
-    let stem = args.model.file_stem().map(|s| s.to_string_lossy().into_owned());
     let mapping = if args.mapping_bits == "8" { WeightWidth::I8 } else { WeightWidth::I16 };
     let options = PackOptions {
-        name: args.name.clone().or(stem).unwrap_or_default(),
+        name: args.name.clone().unwrap_or_else(|| name_of(&args.model)),
         mapping,
         ..PackOptions::for_noise(args.noise)
     };
@@ -96,7 +101,34 @@ pub fn run(args: &PackArgs, json: bool) -> anyhow::Result<()> {
     super::print(json, &packed, || packed.text())
 }
 
-/// Packs a generator, writes the pack to `output`, and summarises the result.
+/// Parses a model's name.
+fn name(text: &str) -> Result<String, String> {
+    match text.len() {
+        0..=MAX_NAME => Ok(text.into()),
+        bytes => Err(format!("{bytes} bytes; a pack's name has at most {MAX_NAME}")),
+    }
+}
+
+/// The name of a model after its file, without a checkpoint's extension, or after its folder; cut to what a pack holds.
+fn name_of(model: &Path) -> String {
+    /// Anything else after a dot is part of the name, as in `ratio-0.9`.
+    const EXTENSIONS: [&str; 6] = ["pkl", "pickle", "pt", "pth", "ckpt", "safetensors"];
+    let is_extension = |e: &std::ffi::OsStr| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known));
+    // `.` and `..` have no name of their own.
+    let whole = match model.file_name() {
+        Some(_) => model.to_path_buf(),
+        None => std::fs::canonicalize(model).unwrap_or_default(),
+    };
+    let name = match whole.extension().is_some_and(is_extension) && !model.is_dir() {
+        true => whole.file_stem(),
+        false => whole.file_name(),
+    };
+    let mut name = name.unwrap_or_default().to_string_lossy().into_owned();
+    name.truncate(name.floor_char_boundary(MAX_NAME));
+    name
+}
+
+/// Packs a generator, writes the pack to `output`, and says what came of it.
 pub fn pack_to(
     weights: &GeneratorWeights,
     options: PackOptions,
@@ -179,5 +211,34 @@ impl PackSummary {
             self.psnr_images,
             fit.unwrap_or_default()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_folders_whole_and_a_files_without_its_extension() {
+        for (path, name) in [
+            ("a/ffhq.pkl", "ffhq"),
+            ("cagc-ratio-0.9-seed0/", "cagc-ratio-0.9-seed0"),
+            ("runs/cagc-ratio-0.9", "cagc-ratio-0.9"),
+            ("network-snapshot-000600.kimg.PT", "network-snapshot-000600.kimg"),
+        ] {
+            assert_eq!(name_of(Path::new(path)), name);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("x.pt");
+        std::fs::create_dir(&run).unwrap();
+        assert_eq!(name_of(&run), "x.pt");
+        assert_eq!(name_of(&run.join("..")), folder.path().file_name().unwrap().to_string_lossy());
+    }
+
+    #[test]
+    fn a_long_name_is_cut_on_a_character() {
+        let name = |text: String| name_of(Path::new(&text));
+        assert_eq!(name("n".repeat(80)), "n".repeat(64));
+        assert_eq!(name(format!("{}\u{e9}\u{e9}.pkl", "n".repeat(61))), format!("{}\u{e9}", "n".repeat(61)));
     }
 }

@@ -9,7 +9,10 @@ use anyhow::{Context, anyhow};
 use nickeldime_checkpoint::{self as checkpoint, files, model::cost::Cost};
 use serde::Serialize;
 
-use super::model::read_checkpoint;
+use super::{
+    model::read_checkpoint,
+    outputs::{self, Format},
+};
 use crate::{
     report::{
         RunData, names,
@@ -33,7 +36,7 @@ pub struct ReportArgs {
     /// Also write the plots as SVG files, into the same folder.
     #[arg(long)]
     svg: bool,
-    /// The teacher, for the compression rate, if the runs do not name it or it has moved.
+    /// The teacher (a checkpoint or a run), for the compression rate, if the runs do not name it or it has moved.
     #[arg(long)]
     teacher: Option<PathBuf>,
 }
@@ -48,6 +51,7 @@ struct Reported {
 }
 
 pub fn run(args: &ReportArgs, json: bool) -> anyhow::Result<()> {
+    outputs::file(&args.output, Format::Html)?;
     let names = names(&args.runs);
     let runs = args
         .runs

@@ -11,10 +11,10 @@ use nickeldime_core::{
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::model::ModelFile;
+use super::{images::opened, model::ModelFile};
 use crate::{
     backend::BackendKind,
-    data::{Dataset, ImageSizes},
+    data::{Dataset, ImageSizes, Orientation},
     draw::{NoiseMode, Preview, device_noise, render},
     hash::{hex, sha256_of},
     metrics::images::{DrawnImages, ImageError, Images, RealImages, in_steps},
@@ -39,6 +39,8 @@ pub struct Shown {
     pub mirror: bool,
     /// The size that their middle squares are resized to; `None` keeps their size.
     pub resize: Option<usize>,
+    /// Whether they are turned upright.
+    pub orientation: Orientation,
 }
 
 /// The kind of a source.
@@ -56,6 +58,8 @@ pub struct Source {
     pub images: Box<dyn Images>,
     /// A key that is equal for equal images: hashes of files, and the drawing settings.
     pub key: String,
+    /// The number of files beside the images that have other formats.
+    pub not_read: usize,
 }
 
 impl Source {
@@ -66,11 +70,12 @@ impl Source {
             return Self::of_model(&student_of(path), drawing);
         }
         if path.is_dir() || begins_like_a_zip(path) {
-            let Shown { mirror, resize } = shown;
-            let data = Dataset::open_as(path, resize.map_or(ImageSizes::Alike, ImageSizes::Resized))?;
+            let Shown { mirror, resize, orientation } = shown;
+            let data = opened(path, resize.map_or(ImageSizes::Alike, ImageSizes::Resized), orientation)?;
             let resized = resize.map(|size| format!(" resize {size}")).unwrap_or_default();
-            let key = format!("images {} mirror {mirror}{resized}", content(path, &data)?);
-            return Ok(Self { kind: SourceKind::Images, images: Box::new(RealImages { data, mirror }), key });
+            let key = format!("images {} mirror {mirror}{resized} {orientation:?}", content(path, &data)?);
+            let not_read = data.not_read().count();
+            return Ok(Self { kind: SourceKind::Images, images: Box::new(RealImages { data, mirror }), key, not_read });
         }
         Self::of_model(path, drawing)
     }
@@ -91,7 +96,7 @@ impl Source {
             }
         };
         let key = format!("model {hash} seeds {}..{} psi {psi} noise {noise:?}", seeds.start, seeds.end);
-        Ok(Self { kind, images, key })
+        Ok(Self { kind, images, key, not_read: 0 })
     }
 }
 
@@ -111,7 +116,7 @@ impl Images for PackImages {
     fn batch(&self, range: Range<usize>) -> Result<Array4<f32>, ImageError> {
         // The pack was verified when it was opened.
         let pack = Pack::open(&self.bytes).map_err(|e| e.to_string())?;
-        let size = pack.resolution();
+        let (size, channels) = (pack.resolution(), pack.channels());
         let psi = (f64::from(self.psi) * f64::from(1 << 14)).round() as i16;
         let mut batch = Array4::zeros((range.len(), 3, size, size));
         for (n, index) in range.enumerate() {
@@ -119,8 +124,10 @@ impl Images for PackImages {
             let sample = Sample { latent: Latent::Seed(seed), psi, noise: device_noise(self.noise, seed) };
             let image = render(&pack, &sample).map_err(|e| e.to_string())?;
             for (at, byte) in image.into_iter().enumerate() {
-                let (pixel, channel) = (at / 3, at % 3);
-                batch[[n, channel, pixel / size, pixel % size]] = in_steps(byte);
+                let (pixel, channel) = (at / channels, at % channels);
+                // The extractors take three colours, which are equal in a grey image.
+                let colours = if channels == 1 { 0..3 } else { channel..channel + 1 };
+                colours.for_each(|colour| batch[[n, colour, pixel / size, pixel % size]] = in_steps(byte));
             }
         }
         Ok(batch)

@@ -1,11 +1,18 @@
-//! `nickeldime train`: trains a teacher from scratch.
+//! `nickeldime train`: a teacher from scratch, or from a checkpoint.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use nickeldime_checkpoint::model::arch::{DiscriminatorArch, GREY, GeneratorArch, RESOLUTIONS, RGB, channel_table};
+use nickeldime_checkpoint::model::{
+    arch::{DiscriminatorArch, GREY, GeneratorArch, RESOLUTIONS, RGB, channel_table},
+    initial,
+    weights::{DiscriminatorWeights, GeneratorWeights},
+};
 
 use super::{
+    images::{ImageFlags, opened},
+    model::{checkpoint_from, model_file},
+    outputs,
     progress::{Bar, stop_on_ctrl_c},
     training::{SettingFlags, finish},
 };
@@ -13,9 +20,9 @@ use crate::{
     backend::{BackendKind, with_backend},
     compress::{
         method::Method,
-        pipeline::{Start, prepare_scratch},
+        pipeline::{Start, prepare_alone},
     },
-    data::{Dataset, ImageSizes},
+    data::{Dataset, ImageSizes, Orientation},
     run::{Record, RunFolder, drive},
 };
 
@@ -34,6 +41,14 @@ pub struct TrainArgs {
     /// Crop every image to its middle square and scale it to this height and width.
     #[arg(long, value_name = "SIZE", value_parser = super::size, conflicts_with = "resume")]
     resize: Option<usize>,
+    #[command(flatten)]
+    images: ImageFlags,
+    /// Fine-tune the networks of a checkpoint, or of a run that `train` made, instead of networks of random weights. The
+    /// checkpoint must have its discriminator, and images the size of the data (see --resize).
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with_all = [
+        "resume", "channel_base", "channel_max", "z_dim", "w_dim", "mapping_layers", "grey",
+    ])]
+    from: Option<PathBuf>,
     /// The channel base: a resolution has this many channels divided by the resolution. Default: the preset's.
     #[arg(long)]
     channel_base: Option<usize>,
@@ -62,39 +77,64 @@ pub struct TrainArgs {
 pub fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
     stop_on_ctrl_c();
     args.backend.unwrap_or_default().check()?;
-    let (record, data, run, state) = match &args.data {
+    let (mut record, data, begun) = match &args.data {
         Some(path) => {
             RunFolder::vacant(&args.output)?;
+            outputs::folder(&args.output)?;
             let path = std::path::absolute(path).with_context(|| path.display().to_string())?;
-            let data = opened(&path, args.resize)?;
-            let (record, run) = begin(args, path, data.resolution())?;
-            (record, data, run, None)
+            let data = data_of(&path, args.resize, args.images.orientation())?;
+            (begin(args, path, data.resolution())?, data, None)
         }
         None => {
-            args.settings.refuse_with_resume(&())?;
-            let (run, record, state) = RunFolder::resume(&args.output)?;
-            let data = opened(&record.data, record.resize)?;
-            (record, data, run, state)
+            let (run, mut record, state) = RunFolder::resume(&args.output)?;
+            args.settings.lengthen(&(), &mut record.settings)?;
+            let data = data_of(&record.data, record.resize, record.orientation)?;
+            (record, data, Some((run, state)))
         }
     };
     let (arch, critic) =
         record.scratch.clone().context("this run was begun by `nickeldime compress`: resume it there")?;
     let (given, size) = (data.resolution(), arch.resolution());
-    ensure!(given == size, "{}: {given}x{given} images; the run is of {size}x{size}", record.data.display());
+    ensure!(
+        given == size,
+        "{}: {given}x{given} images; the run is of {size}x{size} (--resize {size} makes them so)",
+        record.data.display()
+    );
+    let saved = matches!(begun, Some((_, Some(_))));
+    let (generator, critic) = match record.from.clone().filter(|_| !saved) {
+        Some(path) => networks(&mut record, &path)?,
+        // A saved state overwrites every number.
+        None => {
+            (initial::generator(&arch, record.settings.seed), initial::discriminator(&critic, record.settings.seed))
+        }
+    };
+    let (run, state) = match begun {
+        Some(begun) => begun,
+        None => (RunFolder::create(&args.output, &record)?, None),
+    };
     let start = state.map_or(Start::Fresh, Start::Saved);
     let trained = with_backend!(args.backend.unwrap_or(record.backend), A => {
-        let mut trainer = prepare_scratch::<A>(&arch, &critic, &record.settings, start, &Default::default())?;
+        let mut trainer = prepare_alone::<A>(generator, critic, &record.settings, start, &Default::default())?;
+        run.save_record(&record)?;
         let run = run.opened_log(trainer.step)?;
         drive(&mut trainer, &data, run, &args.output, true, &mut Bar::new())?
     });
     finish(&trained, &record.settings, "train", json)
 }
 
-fn opened(path: &Path, resize: Option<usize>) -> anyhow::Result<Dataset> {
-    Ok(Dataset::open_as(path, resize.map_or(ImageSizes::Alike, ImageSizes::Resized))?)
+fn data_of(path: &Path, resize: Option<usize>, orientation: Orientation) -> anyhow::Result<Dataset> {
+    Ok(opened(path, resize.map_or(ImageSizes::Alike, ImageSizes::Resized), orientation)?)
 }
 
-fn begin(args: &TrainArgs, data: PathBuf, resolution: usize) -> anyhow::Result<(Record, RunFolder)> {
+/// The networks of the checkpoint that a run begins with.
+fn networks(record: &mut Record, path: &Path) -> anyhow::Result<(GeneratorWeights, DiscriminatorWeights)> {
+    let checkpoint = checkpoint_from(path, &record.read_input(path)?)?;
+    let critic = checkpoint.critic().with_context(|| format!("--from {}", path.display()))?.clone();
+    Ok((checkpoint.generator, critic))
+}
+
+/// The record of a new run.
+fn begin(args: &TrainArgs, data: PathBuf, resolution: usize) -> anyhow::Result<Record> {
     ensure!(
         resolution.is_power_of_two() && RESOLUTIONS.contains(&resolution),
         "{}: {resolution}x{resolution} images; the networks take powers of two from 8 to 1024",
@@ -102,7 +142,16 @@ fn begin(args: &TrainArgs, data: PathBuf, resolution: usize) -> anyhow::Result<(
     );
     let mut settings = args.settings.resolve(resolution, &())?;
     settings.method = Method::Gan;
-    // StyleGAN2-ADA's configurations differ in width, in the depth of the mapping network, and in the group.
+    let backend = args.backend.unwrap_or_default();
+    let record = Record { resize: args.resize, orientation: args.images.orientation(), backend, ..Record::new(data) };
+    if let Some(from) = &args.from {
+        let from = std::path::absolute(model_file(from)?).with_context(|| from.display().to_string())?;
+        let mut record = Record { settings, from: Some(from.clone()), ..record };
+        let (generator, critic) = networks(&mut record, &from)?;
+        record.settings.check(critic.arch.mbstd_group.divisor())?;
+        return Ok(Record { scratch: Some((generator.arch, critic.arch)), ..record });
+    }
+    // StyleGAN2-ADA's configurations differ in width, depth of the mapping and group.
     let preset = args.settings.preset_name(resolution);
     let small = preset == "paper256" || (preset == "auto" && resolution < 512);
     let base = args.channel_base.unwrap_or(if small { 16384 } else { 32768 });
@@ -127,9 +176,5 @@ fn begin(args: &TrainArgs, data: PathBuf, resolution: usize) -> anyhow::Result<(
     };
     let critic = DiscriminatorArch::beside(&arch, group.min(settings.batch));
     settings.check(critic.mbstd_group.divisor())?;
-    let backend = args.backend.unwrap_or_default();
-    let scratch = Some((arch, critic));
-    let record = Record { settings, scratch, resize: args.resize, backend, ..Record::new(data) };
-    let run = RunFolder::create(Path::new(&args.output), &record)?;
-    Ok((record, run))
+    Ok(Record { settings, scratch: Some((arch, critic)), ..record })
 }

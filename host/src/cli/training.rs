@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Flags for settings, which override those of a file, which override those of a preset.
-#[derive(clap::Args, Serialize)]
+#[derive(Clone, clap::Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SettingFlags {
     /// The StyleGAN2-ADA configuration to begin with. Default: paper256, paper512 or paper1024 for images of that size,
@@ -25,7 +25,7 @@ pub struct SettingFlags {
     #[arg(long, value_name = "FILE.toml")]
     #[serde(skip)]
     settings: Option<PathBuf>,
-    /// The length of the training, in thousands of real images.
+    /// The length of the training, in thousands of real images. It may be given with --resume, to make a run longer.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     kimg: Option<f64>,
@@ -64,11 +64,18 @@ pub struct SettingFlags {
 }
 
 impl SettingFlags {
-    /// Refuses these flags and those of `more` for a resumed run, because a run keeps its settings to its end.
-    pub fn refuse_with_resume(&self, more: &impl Serialize) -> anyhow::Result<()> {
+    /// Makes a resumed run as long as these flags say. Everything else keeps to its end what it began with: no other
+    /// flag, and none of `more`, may be given.
+    pub fn lengthen(&self, more: &impl Serialize, settings: &mut Settings) -> anyhow::Result<()> {
+        let others = Self { kimg: None, ..self.clone() };
         let given =
-            self.preset.is_some() || self.settings.is_some() || !table(self)?.is_empty() || !table(more)?.is_empty();
-        anyhow::ensure!(!given, "a resumed run keeps its settings; begin a new run to change them");
+            self.preset.is_some() || self.settings.is_some() || !table(&others)?.is_empty() || !table(more)?.is_empty();
+        ensure!(!given, "a resumed run keeps its settings, all but a longer --kimg; begin a new run to change them");
+        if let Some(kimg) = self.kimg {
+            let before = settings.kimg;
+            ensure!(kimg >= before, "--kimg {kimg}: the run is one of {before} kimg, and can only become longer");
+            *settings = settings.lengthened(kimg);
+        }
         Ok(())
     }
 

@@ -2,10 +2,10 @@
 
 use burn::tensor::backend::AutodiffBackend;
 use nickeldime_checkpoint::model::{
-    arch::{DiscriminatorArch, GeneratorArch, block_resolution},
+    arch::block_resolution,
     cost::Cost,
     initial,
-    weights::DiscriminatorWeights,
+    weights::{DiscriminatorWeights, GeneratorWeights},
 };
 
 use super::{
@@ -96,17 +96,19 @@ pub fn prepare<A: AutodiffBackend>(
     Ok(trainer)
 }
 
-/// Sets up the training of a generator and its critic from random weights.
+/// Sets up the training of a generator and its critic without a teacher: from random weights
+/// ([`initial::generator`], [`initial::discriminator`]), or from those of a checkpoint.
 ///
 /// # Errors
 /// A setting is out of range, or the saved state belongs to other networks.
-pub fn prepare_scratch<A: AutodiffBackend>(
-    arch: &GeneratorArch,
-    critic: &DiscriminatorArch,
+pub fn prepare_alone<A: AutodiffBackend>(
+    student: GeneratorWeights,
+    student_critic: DiscriminatorWeights,
     settings: &Settings,
     start: Start,
     device: &A::Device,
 ) -> Result<Trainer<A>, CompressError> {
+    let (arch, critic) = (&student.arch, &student_critic.arch);
     settings.check(critic.mbstd_group.divisor())?;
     arch.check()?;
     critic.check()?;
@@ -120,8 +122,8 @@ pub fn prepare_scratch<A: AutodiffBackend>(
     }
     let players = Players {
         teacher: None,
-        student: initial::generator(arch, settings.seed),
-        student_critic: initial::discriminator(critic, settings.seed),
+        student,
+        student_critic,
         teacher_critic: None,
         kernels: Vec::new(),
         imitation: Imitation::nothing(),

@@ -252,7 +252,14 @@ impl Settings {
         if self.method == Method::Gs { self.sparse_kimg.unwrap_or(self.kimg / 4.0) } else { 0.0 }
     }
 
-    /// True if the run compares distributions in an embedding: DiME does, and so does a choice among several starts.
+    /// The settings of the same run, gone on with to another length.
+    pub fn lengthened(&self, kimg: f64) -> Self {
+        // The sparse stage is over: its default length is a share of the length that the run began with.
+        let sparse_kimg = if self.method == Method::Gs { Some(self.sparse_kimg()) } else { self.sparse_kimg };
+        Self { kimg, sparse_kimg, ..self.clone() }
+    }
+
+    /// The run compares distributions in an embedding: DiME does, and so does a choice among several starts.
     pub fn matches_distributions(&self) -> bool {
         self.method.parts().dime || self.starts > 1
     }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::listing::NotRead;
+
 /// The reason why a dataset could not be opened or one of its images could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -24,10 +26,12 @@ pub enum DataError {
         problem: String,
     },
     /// The folder or zip has no images.
-    #[error("{}: no PNG or JPEG image in it", .file.display())]
+    #[error("{}: no image in it (PNG, JPEG, WebP, BMP, TIFF or GIF){}", .file.display(), .not_read.after(": "))]
     Empty {
         /// The folder or zip.
         file: PathBuf,
+        /// The files that it has.
+        not_read: NotRead,
     },
     /// An image is damaged or of the wrong size.
     #[error("{}: {problem}", .file.display())]

@@ -1,6 +1,7 @@
 //! Finds the images in a folder or zip, and their labels.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -8,41 +9,104 @@ use serde::Deserialize;
 
 use super::DataError;
 
-/// True if a name is an image's. Hidden files and the extra files that macOS puts into zips do not count.
-pub(super) fn is_picture(name: &str) -> bool {
-    let hidden = |part: &str| part.starts_with('.') || part == "__MACOSX";
-    let extension = Path::new(name).extension().and_then(|e| e.to_str());
-    let known = |e: &str| ["png", "jpg", "jpeg"].contains(&&e.to_lowercase()[..]);
-    extension.is_some_and(known) && !name.split(['/', '\\']).any(hidden)
+/// The extensions of the formats that are read.
+const EXTENSIONS: [&str; 13] =
+    ["png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "dib", "tif", "tiff", "gif", "giff"];
+
+/// The name of the file that has the labels.
+pub(super) const LABELS: &str = "dataset.json";
+
+/// The files of a folder or zip.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// The names of all images, with forward slashes, and their numbers in a zip.
+    pub(super) pictures: Vec<(String, usize)>,
+    pub(super) not_read: NotRead,
 }
 
-/// The names of all images below a folder, with forward slashes. Links to folders are not followed, because they may
-/// lead in circles.
-pub(super) fn pictures_below(root: &Path) -> Result<Vec<String>, DataError> {
-    let mut names = Vec::new();
-    let mut folders = vec![String::new()];
-    while let Some(folder) = folders.pop() {
-        let path = root.join(&folder);
-        let io = |cause| DataError::io(&path, cause);
-        for entry in fs::read_dir(&path).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            let own = entry.file_name();
-            let Some(own) = own.to_str() else {
-                // A name that is not UTF-8 is skipped, because labels and reports could not name it.
-                continue;
-            };
-            let name = match &folder[..] {
-                "" => own.to_string(),
-                _ => format!("{folder}/{own}"),
-            };
-            if entry.file_type().map_err(io)?.is_dir() {
-                folders.push(name);
-            } else if is_picture(&name) && entry.path().is_file() {
-                names.push(name);
-            }
+/// Files of formats that are not read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NotRead {
+    /// The number of files by their extension, in lower case; those without an extension have an empty one.
+    by_extension: BTreeMap<String, usize>,
+}
+
+impl NotRead {
+    /// The number of files.
+    pub fn count(&self) -> usize {
+        self.by_extension.values().sum()
+    }
+
+    pub(super) fn add(&mut self, extension: &str) {
+        *self.by_extension.entry(extension.to_lowercase()).or_default() += 1;
+    }
+
+    /// The sentence about them, after `before`; nothing where there are none.
+    pub(super) fn after(&self, before: &str) -> String {
+        if self.count() == 0 { String::new() } else { format!("{before}{self}") }
+    }
+}
+
+impl fmt::Display for NotRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// More kinds than a line should have.
+        const SHOWN: usize = 8;
+        let kind = |extension: &String| match &extension[..] {
+            "" => "without an extension".into(),
+            _ => format!(".{}", extension.replace(char::is_control, " ")),
+        };
+        let mut kinds: Vec<String> = self.by_extension.keys().take(SHOWN).map(kind).collect();
+        if self.by_extension.len() > SHOWN {
+            kinds.push("...".into());
+        }
+        let (files, were) = if self.count() == 1 { ("file", "was") } else { ("files", "were") };
+        write!(f, "{} {files} of other formats ({}) {were} not read", self.count(), kinds.join(", "))
+    }
+}
+
+impl Listing {
+    /// Takes a file up: as an image, as one that is not read, or (a hidden file, the extra files that macOS puts into
+    /// zips, a folder, the labels) not at all.
+    pub(super) fn add(&mut self, name: &str, index: usize) {
+        let hidden = |part: &str| part.starts_with('.') || part == "__MACOSX";
+        if name == LABELS || name.ends_with('/') || name.split('/').any(hidden) {
+            return;
+        }
+        let extension = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
+        match EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)) {
+            true => self.pictures.push((name.into(), index)),
+            false => self.not_read.add(extension),
         }
     }
-    Ok(names)
+
+    /// Takes up all files below a folder. Links to folders are not followed, because they may lead in circles.
+    pub(super) fn add_below(&mut self, root: &Path) -> Result<(), DataError> {
+        let mut folders = vec![String::new()];
+        while let Some(folder) = folders.pop() {
+            let path = root.join(&folder);
+            let io = |cause| DataError::io(&path, cause);
+            for entry in fs::read_dir(&path).map_err(io)? {
+                let entry = entry.map_err(io)?;
+                let own = entry.file_name();
+                let Some(own) = own.to_str() else {
+                    // Not text: labels and reports could not name it.
+                    let extension = entry.path().extension().map(|e| e.to_string_lossy().into_owned());
+                    self.not_read.add(&extension.unwrap_or_default());
+                    continue;
+                };
+                let name = match &folder[..] {
+                    "" => own.to_string(),
+                    _ => format!("{folder}/{own}"),
+                };
+                if entry.file_type().map_err(io)?.is_dir() {
+                    folders.push(name);
+                } else if entry.path().is_file() {
+                    self.add(&name, 0);
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The classes in a StyleGAN2-ADA `dataset.json`, by image name: `{"labels": [["00000/img00000000.png", 5], ...]}`.
@@ -73,13 +137,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_are_known_by_their_names() {
-        for name in ["a.png", "a/b.JPG", "00000/img.jpeg"] {
-            assert!(is_picture(name), "{name}");
+    fn images_are_known_by_their_names_and_other_files_are_counted() {
+        let listed = |name: &str| {
+            let mut listing = Listing::default();
+            listing.add(name, 3);
+            (listing.pictures.len(), listing.not_read.count())
+        };
+        for name in ["a.png", "a/b.JPG", "00000/img.jpeg", "a.WebP", "a.bmp", "a.tif", "a.TIFF", "a.gif"] {
+            assert_eq!(listed(name), (1, 0), "{name}");
         }
-        for name in ["a.txt", "png", "a/", "__MACOSX/a.png", "a/._b.png", ".git/a.png", "dataset.json"] {
-            assert!(!is_picture(name), "{name}");
+        for name in ["a.txt", "png", "a.heic", "a/b.avif", "a/dataset.json"] {
+            assert_eq!(listed(name), (0, 1), "{name}");
         }
+        for name in ["a/", "__MACOSX/a.png", "a/._b.png", ".git/a.png", "dataset.json", ".DS_Store"] {
+            assert_eq!(listed(name), (0, 0), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_read_is_one_sentence() {
+        let mut files = NotRead::default();
+        files.add("HEIC");
+        assert_eq!(files.to_string(), "1 file of other formats (.heic) was not read");
+        files.add("avif");
+        files.add("heic");
+        files.add("");
+        assert_eq!(files.to_string(), "4 files of other formats (without an extension, .avif, .heic) were not read");
     }
 
     #[test]

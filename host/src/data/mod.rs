@@ -2,28 +2,28 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage, imageops::FilterType};
+use image::{DynamicImage, imageops::FilterType};
 use ndarray::{Array4, ArrayView1, ArrayView4, Axis};
 use zip::ZipArchive;
-use zune_jpeg::{
-    JpegDecoder,
-    zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
-};
 
 mod ahead;
+mod decode;
 mod error;
 mod listing;
 
 pub use ahead::{Batch, ahead};
+pub use decode::Orientation;
+use decode::{decoded, dimensions};
 pub use error::DataError;
-use listing::{is_picture, labels, pictures_below};
+pub use listing::NotRead;
+use listing::{LABELS, Listing, labels};
 
-/// Square RGB images of one size, sorted by name, from a folder (nested as it may be) or a zip of PNG and JPEG files.
-/// StyleGAN2-ADA's dataset zips and their labels are understood.
+/// Square RGB images of one size, sorted by name, from a folder (nested as it may be) or a zip of PNG, JPEG, WebP, BMP,
+/// TIFF and GIF files. StyleGAN2-ADA's dataset zips and their labels are understood. Files of other formats are counted.
 ///
 /// Grey becomes RGB. An alpha channel is dropped: the colours below it are taken as they are stored. Images are decoded
 /// when they are asked for. If all of them together take at most 512 MB, decoded images stay in memory.
@@ -32,7 +32,9 @@ pub struct Dataset {
     path: PathBuf,
     source: Source,
     entries: Vec<Entry>,
+    not_read: NotRead,
     sizes: ImageSizes,
+    orientation: Orientation,
     resolution: usize,
     kept: Vec<OnceLock<Box<[u8]>>>,
 }
@@ -91,20 +93,28 @@ impl Dataset {
         Self::open_as(path, ImageSizes::Alike)
     }
 
+    /// Opens a dataset whose images are turned upright.
+    ///
+    /// # Errors
+    /// As [`Dataset::open_with`].
+    pub fn open_as(path: &Path, sizes: ImageSizes) -> Result<Self, DataError> {
+        Self::open_with(path, sizes, Orientation::Upright)
+    }
+
     /// Opens a dataset: lists the images and checks the size of each.
     ///
     /// # Errors
     /// The path does not exist, or has no image. An image is not square, is larger than 1024x1024 (8192x8192 if images
     /// are resized), or has a size that `sizes` does not accept. The zip or `dataset.json` is damaged. Each error names
     /// the file.
-    pub fn open_as(path: &Path, sizes: ImageSizes) -> Result<Self, DataError> {
+    pub fn open_with(path: &Path, sizes: ImageSizes, orientation: Orientation) -> Result<Self, DataError> {
         let io = |cause| DataError::io(path, cause);
         let about = std::fs::metadata(path).map_err(io)?;
-        let (source, mut entries) = match about.is_dir() {
+        let mut listing = Listing::default();
+        let source = match about.is_dir() {
             true => {
-                let names = pictures_below(path)?;
-                let entry = |name| Entry { name, index: 0, label: None };
-                (Source::Folder, names.into_iter().map(entry).collect())
+                listing.add_below(path)?;
+                Source::Folder
             }
             false => {
                 if !about.is_file() {
@@ -113,25 +123,26 @@ impl Dataset {
                 let file = BufReader::new(File::open(path).map_err(io)?);
                 let zip =
                     ZipArchive::new(file).map_err(|e| DataError::Zip { file: path.into(), problem: e.to_string() })?;
-                let mut entries = Vec::new();
                 for index in 0..zip.len() {
-                    // A name that is not UTF-8 is skipped, because labels and reports could not name it.
-                    let Some(Ok(name)) = zip.name_for_index(index) else {
-                        continue;
-                    };
-                    if is_picture(&name) {
-                        let name = name.replace('\\', "/");
-                        entries.push(Entry { name, index, label: None });
+                    match zip.name_for_index(index) {
+                        Some(Ok(name)) => listing.add(&name.replace('\\', "/"), index),
+                        // A name that is no text is no image's: labels and reports could not name it.
+                        Some(Err(_)) => listing.not_read.add(""),
+                        None => {}
                     }
                 }
-                (Source::Zip(Mutex::new(zip)), entries)
+                Source::Zip(Mutex::new(zip))
             }
         };
-        if entries.is_empty() {
-            return Err(DataError::Empty { file: path.into() });
+        let Listing { pictures, not_read } = listing;
+        if pictures.is_empty() {
+            return Err(DataError::Empty { file: path.into(), not_read });
         }
+        let mut entries: Vec<Entry> =
+            pictures.into_iter().map(|(name, index)| Entry { name, index, label: None }).collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut dataset = Self { path: path.into(), source, entries, sizes, resolution: 0, kept: Vec::new() };
+        let (path, kept) = (path.into(), Vec::new());
+        let mut dataset = Self { path, source, entries, not_read, sizes, orientation, resolution: 0, kept };
         dataset.measure()?;
         dataset.read_labels()?;
         Ok(dataset)
@@ -141,6 +152,11 @@ impl Dataset {
     #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// The files beside the images that were not read, because they have other formats.
+    pub fn not_read(&self) -> &NotRead {
+        &self.not_read
     }
 
     /// The height and width of every image.
@@ -257,7 +273,8 @@ impl Dataset {
 
     fn decode(&self, entry: &Entry) -> Result<Vec<u8>, DataError> {
         let bytes = self.bytes(entry, LARGEST_FILE)?;
-        let image = decoded(bytes, self.sizes.largest()).map_err(|problem| self.refuse(entry, problem))?;
+        let image =
+            decoded(bytes, self.sizes.largest(), self.orientation).map_err(|problem| self.refuse(entry, problem))?;
         let image = self.sizes.fitted(image).into_rgb8();
         let size = self.resolution;
         if (image.width() as usize, image.height() as usize) != (size, size) {
@@ -269,8 +286,7 @@ impl Dataset {
     }
 
     fn read_labels(&mut self) -> Result<(), DataError> {
-        const NAME: &str = "dataset.json";
-        let file = self.path.join(NAME);
+        let file = self.path.join(LABELS);
         let fail =
             |problem: String| DataError::Labels { file: file.clone(), problem: problem.replace(char::is_control, " ") };
         let mut text = Vec::new();
@@ -284,7 +300,7 @@ impl Dataset {
             }
             Source::Zip(zip) => {
                 let mut zip = zip.lock().unwrap_or_else(PoisonError::into_inner);
-                let Some(index) = zip.index_for_name(NAME) else {
+                let Some(index) = zip.index_for_name(LABELS) else {
                     return Ok(());
                 };
                 let found = zip.by_index(index).map_err(|e| fail(e.to_string()))?;
@@ -339,34 +355,4 @@ impl ImageSizes {
         let square = image.crop_imm((width - side) / 2, (height - side) / 2, side, side);
         if side as usize == size { square } else { square.resize_exact(size as u32, size as u32, FilterType::Lanczos3) }
     }
-}
-
-/// Decodes an image; returns an error if it is damaged or larger than `largest`.
-fn decoded(bytes: Vec<u8>, largest: u32) -> Result<DynamicImage, String> {
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
-    if reader.format() == Some(ImageFormat::Jpeg) {
-        return decoded_jpeg(reader.into_inner().into_inner(), largest as usize);
-    }
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(largest);
-    limits.max_image_height = Some(largest);
-    // The decoder needs up to 16 bytes for each pixel.
-    limits.max_alloc = Some(16 * u64::from(largest) * u64::from(largest));
-    reader.limits(limits);
-    reader.decode().map_err(|e| format!("damaged: {e}"))
-}
-
-/// Decodes a JPEG strictly. The `image` crate would fill damaged or missing parts with grey and report nothing.
-fn decoded_jpeg(bytes: Vec<u8>, largest: usize) -> Result<DynamicImage, String> {
-    let options = DecoderOptions::default().set_strict_mode(true).set_max_width(largest).set_max_height(largest);
-    let options = options.jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let pixels = decoder.decode().map_err(|e| format!("damaged JPEG: {e:?}"))?;
-    let (width, height) = decoder.dimensions().unwrap_or_default();
-    let image = RgbImage::from_raw(width as u32, height as u32, pixels);
-    image.map(Into::into).ok_or_else(|| "damaged JPEG: fewer pixels than its header says".into())
-}
-
-fn dimensions(bytes: Vec<u8>) -> Result<(u32, u32), image::ImageError> {
-    ImageReader::new(Cursor::new(bytes)).with_guessed_format()?.into_dimensions()
 }

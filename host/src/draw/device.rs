@@ -47,7 +47,7 @@ impl DrawRequest<'_> {
             images => images?,
         };
         let instructions = images.iter().map(|image| image.instructions).collect();
-        let drawn = Drawn::from_bytes(model.resolution.into(), images.into_iter().map(|image| image.rgb).collect());
-        Ok(Drawn { instructions, ..drawn })
+        let images = images.into_iter().map(|image| image.pixels).collect();
+        Ok(Drawn { instructions, ..Drawn::from_bytes(model.resolution.into(), images) })
     }
 }

@@ -38,14 +38,19 @@ impl Drawn {
         Self { resolution, pictures, raw, instructions: None }
     }
 
-    /// Images from bytes, each `[resolution][resolution][3]`.
+    /// Images from bytes, each `[resolution][resolution][3]`, or `[resolution][resolution]` of a grey model.
     pub(super) fn from_bytes(resolution: usize, images: Vec<Vec<u8>>) -> Self {
+        let area = resolution * resolution;
         let planes = |image: &Vec<u8>| -> Vec<f32> {
-            (0..3).flat_map(|c| image.iter().skip(c).step_by(3).map(|&byte| f32::from(byte))).collect()
+            let channels = image.len() / area.max(1);
+            (0..channels).flat_map(|c| image.iter().skip(c).step_by(channels).map(|&byte| f32::from(byte))).collect()
         };
         let raw = images.iter().map(planes).collect();
-        let pictures = images.into_iter().map(|pixels| Picture::new(resolution, resolution, pixels)).collect();
-        Self { resolution, pictures, raw, instructions: None }
+        let picture = |pixels: Vec<u8>| match pixels.len() == area {
+            true => Picture::from_grey(resolution, resolution, &pixels),
+            false => Picture::new(resolution, resolution, pixels),
+        };
+        Self { resolution, pictures: images.into_iter().map(picture).collect(), raw, instructions: None }
     }
 
     /// The SHA-256 over all images' bytes, as hexadecimal text.
@@ -61,6 +66,17 @@ impl Drawn {
     /// Errors of the file system.
     pub fn write_grid(&self, path: &Path, columns: usize) -> Result<(), PictureError> {
         Picture::grid(&self.pictures, columns, TILE / self.resolution.max(1)).write(path)
+    }
+
+    /// Writes the images of [`mixing_grid`](super::pairs::mixing_grid) as one picture, whose corner is black.
+    ///
+    /// # Errors
+    /// Errors of the file system.
+    pub fn write_mixing_grid(&self, path: &Path, columns: usize) -> Result<(), PictureError> {
+        let black = vec![0; self.resolution * self.resolution];
+        let corner = Picture::from_grey(self.resolution, self.resolution, &black);
+        let tiles: Vec<Picture> = [corner].into_iter().chain(self.pictures.iter().cloned()).collect();
+        Picture::grid(&tiles, columns + 1, TILE / self.resolution.max(1)).write(path)
     }
 
     /// Writes `images` `[images, channels, height, width]` as safetensors; if a float generator drew them, before

@@ -12,6 +12,7 @@ use super::{
     drawn::Drawn,
     error::DrawError,
     latents::{Latents, NoiseMode},
+    pairs::Pair,
     request::DrawRequest,
 };
 use crate::{
@@ -199,13 +200,18 @@ impl<B: Backend> OnBackend<B> {
             Latents::W(w) => return Ok(self.generator.broadcast(rows(w, self.arch.w_dim)?)),
             Latents::Z(z) => rows(z, self.arch.z_dim)?,
             Latents::Seeds(seeds) => latents(&seeds[start..end], self.arch.z_dim, &device),
-            Latents::Pairs { seeds, join } => {
+            Latents::Pairs(pairs) => {
+                let pairs = &pairs[start..end];
                 let of = |which: usize| {
-                    let seeds: Vec<u64> = seeds[start..end].iter().map(|pair| pair[which]).collect();
+                    let seeds: Vec<u64> = pairs.iter().map(|pair| pair.seeds[which]).collect();
                     let ws = self.generator.ws(latents(&seeds, self.arch.z_dim, &device));
                     self.generator.mapping.truncate(ws, psi, None)
                 };
-                return Ok(joined(of(0), of(1), *join));
+                let (first, second) = (of(0), of(1));
+                let one = |(index, pair): (usize, &Pair)| {
+                    joined(first.clone().narrow(0, index, 1), second.clone().narrow(0, index, 1), pair.join)
+                };
+                return Ok(Tensor::cat(pairs.iter().enumerate().map(one).collect(), 0));
             }
         };
         Ok(self.generator.mapping.truncate(self.generator.ws(z), psi, None))

@@ -8,13 +8,13 @@ use nickeldime_core::pack::Pack;
 use super::{drawn::Drawn, error::DrawError, request::DrawRequest};
 use crate::progress::Progress;
 
-/// Draws one image, as `[height][width][3]` bytes.
+/// Draws one image, as `[height][width][channels]` bytes.
 ///
 /// # Errors
 /// The errors of [`generate`].
 pub fn render(pack: &Pack<'_>, sample: &Sample<'_>) -> Result<Vec<u8>, GenerateError> {
     let mut workspace = vec![0; pack.workspace_len()];
-    let mut image = Vec::with_capacity(3 * pack.resolution() * pack.resolution());
+    let mut image = Vec::with_capacity(pack.channels() * pack.resolution() * pack.resolution());
     generate(pack, sample, &mut workspace, &mut |_, row| {
         image.extend_from_slice(row);
         ControlFlow::Continue(())

@@ -1,8 +1,10 @@
 //! The inputs of drawing: latents, and the noise.
 
 use ndarray::{Array2, Array3};
-use nickeldime_core::generator::{Join, Noise};
+use nickeldime_core::generator::Noise;
 use nickeldime_core::pack::NoiseKind;
+
+use super::pairs::Pair;
 
 /// The latents that images are drawn from.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,12 +20,7 @@ pub enum Latents {
     /// A w for every layer, `[images, num_ws, w_dim]`. Truncation has no effect.
     LayerW(Array3<f32>),
     /// Two of the device's own latents for each image. Each is mapped and truncated, and the two ws are joined.
-    Pairs {
-        /// The seeds of the first and the second latent, `[images]`.
-        seeds: Vec<[u64; 2]>,
-        /// How the two ws are joined: style mixing or interpolation.
-        join: Join,
-    },
+    Pairs(Vec<Pair>),
 }
 
 impl Latents {
@@ -34,7 +31,7 @@ impl Latents {
             Self::NumpySeeds(seeds) => seeds.len(),
             Self::LayerW(layers) => layers.dim().0,
             Self::Z(rows) | Self::W(rows) => rows.nrows(),
-            Self::Pairs { seeds, .. } => seeds.len(),
+            Self::Pairs(pairs) => pairs.len(),
         }
     }
 
@@ -43,13 +40,14 @@ impl Latents {
         self.len() == 0
     }
 
-    /// The seed of the noise of image `index`: the image's own seed, the first seed of a pair, or for z and w the index.
+    /// The seed of the noise of image `index`: the image's own seed, that of a pair, or for z and w
+    /// the index.
     pub fn seed(&self, index: usize) -> u64 {
         match self {
             Self::Seeds(seeds) => seeds[index],
             Self::NumpySeeds(seeds) => seeds[index].into(),
             Self::Z(_) | Self::W(_) | Self::LayerW(_) => index as u64,
-            Self::Pairs { seeds, .. } => seeds[index][0],
+            Self::Pairs(pairs) => pairs[index].noise,
         }
     }
 }

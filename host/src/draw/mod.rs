@@ -6,10 +6,12 @@
 pub mod device;
 pub mod drawn;
 pub mod error;
+pub mod fixed;
 pub mod float;
 pub mod integers;
 pub mod latent_file;
 pub mod latents;
+pub mod pairs;
 pub mod request;
 
 pub use drawn::Drawn;

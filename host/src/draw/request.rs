@@ -4,6 +4,7 @@ use ndarray::ArrayView2;
 use nickeldime_core::generator::{Join, Latent, Sample};
 use nickeldime_core::pack::NoiseKind;
 
+use super::fixed::{fixed, q14};
 use super::latents::{Latents, NoiseMode, device_noise};
 use crate::numpy_random;
 
@@ -40,7 +41,7 @@ impl DrawRequest<'_> {
                 };
                 layers.outer_iter().map(one).collect()
             }
-            Latents::Pairs { seeds, join } => seeds.iter().map(|&seeds| FixedLatent::Pair(seeds, *join)).collect(),
+            Latents::Pairs(pairs) => pairs.iter().map(|pair| FixedLatent::Pair(pair.seeds, pair.join)).collect(),
             Latents::Z(rows) => {
                 rows.rows().into_iter().map(|row| FixedLatent::Z(row.iter().map(z).collect())).collect()
             }
@@ -76,14 +77,4 @@ pub(super) enum FixedLatent {
     W(Vec<i32>),
     Layers(Vec<i32>),
     Pair([u64; 2], Join),
-}
-
-/// Converts `x` to fixed point with `bits` fractional bits, limited to 32 bits.
-fn fixed(x: f32, bits: i32) -> i32 {
-    (f64::from(x) * 2f64.powi(bits)).round() as i32
-}
-
-/// Converts a number below 2 to the device's Q14.
-pub fn q14(x: f32) -> i16 {
-    fixed(x, 14).clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }

@@ -11,19 +11,19 @@ pub struct Fidelity {
     pub images: usize,
 }
 
-/// The ratio of one image in dB. `bytes` are `[height][width][3]`. `float` is `[3][height][width]`, or
-/// `[1][height][width]` for a grey network, with nominal range [-1, 1]; it is mapped to 0 ..= 255 and clamped, but not
-/// rounded. Rounding alone limits the ratio to 58.9 dB. It is infinite if the images are equal.
+/// The ratio of one image in dB. `bytes` are `[height][width][channels]`, and `float` is `[channels][height][width]`, with
+/// nominal range [-1, 1]; it is mapped to 0 ..= 255 and clamped, but not rounded. Rounding alone limits the ratio to
+/// 58.9 dB. It is infinite if the images are equal.
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn psnr(bytes: &[u8], float: &[f32]) -> f64 {
-    let area = bytes.len() / 3;
-    assert!([area, 3 * area].contains(&float.len()), "images of different sizes");
+pub fn psnr(bytes: &[u8], float: &[f32], channels: usize) -> f64 {
+    assert_eq!(bytes.len(), float.len(), "images of different sizes");
+    let area = bytes.len() / channels;
     let mut sum = 0f64;
-    for (pixel, rgb) in bytes.chunks_exact(3).enumerate() {
-        for (channel, &byte) in rgb.iter().enumerate() {
-            let value = f64::from(float[(channel * area + pixel) % float.len()]) * 127.5 + 127.5;
+    for (pixel, colours) in bytes.chunks_exact(channels).enumerate() {
+        for (channel, &byte) in colours.iter().enumerate() {
+            let value = f64::from(float[channel * area + pixel]) * 127.5 + 127.5;
             sum += (value.clamp(0.0, 255.0) - f64::from(byte)).powi(2);
         }
     }

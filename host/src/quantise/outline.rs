@@ -61,7 +61,7 @@ impl<'a> Layout<'a> {
                 conv1: self.conv(channels, channels, index),
                 torgb: ToRgb {
                     affine: self.affine(channels),
-                    rgb: self.dense(channels, 3, self.options.rgb),
+                    rgb: self.dense(channels, arch.img_channels, self.options.rgb),
                     limit: i32::MAX >> 2,
                 },
             };
@@ -69,7 +69,7 @@ impl<'a> Layout<'a> {
         }
         Some(Header {
             name: &self.options.name,
-            channels: 3,
+            channels: arch.img_channels as u8,
             z_dim: arch.z_dim as u16,
             w_dim: arch.w_dim as u16,
             image_fraction: 6,
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::draw::{NoiseMode, Preview};
     use crate::quantise::write_pack;
-    use nickeldime_checkpoint::model::arch::RGB;
+    use nickeldime_checkpoint::model::arch::{GREY, RGB};
     use nickeldime_checkpoint::model::initial;
     use nickeldime_core::pack::Pack;
 
@@ -137,13 +137,15 @@ mod tests {
     fn an_outline_is_what_the_packer_writes() {
         let noise = PackOptions { const_noise: Some(WeightWidth::I8), ..PackOptions::default() };
         let eight = PackOptions { mapping: WeightWidth::I8, ..PackOptions::default() };
-        for (channels, options) in [(vec![5, 4, 4, 3], &noise), (vec![17, 9, 6], &eight)] {
+        for (channels, img_channels, options) in
+            [(vec![5, 4, 4, 3], RGB, &noise), (vec![17, 9, 6], RGB, &eight), (vec![5, 4, 4, 3], GREY, &noise)]
+        {
             let arch = GeneratorArch {
                 z_dim: 24,
                 w_dim: 24,
                 mapping_layers: 3,
                 channels,
-                img_channels: RGB,
+                img_channels,
                 conv_clamp: Some(256.0),
             };
             let weights = initial::like_trained(&arch, 1);

@@ -126,7 +126,7 @@ impl FidelityReference {
         let ratio = |(i, float): (usize, &Vec<f32>)| {
             let seed = self.latents.seed(i);
             let sample = Sample { latent: Latent::Seed(seed), psi: PSI_ONE, noise: device_noise(self.noise, seed) };
-            Ok(psnr(&render(pack, &sample).map_err(PackingError::Generate)?, float))
+            Ok(psnr(&render(pack, &sample).map_err(PackingError::Generate)?, float, pack.channels()))
         };
         self.floats.iter().enumerate().map(ratio).collect()
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use ndarray::{Array1, Array2};
 
-use nickeldime_checkpoint::model::arch::{GREY, RGB, block_resolution};
+use nickeldime_checkpoint::model::arch::block_resolution;
 use nickeldime_checkpoint::model::weights::GeneratorWeights;
 use nickeldime_core::kernel::layout::{conv_index, conv_len};
 use nickeldime_core::number::{FRACTION_BITS, MAX_OFFSET};
@@ -262,7 +262,7 @@ impl<'a> Writer<'a, '_> {
         }
         Ok(Header {
             name,
-            channels: 3,
+            channels: arch.img_channels as u8,
             z_dim: arch.z_dim as u16,
             w_dim: arch.w_dim as u16,
             image_fraction,
@@ -540,9 +540,8 @@ impl<'a> Writer<'a, '_> {
         // A modulated activation is x * s / 2^15, and the result is in grey levels.
         let own = self.weights.arch.img_channels;
         let weights = self.tensor(&format!("{full}.weight"), own * channels)?;
-        let weights = matrix(in_colours(weights, own), channels) * (input_scale * 32768.0 * 127.5);
-        let biases = in_colours(self.tensor(&format!("{full}.bias"), own)?, own);
-        let biases = biases.into_iter().map(|b| b * 127.5).collect();
+        let weights = matrix(weights, channels) * (input_scale * 32768.0 * 127.5);
+        let biases = self.tensor(&format!("{full}.bias"), own)?.into_iter().map(|b| b * 127.5).collect();
         let width = self.width(name, self.options.rgb);
         let (rows, error) = match width {
             WeightWidth::I8 => self.rounded(name, &weights),
@@ -567,12 +566,6 @@ impl<'a> Writer<'a, '_> {
         let room = 32767.0 / (largest * 127.5 * HEADROOM);
         Ok(room.log2().floor().clamp(0.0, MAX_IMAGE_FRACTION.into()) as u8)
     }
-}
-
-/// The rows of a toRGB layer with `own` channels as a pack has them: three colours, which are equal in a grey network.
-fn in_colours<T: Clone>(values: Vec<T>, own: usize) -> Vec<T> {
-    let times = if own == GREY { RGB } else { 1 };
-    vec![values; times].concat()
 }
 
 /// Arranges weights as `[outputs, inputs]`; their number was checked before.

@@ -43,14 +43,21 @@ impl RunFolder {
         for folder in [run.path.clone(), run.students(), run.grids()] {
             fs::create_dir_all(&folder).map_err(|cause| RunError::File { path: folder, cause })?;
         }
-        let json = serde_json::to_vec_pretty(record)
-            .map_err(|e| RunError::Damaged { path: run.record_path(), problem: e.to_string() })?;
-        run.write(&run.record_path(), &json)?;
+        run.save_record(record)?;
         run.opened_log(0)
     }
 
-    /// Opens a run to continue it. Returns its folder, its configuration, and its saved state; the state is `None` if
-    /// the run was stopped before its first snapshot.
+    /// Writes the configuration.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn save_record(&self, record: &Record) -> Result<(), RunError> {
+        let json = serde_json::to_vec_pretty(record)
+            .map_err(|e| RunError::Damaged { path: self.record_path(), problem: e.to_string() })?;
+        self.write(&self.record_path(), &json)
+    }
+
+    /// Opens a run to go on with: its record and its saved state (none when it was stopped before its first snapshot).
     ///
     /// # Errors
     /// The folder holds no run, or a file in it is damaged.

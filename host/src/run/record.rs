@@ -10,7 +10,9 @@ use nickeldime_checkpoint::model::arch::{DiscriminatorArch, GeneratorArch};
 use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
-use crate::{backend::BackendKind, compress::settings::Settings, embed::spec::EmbedSpec, hash::sha256};
+use crate::{
+    backend::BackendKind, compress::settings::Settings, data::Orientation, embed::spec::EmbedSpec, hash::sha256,
+};
 
 /// A run's configuration, as saved in `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,19 +20,25 @@ use crate::{backend::BackendKind, compress::settings::Settings, embed::spec::Emb
 pub struct Record {
     /// The program's version.
     pub version: String,
-    /// The teacher's file; `None` for a training from scratch.
+    /// The teacher's file; none for a training without one.
     pub teacher: Option<PathBuf>,
     /// SHA-256 of the teacher's file and of the embedders' files, by path. A resumed run must find the same files.
     pub sha256: BTreeMap<PathBuf, String>,
-    /// The architectures of a training from scratch; `None` for a compression.
+    /// The shapes of a training without a teacher.
     pub scratch: Option<(GeneratorArch, DiscriminatorArch)>,
-    /// The file of content masks for scoring channels.
+    /// The checkpoint that a training began with in place of random weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
+    /// Content masks for scoring channels.
     pub masks: Option<PathBuf>,
     /// The real images.
     pub data: PathBuf,
     /// The size to which the images' middle squares are resized; `None` keeps their size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resize: Option<usize>,
+    /// Whether they are turned upright.
+    #[serde(default = "stored")]
+    pub orientation: Orientation,
     /// The embeddings.
     pub embeds: Vec<EmbedSpec>,
     /// True if the run trains an embedder on its own images, because none was given.
@@ -44,6 +52,11 @@ pub struct Record {
     pub backend: BackendKind,
     /// The settings, with all presets and flags applied.
     pub settings: Settings,
+}
+
+/// Runs of versions that did not write it took images as they were stored.
+fn stored() -> Orientation {
+    Orientation::Stored
 }
 
 impl Record {
@@ -67,9 +80,11 @@ impl Record {
             teacher: None,
             sha256: BTreeMap::new(),
             scratch: None,
+            from: None,
             masks: None,
             data,
             resize: None,
+            orientation: Orientation::default(),
             embeds: Vec::new(),
             own_embedder: false,
             substitutions: Vec::new(),

@@ -10,13 +10,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{error::RunError, layout};
-use crate::embed::spec::EmbedSpec;
+use crate::{data::Orientation, embed::spec::EmbedSpec};
 
 /// The configuration of a run, for reports. A field that `run.json` does not have is `None`, and unknown fields are
 /// ignored, so that runs of older and newer programs are read alike.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunSummary {
-    /// The method: `nickel-dime`, `gan`, ...; `from scratch` for the training of a teacher.
+    /// `nickel-dime`, `gan`, ...; `from scratch` or `fine-tuned` for a training of a teacher.
     pub method: Option<String>,
     /// The share of the channels that was removed.
     pub ratio: Option<f64>,
@@ -30,7 +30,9 @@ pub struct RunSummary {
     pub data: Option<PathBuf>,
     /// The size that the images were resized to.
     pub resize: Option<usize>,
-    /// The embeddings; `None` if the run does not record them, empty if it used none.
+    /// Whether they were turned upright; runs that do not say so took them as they were stored.
+    pub orientation: Option<Orientation>,
+    /// The embeddings; none where the run does not say, empty where it had none.
     pub embeddings: Option<Vec<Embedding>>,
 }
 
@@ -94,7 +96,11 @@ impl RunSummary {
             embeddings.get_or_insert_default().push(Embedding::own());
         }
         let scratch = record.get("scratch").is_some_and(|shapes| !shapes.is_null());
-        let method = if scratch { Some("from scratch") } else { setting("method").and_then(Value::as_str) };
+        let method = match (scratch, path("from")) {
+            (true, Some(_)) => Some("fine-tuned"),
+            (true, None) => Some("from scratch"),
+            (false, _) => setting("method").and_then(Value::as_str),
+        };
         Self {
             method: method.map(str::to_string),
             ratio: setting("ratio").and_then(Value::as_f64).filter(|_| !scratch),
@@ -103,6 +109,7 @@ impl RunSummary {
             teacher: path("teacher"),
             data: path("data"),
             resize: record.get("resize").and_then(Value::as_u64).and_then(|size| size.try_into().ok()),
+            orientation: record.get("orientation").and_then(|o| Orientation::deserialize(o).ok()),
             embeddings,
         }
     }

@@ -22,11 +22,16 @@ struct Terminal {
 }
 
 impl Terminal {
+    /// `live` on the board at a port.
     fn start(port: &str, more: &[&str]) -> Self {
+        Self::of(&[&["--port", port], more].concat())
+    }
+
+    fn of(args: &[&str]) -> Self {
         let (screen, path) = pty();
         tcsetwinsize(&screen, Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 }).expect("ours");
         let open = || Stdio::from(File::options().read(true).write(true).open(&path).expect("ours"));
-        let mut command = nickeldime(&[&["live", "--port", port], more].concat());
+        let mut command = nickeldime(&[&["live"], args].concat());
         command.env("COLORTERM", "truecolor").stdin(open()).stdout(open()).stderr(open());
         let live: Child = command.spawn().expect("starts");
         Self { screen, path, live: Running(live), shown: String::new() }
@@ -119,6 +124,31 @@ fn a_walk_that_ends_by_itself_or_by_a_signal_leaves_the_terminal_as_it_was() {
     // The board is gone.
     drop(board);
     assert!(!terminal.end());
+}
+
+#[test]
+fn a_pack_is_walked_through_without_a_board() {
+    let pack = text(&packed(BoardKind::Host).1);
+    let mut terminal = Terminal::of(&[pack, "--seed", "5"]);
+    terminal.wait_for("\x1b[?1049h");
+    terminal.wait_for("seed 5 to 6");
+    terminal.wait_for("▀");
+    terminal.press("\x1b[C");
+    terminal.wait_for("seed 6 to 7");
+    terminal.press("m");
+    terminal.wait_for("with ");
+    terminal.press(" ");
+    terminal.press("q");
+    assert!(terminal.end());
+    // Of one colour.
+    let folder = tempfile::tempdir().expect("a folder");
+    let grey = folder.path().join("grey.ndm");
+    json(&["pack", text(&nickeldime_testkit::fixture("cases/grey/grey.pkl")), "-o", text(&grey)]);
+    let mut terminal = Terminal::of(&[text(&grey), "--images", "3"]);
+    terminal.wait_for("▀");
+    assert!(terminal.end());
+    let said = error(&["live", pack]);
+    assert!(said.contains(&format!("nickeldime sample {pack} -o grid.png")), "{said}");
 }
 
 #[test]

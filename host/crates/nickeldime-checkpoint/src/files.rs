@@ -6,8 +6,9 @@ use std::path::Path;
 
 use tempfile::Builder;
 
-/// Writes a file so that a reader, a crash or a full disk never sees half of it: `path` keeps its old content until the
-/// new content is complete and on the disk. A device or a pipe is written to directly.
+/// Writes a file so that a reader, a crash or a full disk never sees half of it: `path` keeps its old content until
+/// the new one is complete and on the disk. Folders that are missing above it are made. What is no file (a device, a pipe)
+/// is written to, and stays what it is.
 ///
 /// # Errors
 /// The error that `write` returns, or one of the file system; `path` is untouched then.
@@ -22,6 +23,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Res
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    fs::create_dir_all(folder)?;
     let mut builder = Builder::new();
     builder.prefix(".nickeldime-");
     #[cfg(unix)]

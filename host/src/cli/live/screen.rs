@@ -45,10 +45,13 @@ impl LiveScreen {
     }
 
     /// Receives row `y` of the image and draws the lines that are complete with it.
-    pub fn row(&mut self, y: usize, rgb: &[u8]) -> io::Result<()> {
+    pub fn row(&mut self, y: usize, pixels: &[u8]) -> io::Result<()> {
         let stride = 3 * self.resolution;
         let Some(place) = self.rgb.get_mut(stride * y..stride * (y + 1)) else { return Ok(()) };
-        place.copy_from_slice(rgb);
+        match pixels.len() == self.resolution {
+            true => place.chunks_exact_mut(3).zip(pixels).for_each(|(place, &level)| place.fill(level)),
+            false => place.iter_mut().zip(pixels).for_each(|(place, &byte)| *place = byte),
+        }
         let side = self.side();
         for line in 0..side / 2 {
             // The last row that this line needs is the one that has come.

@@ -9,6 +9,8 @@ use image::{ExtendedColorType, ImageEncoder};
 use ndarray::{ArrayView3, ArrayView4};
 use nickeldime_checkpoint::files;
 
+pub mod animation;
+
 /// An RGB picture with 8 bits per channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
@@ -105,6 +107,11 @@ impl Picture {
         &self.pixels
     }
 
+    /// One byte for each pixel of a grey picture.
+    fn levels(&self) -> Vec<u8> {
+        self.pixels.iter().copied().step_by(3).collect()
+    }
+
     /// Arranges pictures in a grid with this many columns (0 makes it nearly square). Every pixel becomes `scale` pixels
     /// wide and high (0 counts as 1). Places without a picture are black.
     ///
@@ -152,7 +159,7 @@ impl Picture {
             return Err(io::Error::other("a picture without pixels"));
         }
         let mut bytes = Vec::new();
-        let grey: Vec<u8> = if self.grey { self.pixels.iter().copied().step_by(3).collect() } else { Vec::new() };
+        let grey = if self.grey { self.levels() } else { Vec::new() };
         let (pixels, kind) = match self.grey {
             true => (&grey, ExtendedColorType::L8),
             false => (&self.pixels, ExtendedColorType::Rgb8),
