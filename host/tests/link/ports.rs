@@ -12,7 +12,7 @@ use nickeldime::emulate::faulty_port::{FaultyPort, LineTap};
 use nickeldime::emulate::{BoardKind, VirtualBoard};
 use nickeldime_checkpoint::random::Stream;
 use nickeldime_core::link::{Ask, FrameReader, Packet, decode};
-use nickeldime_link::{Client, PortError};
+use nickeldime_link::{Client, LinkError};
 use sha2::{Digest, Sha256};
 
 use nickeldime_testkit::boards::{Running, all_rows, emulate, json, packed, preview, seed};
@@ -188,7 +188,8 @@ fn a_cancel_in_mid_image_is_answered_within_a_row() {
         let stopped = client.sample(&seed(1), &mut |y, _| {
             if y == last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        assert!(matches!(stopped, Err(PortError::Stopped)), "{stopped:?}");
+        let stopped = stopped.expect_err("stopped");
+        assert_eq!(stopped.link(), Some(&LinkError::Stopped));
         // The cancel was answered by the time that this returns; the next image is whole.
         let image = client.sample(&seed(2), &mut all_rows).expect("an image");
         assert!(image.rgb == preview(&pack, &seed(2)));

@@ -1,5 +1,9 @@
 //! What a board tells about itself, kept.
 
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
 use nickeldime_core::hex::Hex;
 use nickeldime_core::link::{Hello, KEY_ID_LEN, Model, Sha256Hash};
 use nickeldime_core::pack::NoiseKind;
@@ -34,6 +38,8 @@ pub struct BoardInfo {
     pub piece: u16,
     /// Ticks per second of its clock; 0: no clock.
     pub tick_hz: u32,
+    /// Whether that clock is an emulator's that counts instructions: each of them takes one nanosecond.
+    pub counts_instructions: bool,
     /// The reason for the last restart that nobody asked for.
     pub restart: Option<String>,
     /// Ids of the keys that a pack must be signed with one of, in hexadecimal; empty for a board that loads any pack.
@@ -65,11 +71,23 @@ pub struct ModelInfo {
 }
 
 impl BoardInfo {
+    /// Instructions in a number of the board's ticks, where its clock counts them.
+    pub fn instructions(&self, ticks: u64) -> Option<u64> {
+        if !self.counts_instructions {
+            return None;
+        }
+        let nanoseconds = (u128::from(ticks) * 1_000_000_000).checked_div(self.tick_hz.into())?;
+        u64::try_from(nanoseconds).ok()
+    }
+
     /// What no board of this protocol can say, if it has been said. Everything else may be taken as it is.
     pub(super) fn oddity(&self) -> Option<String> {
-        let resolution = self.model.as_ref()?.resolution;
-        let known = resolution.is_power_of_two() && (8..=1024).contains(&resolution);
-        (!known).then(|| format!("its model makes images of {resolution}x{resolution}, and none does"))
+        let model = self.model.as_ref()?;
+        let (resolution, channels) = (model.resolution, model.channels);
+        if !resolution.is_power_of_two() || !(8..=1024).contains(&resolution) {
+            return Some(format!("its model makes images of {resolution}x{resolution}, and none does"));
+        }
+        (![1, 3].contains(&channels)).then(|| format!("its model makes pixels of {channels} bytes, and none does"))
     }
 }
 
@@ -89,6 +107,7 @@ impl From<Hello<'_>> for BoardInfo {
             stored_latents: hello.stored_latents,
             piece: hello.piece,
             tick_hz: hello.tick_hz,
+            counts_instructions: hello.counts_instructions,
             restart: hello.restart.map(shown),
             trusted: hello.trusted.chunks(KEY_ID_LEN).map(|id| Hex(id).to_string()).collect(),
             model: hello.model.map(ModelInfo::from),

@@ -17,7 +17,7 @@ use self::walk::Walk;
 use super::progress::{Bar, stop_on_ctrl_c};
 use crate::draw::{NoiseMode, device_noise};
 use crate::progress::Progress;
-use nickeldime_link::{Client, PortError};
+use nickeldime_link::{Client, LinkError};
 
 /// Walk through a board's latent space in the terminal.
 ///
@@ -84,7 +84,7 @@ pub fn run(args: &LiveArgs, json: bool) -> anyhow::Result<()> {
         });
         match (image, failed) {
             (_, Some(error)) => return Err(error),
-            (Err(PortError::Stopped), None) => break,
+            (Err(error), None) if error.link() == Some(&LinkError::Stopped) => break,
             (image, None) => image?,
         };
         images += 1;
