@@ -97,8 +97,11 @@ struct Image {
     cost: ImageCost,
 }
 
-/// What `nickeldime bench --board B --json` said, and the most instructions of a request and bytes of RAM of its images.
-const WRITTEN: [(&str, &str, [(u64, u64); 2]); 4] = [
+/// The most instructions of a request, and the most bytes of RAM.
+type Budget = (u64, u64);
+
+/// What `nickeldime bench --board B --json` said, and the budgets of its two images.
+const WRITTEN: [(&str, &str, [Budget; 2]); 4] = [
     ("qemu-m4", include_str!("bench.json"), [(108_000_000, 96 << 10), (290_000_000, 160 << 10)]),
     ("qemu-m55", include_str!("bench-qemu-m55.json"), [(48_500_000, 100 << 10), (98_000_000, 164 << 10)]),
     ("qemu-m0", include_str!("bench-qemu-m0.json"), [(590_000_000, 96 << 10), (1_370_000_000, 160 << 10)]),
