@@ -43,7 +43,7 @@ fn boards() -> impl Iterator<Item = BoardSpec> {
 /// The checksum with which the RP2040's boot ROM checks a second stage: CRC-32 from the highest bit on, not inverted.
 fn second_stage_sum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(u32::MAX, |sum, &byte| {
-        (0..8).fold(sum ^ u32::from(byte) << 24, |sum, _| sum << 1 ^ (sum >> 31) * 0x04C1_1DB7)
+        (0..8).fold(sum ^ (u32::from(byte) << 24), |sum, _| (sum << 1) ^ ((sum >> 31) * 0x04C1_1DB7))
     })
 }
 
