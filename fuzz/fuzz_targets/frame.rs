@@ -8,7 +8,7 @@ use nickeldime_core::link::{FrameReader, decode, encode};
 
 fuzz_target!(|bytes: &[u8]| {
     let [size, bytes @ ..] = bytes else { return };
-    // As they are, and as the message of a frame.
+    // The bytes as they are, and as the message of a frame.
     let _ = decode(bytes);
     let mut reader = FrameReader::new(vec![0; usize::from(*size) * 2]);
     let mut frame = vec![0; bytes.len() + bytes.len() / 200 + 64];

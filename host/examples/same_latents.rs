@@ -23,7 +23,7 @@ const MARGIN: u32 = 8;
 /// Height of a caption with its strip below, in pixels.
 const PITCH: u32 = 112;
 
-/// A grid's rows beside one another.
+/// Places the rows of a grid side by side.
 fn strip(grid: &Path) -> anyhow::Result<RgbImage> {
     let image = image::open(grid).with_context(|| grid.display().to_string())?.into_rgb8();
     let wide = GRID.0 * SIZE;

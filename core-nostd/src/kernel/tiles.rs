@@ -32,13 +32,13 @@ impl Source {
 #[repr(C)]
 #[derive(Debug, Clone)]
 pub(super) struct Tiles {
-    /// At 0: bytes from one pair's plane to the next.
+    /// Offset 0: bytes from one pair's plane to the next.
     stride: usize,
-    /// At 4: the end of the first channel's accumulators of the last tile.
+    /// Offset 4: the end of the first channel's accumulators of the last tile.
     acc_end: *mut i32,
-    /// At 8: one to three sources of 12 bytes each, then one whose row is null.
+    /// Offset 8: one to three sources of 12 bytes each, then one whose row is null.
     sources: [Source; 4],
-    /// At 56: the next tile's accumulators, of both channels. The loops advance them.
+    /// Offset 56: the next tile's accumulators, of both channels. The loops advance them.
     acc: [*mut i32; 2],
 }
 
@@ -52,7 +52,7 @@ impl Tiles {
         let bytes = self.acc_end.addr() - self.acc[0].addr();
         let mut second = self.clone();
         for source in second.sources.iter_mut().filter(|source| !source.row.is_null()) {
-            // Of four weights, `[i][o]`, the loop reads the first and the third.
+            // The loop reads the first and the third of four weights, `[i][o]`.
             (source.weights, source.end) = (source.weights.wrapping_add(1), source.end.wrapping_add(1));
         }
         second.acc[0] = self.acc[1];

@@ -19,7 +19,7 @@ pub const PREFIX_LEN: usize = 64;
 /// Bytes of the SHA-256 that follows the contents.
 pub const HASH_LEN: usize = 32;
 
-/// Bytes of one signature behind the hash: an Ed25519 public key, and its signature of the hash.
+/// Bytes of one signature after the hash: an Ed25519 public key, and its signature of the hash.
 pub const SIGNATURE_LEN: usize = 96;
 
 /// Most signatures of a pack.

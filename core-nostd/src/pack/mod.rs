@@ -104,7 +104,7 @@ impl<'a> Pack<'a> {
         self.parts.hash
     }
 
-    /// The signatures behind the hash, each an Ed25519 public key (32 bytes) and its signature of the hash (64 bytes).
+    /// The signatures after the hash, each an Ed25519 public key (32 bytes) and its signature of the hash (64 bytes).
     /// Nothing has verified them.
     pub fn signatures(&self) -> &'a [[u8; SIGNATURE_LEN]] {
         self.parts.signatures

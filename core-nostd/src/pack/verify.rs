@@ -57,7 +57,7 @@ fn magnitudes(pair: &[i8]) -> [u64; 2] {
     [even, odd]
 }
 
-/// How much of a pack is checked.
+/// The extent of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// The header alone: sizes, offsets, scales and shifts.
@@ -124,7 +124,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Returns the block's channels.
+    /// Verifies a block. Returns the number of its feature map's channels.
     fn block(
         &self,
         block: &Block,
@@ -146,7 +146,7 @@ impl Check<'_> {
         Ok(channels)
     }
 
-    /// Returns the output channels.
+    /// Verifies a convolution. Returns its number of output channels.
     fn conv(
         &self,
         conv: &Conv,

@@ -32,7 +32,7 @@ impl ArrayPlaces {
     /// array.
     ///
     /// # Errors
-    /// As [`PackBuilder::finish`].
+    /// The errors of [`PackBuilder::finish`].
     pub fn pack_len(&self, header: &Header<'_>) -> Result<usize, PackError> {
         Ok(placed(header)?.1 + self.end + HASH_LEN)
     }

@@ -29,7 +29,7 @@ fn set(register: usize, value: u32) {
 fn start() {
     set(SYST[1], EVERY - 1);
     set(SYST[2], 0);
-    // At the processor's 25 MHz, with its interrupt.
+    // Counts at the processor's 25 MHz and raises the interrupt.
     set(SYST[0], 0b111);
 }
 

@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use nickeldime_link::{BoardInfo, Client, PortError, ports};
+use nickeldime_link::{BoardInfo, Client, LinkError, PortError, ports};
 
 use crate::hash::hex;
 
@@ -58,15 +58,20 @@ fn line(Found { port, asked_for, result }: &Found) -> String {
             let restart = restart.unwrap_or_default();
             format!("{port}  {} (firmware {}): {}{restart}", board.board, board.firmware, model(board))
         }
-        Some(Err(PortError::Silent { .. })) | None if ports::usb_board(port).is_some() => {
+        _ if is_silent(result.as_ref()) && ports::usb_board(port).is_some() => {
             let board = ports::usb_board(port).unwrap_or_default();
             format!("{port}  a {board} by its USB name, and no answer: unplug it and plug it in again")
         }
         // Most computers list ports to which nothing is connected.
-        Some(Err(PortError::Silent { .. })) | None if !asked_for => format!("{port}  no answer"),
+        _ if is_silent(result.as_ref()) && !asked_for => format!("{port}  no answer"),
         Some(Err(error)) => error.to_string(),
         None => format!("{port}  no answer, and the port hangs"),
     }
+}
+
+/// Whether nothing at all came from a port.
+fn is_silent(result: Option<&Result<BoardInfo, PortError>>) -> bool {
+    result.is_none_or(|asked| asked.as_ref().is_err_and(|error| error.link() == Some(&LinkError::Silent)))
 }
 
 /// Asks `more` and all ports that the system lists, at the same time and for a few seconds.

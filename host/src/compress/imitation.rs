@@ -29,7 +29,7 @@ const L1_WEIGHT: f32 = 3.0;
 
 /// The terms of a method. Terms that the method does not have are false or `None`.
 pub struct Imitation<A: AutodiffBackend> {
-    /// True for the pixel distance.
+    /// True if the method has the pixel distance.
     pub l1: bool,
     /// The embedder whose feature maps give the perceptual distance.
     pub perceptual: Option<Embedder<A>>,

@@ -30,9 +30,9 @@ use crate::{
 const MAX_PARAMS: u64 = 1 << 30;
 /// The point at which a training begins.
 pub enum Start {
-    /// At the beginning: the pruned teacher, or random weights.
+    /// Begin with the pruned teacher or with random weights.
     Fresh,
-    /// At a saved state ([`super::state::save`]).
+    /// Continue from a saved state ([`super::state::save`]).
     Saved(Vec<u8>),
 }
 

@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 
 use nickeldime_core::generator::Sample;
-use nickeldime_link::client::{Client, Image};
-use nickeldime_link::error::PortError;
+use nickeldime_link::{Client, Image, LinkError, PortError};
 
 use super::{drawn::Drawn, error::DrawError, request::DrawRequest};
 use crate::progress::Progress;
@@ -13,7 +12,7 @@ use crate::progress::Progress;
 /// rows.
 ///
 /// # Errors
-/// The errors of [`Client::sample`]; [`PortError::Stopped`] if `progress` asked to stop.
+/// The errors of [`Client::sample`]; [`LinkError::Stopped`] if `progress` asked to stop.
 pub fn images(
     client: &mut Client,
     samples: &[Sample<'_>],
@@ -44,9 +43,14 @@ impl DrawRequest<'_> {
         };
         let latents = self.fixed_latents(model.z_dim.into());
         let images = match images(client, &self.samples(&latents, model.noise), progress) {
-            Err(PortError::Stopped) => return Err(DrawError::Stopped),
+            Err(error) if error.link() == Some(&LinkError::Stopped) => return Err(DrawError::Stopped),
             images => images?,
         };
-        Ok(Drawn::from_bytes(model.resolution.into(), images.into_iter().map(|image| image.pixels).collect()))
+        // The client gives RGB; of a grey model all three are the one that has travelled.
+        let pixels = |image: Image| match model.channels {
+            1 => image.rgb.into_iter().step_by(3).collect(),
+            _ => image.rgb,
+        };
+        Ok(Drawn::from_bytes(model.resolution.into(), images.into_iter().map(pixels).collect()))
     }
 }

@@ -135,7 +135,7 @@ impl<B: Backend> Attention<B> {
             |x: Tensor<B, 2>, (weight, bias): &(Tensor<B, 2>, Tensor<B, 2>)| x.matmul(weight.clone()) + bias.clone();
         let heads = |x: Tensor<B, 2>, tokens| x.reshape([n, tokens, HEADS, WIDTH]).swap_dims(1, 2);
         let [q, k, v, result] = &self.linear;
-        // Only the first token's answer is asked for.
+        // Only the first token's output is used.
         let first = tokens.clone().narrow(1, 0, 1).reshape([n, c]);
         let all = tokens.reshape([n * count, c]);
         let queries = heads(apply(first, q).div_scalar((WIDTH as f32).sqrt()), 1);

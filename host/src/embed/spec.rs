@@ -136,7 +136,7 @@ impl FromStr for EmbedSpec {
             let (path, weight) = file.rsplit_once(':')?;
             Some((path.into(), weight.parse().ok()?))
         };
-        // At most two numbers from the end: a path may have colons of its own.
+        // At most two numbers are taken from the end, because a path may contain colons.
         let (path, weight, second) = match weighted(file) {
             None => (file.into(), kind.default_weight(), None),
             Some((path, last)) => match weighted(&path) {

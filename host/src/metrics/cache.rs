@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(cache.get("a", 3), Some(features.clone()));
         assert_eq!(cache.get("a", 4), None);
         assert_eq!(cache.get("b", 3), None);
-        // A file that is cut short, or lies under another key's name, is none.
+        // A file that is cut short, or stored under another key's name, is not used.
         fs::copy(cache.file("a"), cache.file("b")).unwrap();
         assert_eq!(cache.get("b", 3), None);
         let whole = fs::read(cache.file("a")).unwrap();

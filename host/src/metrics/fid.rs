@@ -93,14 +93,14 @@ pub fn fid<T: matrix::Feature>(a: ArrayView2<T>, b: ArrayView2<T>, few: FewSampl
 
 /// The trace of `(a b)^(1/2)` of two covariances.
 fn trace_of_root(a: &Array2<f64>, b: &Array2<f64>) -> Result<f64, MetricError> {
-    // Far more than either decomposition takes.
+    // This is far more than either decomposition needs.
     let rounds = 1000 * (a.nrows() + 1);
     let ([a_scale, b_scale], [a, b]) = ([scale(a), scale(b)], [a, b]);
     if a_scale == 0.0 || b_scale == 0.0 {
         return Ok(0.0);
     }
     let half = |c: &Array2<f64>, scale: f64| {
-        // Near 1, so that the iterations' thresholds mean what they should.
+        // Values are scaled to be near 1, so that the iterations' thresholds are meaningful.
         let c = DMatrix::from_row_iterator(c.nrows(), c.ncols(), c.iter().map(|x| x / scale));
         let eigen = SymmetricEigen::try_new(c, f64::EPSILON, rounds).ok_or(MetricError::Decomposition)?;
         Ok((eigen.eigenvectors, eigen.eigenvalues.map(|x| x.max(0.0).sqrt())))
@@ -115,7 +115,7 @@ fn trace_of_root(a: &Array2<f64>, b: &Array2<f64>) -> Result<f64, MetricError> {
     let energy = product.norm_squared();
     let svd = SVD::try_new(product, false, false, f64::EPSILON, rounds).ok_or(MetricError::Decomposition)?;
     let values = svd.singular_values;
-    // What any singular values must fulfil.
+    // Every set of singular values must satisfy this.
     if (values.norm_squared() - energy).abs() > 1e-9 * energy {
         return Err(MetricError::Decomposition);
     }

@@ -488,7 +488,7 @@ impl<'a> Writer<'a, '_> {
             return Ok(rows.clone());
         }
         let weights = self.tensor(&format!("synthesis.{name}.weight"), 9 * inputs * outputs)?;
-        // From [in][ky][kx] to [ky][kx][in].
+        // Reorders [in][ky][kx] to [ky][kx][in].
         let order = |(o, at): (usize, usize)| weights[(o * inputs + at % inputs) * 9 + at / inputs];
         let weights = Array2::from_shape_fn((outputs, 9 * inputs), order);
         let (rows, error) = self.rounded(name, &weights);

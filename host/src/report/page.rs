@@ -354,7 +354,7 @@ fn figure(class: Option<&str>, caption: &str, file: &Path) -> Result<Markup, Str
     })
 }
 
-/// At most `most` elements, evenly spaced, the first and the last always among them.
+/// At most `most` elements, evenly spaced, including the first and the last.
 fn spread<T>(all: &[T], most: usize) -> impl Iterator<Item = &T> {
     let count = all.len().min(most);
     (0..count).map(move |n| &all[n * (all.len() - 1) / (count - 1).max(1)])

@@ -12,7 +12,7 @@ use nickeldime::emulate::faulty_port::{FaultyPort, LineTap};
 use nickeldime::emulate::{BoardKind, VirtualBoard};
 use nickeldime_checkpoint::random::Stream;
 use nickeldime_core::link::{Ask, FrameReader, Packet, decode};
-use nickeldime_link::{Client, PortError};
+use nickeldime_link::{Client, LinkError};
 use sha2::{Digest, Sha256};
 
 use nickeldime_testkit::boards::{Running, all_rows, emulate, json, packed, preview, seed};
@@ -133,7 +133,7 @@ fn twenty_schedules_of_faults_on_an_emulated_board_end_with_a_whole_model() {
             assert!(which == new || sent.is_err(), "schedule {schedule}, {faults}: told to be loaded, and is not");
             let image = client.sample(&seed(schedule), &mut all_rows).expect("an image");
             assert!(
-                image.pixels == preview(&packs[which], &seed(schedule)),
+                image.rgb == preview(&packs[which], &seed(schedule)),
                 "schedule {schedule}, {faults}: another image"
             );
             if which == new {
@@ -159,7 +159,7 @@ fn samples(count: u64) {
             client = Client::open(text(board.port())).expect("answers");
         }
         let image = client.sample(&seed(number), &mut all_rows).expect("an image");
-        assert!(image.pixels == preview(&pack, &seed(number)), "image {number}");
+        assert!(image.rgb == preview(&pack, &seed(number)), "image {number}");
     }
     let dropped = client.status().expect("answers").dropped;
     println!("{count} images from {kind}, every byte as the host has it; {dropped} frames dropped");
@@ -188,10 +188,11 @@ fn a_cancel_in_mid_image_is_answered_within_a_row() {
         let stopped = client.sample(&seed(1), &mut |y, _| {
             if y == last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        assert!(matches!(stopped, Err(PortError::Stopped)), "{stopped:?}");
+        let stopped = stopped.expect_err("stopped");
+        assert_eq!(stopped.link(), Some(&LinkError::Stopped));
         // The cancel was answered by the time that this returns; the next image is whole.
         let image = client.sample(&seed(2), &mut all_rows).expect("an image");
-        assert!(image.pixels == preview(&pack, &seed(2)));
+        assert!(image.rgb == preview(&pack, &seed(2)));
     }
 }
 

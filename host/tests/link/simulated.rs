@@ -5,6 +5,7 @@
 //! nickeldime --test link thousand_schedules` replays it.
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nickeldime::emulate::faults::Faults;
@@ -15,6 +16,7 @@ use nickeldime_core::generator::{GenerateError, Latent, Noise, Sample};
 use nickeldime_core::link::Sha256Hash;
 use nickeldime_core::pack::{Hashed, NoiseKind, PackError};
 use nickeldime_core::storage::{FailingFlash, MappedFlash, RamFlash};
+use nickeldime_link::wire::Wire;
 use nickeldime_link::{Client, PortError};
 use sha2::{Digest, Sha256};
 
@@ -79,16 +81,31 @@ fn open<F: MappedFlash + Supply + Send + 'static>(board: &Simulated<F, Simple>) 
 
 /// An image of the loaded model, byte for byte as it should be.
 fn assert_serves(client: &mut Client, pack: &[u8], seed: u64) {
-    let sample = Sample { latent: Latent::Seed(seed), psi: 0, noise: Noise::None };
-    let image = client.sample(&sample, &mut |_, _| ControlFlow::Continue(())).expect("an image");
-    let mut wanted = Vec::new();
-    let made = Simple.generate(pack, &sample, &mut [], &mut |_, row| {
-        wanted.extend_from_slice(row);
+    let image = client.sample(&of_seed(seed), &mut all_rows).expect("an image");
+    assert!(image.rgb == drawn(pack, seed));
+}
+
+fn of_seed(seed: u64) -> Sample<'static> {
+    Sample { latent: Latent::Seed(seed), psi: 0, noise: Noise::None }
+}
+
+fn all_rows(_: usize, _: &[u8]) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// The image that a pack's model makes.
+fn drawn(pack: &[u8], seed: u64) -> Vec<u8> {
+    let mut rgb = Vec::new();
+    let made = Simple.generate(pack, &of_seed(seed), &mut [], &mut |_, row| {
+        rgb.extend_from_slice(row);
         ControlFlow::Continue(())
     });
     made.expect("an image");
-    assert!(image.pixels == wanted);
+    rgb
 }
+
+/// Images that arrived whole on the lines of the schedules.
+static DRAWN: AtomicU64 = AtomicU64::new(0);
 
 /// One upload over an existing model, on a line and a supply that fail as the seed says. Returns how many runs of the
 /// client it took.
@@ -141,6 +158,13 @@ fn schedule<const WORD: usize, const SECTOR: usize>(seed: u64) -> u32 {
             board.lose_power_at(1 + random.below(operations) as u32, random.bits() as u32);
         }
         let sent = open(&board).and_then(|mut client| client.upload(&new, &mut |_, _| {}));
+        // An image on the same line, while the board has either model; now and then of a board that is reset in the middle.
+        let image_seed = random.bits();
+        if let Ok(image) = open(&board).and_then(|mut client| client.sample(&of_seed(image_seed), &mut all_rows)) {
+            let right = [&old, &new].iter().any(|pack| image.rgb == drawn(pack, image_seed));
+            assert!(right, "an image of neither model, after {tries} tries");
+            DRAWN.fetch_add(1, Ordering::Relaxed);
+        }
         board.mend();
         let starts = board.happened().starts;
         for found in &starts[1..] {
@@ -198,7 +222,7 @@ fn ten_thousand_schedules_of_faults_end_with_a_whole_model() {
             Err(_) => failed.push(seed),
         }
     }
-    println!("{total} schedules, {tries} runs of the client");
+    println!("{total} schedules, {tries} runs of the client, {} images", DRAWN.load(Ordering::Relaxed));
     assert!(failed.is_empty(), "failed: {failed:?}; SCHEDULE=seed replays one");
 }
 
@@ -272,7 +296,7 @@ fn a_line_of_921600_baud_is_full_in_both_directions() {
     assert!(sending >= 95.0, "{sending:.2} %");
     let sample = Sample { latent: Latent::Seed(3), psi: 0, noise: Noise::None };
     let image = client.sample(&sample, &mut |_, _| ControlFlow::Continue(())).expect("an image");
-    let reading = share(image.pixels.len(), image.elapsed);
+    let reading = share(image.rgb.len(), image.elapsed);
     println!(
         "image of 256x256: {reading:.2} % of the line ({} bytes back)",
         board.happened().to_host - happened.to_host
@@ -304,4 +328,53 @@ fn a_pack_that_fits_only_alone_is_refused_with_the_numbers_and_fits_after_an_era
         refused,
         "the pack has 6000 bytes, the board's storage 5120: a pack at a higher --ratio fits (1.2 times smaller)"
     );
+}
+
+/// Images of 256x256 or 32x32, one after another on one connection over a line with these faults. Returns how many arrived
+/// whole, the bytes that the board sent for each, and the longest simulated time of one; `piece` bytes fit in a reply.
+fn images_over(bits: u8, faults: Faults, count: u64) -> (u64, u64, Duration) {
+    let mut random = Stream::new(4, "lossy", u64::from(bits));
+    let pack = pack(&mut random, bits, 3000);
+    let flash = RamFlash::<_, 8, 256>::erased(vec![0; 32 * 256]);
+    let board = Simulated::new(Setup { ring: 4096, ..QUIET }, flash, Simple, buffers(600, 1800));
+    let mut client = open(&board).expect("a good line");
+    client.upload(&pack, &mut |_, _| {}).expect("a good line");
+    let before = board.happened();
+    let (mut whole, mut longest) = (0, Duration::ZERO);
+    for seed in 0..count {
+        board.fault(Faults { seed, ..faults });
+        let started = board.now();
+        match client.sample(&of_seed(seed), &mut all_rows) {
+            Ok(image) => {
+                assert!(image.rgb == drawn(&pack, seed), "an image that is reported is right");
+                whole += 1;
+            }
+            Err(error) => println!("image {seed}: {error}"),
+        }
+        longest = longest.max(board.now() - started);
+    }
+    (whole, (board.happened().to_host - before.to_host) / count, longest)
+}
+
+#[test]
+fn images_survive_a_bad_line() {
+    let bad = |chance| Faults { drop: chance, flip: chance, dup: chance, ..Faults::NONE };
+    for bits in [5, 8] {
+        let (_, clean, _) = images_over(bits, Faults::NONE, 5);
+        let size = 1 << bits;
+        for (chance, most) in [(1e-4, 115), (3e-4, 135)] {
+            let (whole, bytes, longest) = images_over(bits, bad(chance), 50);
+            let share = 100 * bytes / clean;
+            println!("{size}x{size} at {chance} each: {whole} of 50, {share} % of the bytes, at most {longest:?}");
+            assert_eq!(whole, 50);
+            assert!(share <= most, "{share} %");
+        }
+        // 30 bytes of 10,000 are damaged.
+        let (whole, bytes, longest) = images_over(bits, bad(1e-3), 20);
+        println!(
+            "{size}x{size} at 0.001 each: {whole} of 20, {} % of the bytes, at most {longest:?}",
+            100 * bytes / clean
+        );
+        assert!(longest < Duration::from_secs(120), "{longest:?}");
+    }
 }

@@ -59,7 +59,7 @@ pub fn dot_i8_wide(weights: &[i8], x: &[i16]) -> i64 {
 /// From `weights` to `end` there is a multiple of 8 values above 0, and as many from `x` on; both begin at multiples of 4.
 #[unsafe(naked)]
 unsafe extern "C" fn sum_i8(weights: *const i8, end: *const i8, x: *const i16) -> i64 {
-    // Of four weights SXTB16 takes every second one, so the pixels are put in pairs of every second one too.
+    // SXTB16 takes every second one of four weights, so the pixels are paired in the same way.
     naked_asm!(
         cpu!(),
         ".macro ND_FOUR w, a, b",

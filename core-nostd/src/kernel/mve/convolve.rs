@@ -201,7 +201,8 @@ unsafe extern "C" fn pairs(frame: &Frame) {
         "vmladava.s16 lr, q6, q5",
         "vmladava.s16 r6, q6, q2",
         ".endm",
-        // One row. Without a row, or with one group alone, the entry lies behind what there is not.
+        // One row. The entry lies after the row's code if there is no row, and after its loop if there is only one
+        // group.
         ".macro NM_ROW loop, last, behind, row, entry",
         "ldr r1, [sp, #\\row]",
         "ldr.w r9, [sp, #80]",

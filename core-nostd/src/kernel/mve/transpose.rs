@@ -147,7 +147,8 @@ unsafe extern "C" fn pairs(frame: &Frame) {
         "vmladava.s16 r4, q6, q0",
         "vmladava.s16 r6, q6, q1",
         ".endm",
-        // One row. Without a row, or with one group alone, the entry lies behind what there is not.
+        // One row. The entry lies after the row's code if there is no row, and after its loop if there is only one
+        // group.
         ".macro NM_ROW loop, last, behind, row, weights, entry",
         "vldrw.u32 q7, [sp, #\\weights]",
         "ldr r1, [sp, #\\row]",

@@ -1,65 +1,28 @@
-//! What can go wrong on the line, in words that say what to do.
+//! What can go wrong between a host and a board, in words that say what to do.
 
-use std::io;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
 
 use nickeldime_core::link::{DeviceError, PROTOCOL_VERSION};
 use thiserror::Error;
 
-use super::holder::Holder;
-
-/// Talking to a board failed.
-#[derive(Debug, Error)]
+/// A board did not do what it was asked for.
+#[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
-pub enum PortError {
-    /// There is no such port.
-    #[error("{port}: no such port. {}", found(.others))]
-    NoSuchPort {
-        /// What was asked for.
-        port: String,
-        /// The ports that there are.
-        others: Vec<String>,
-    },
-    /// The user may not open it.
-    #[error("{port}: permission denied. {}", join(.group.as_deref()))]
-    Permission {
-        /// The port.
-        port: String,
-        /// The group that may.
-        group: Option<String>,
-    },
-    /// Another program has it open.
-    #[error("{port}: {}", close(.port, .holder.as_ref()))]
-    Busy {
-        /// The port.
-        port: String,
-        /// Which program, where the system tells.
-        holder: Option<Holder>,
-    },
-    /// Opening failed in another way.
-    #[error("{port}: cannot open: {cause}")]
-    Open {
-        /// The port.
-        port: String,
-        /// Why.
-        cause: serialport::Error,
-    },
+pub enum LinkError {
     /// Nothing came back.
     #[error(
-        "{port}: nobody answers. Is the board running the nickeldime firmware, is this its port, or is it another \
+        "nobody answers. Is the board running the nickeldime firmware, is this its port, or is it another \
          program's device? `nickeldime devices` shows what answers where"
     )]
-    Silent {
-        /// The port.
-        port: String,
-    },
+    Silent,
     /// Something came back that is not of this protocol.
     #[error(
-        "{port}: what answers there does not speak nickeldime's protocol ({bytes} bytes came, no frame among them; they \
+        "what answers there does not speak nickeldime's protocol ({bytes} bytes came, no frame among them; they \
          begin {said:?}): another program's device? `nickeldime devices` shows what answers where"
     )]
     NotOurs {
-        /// The port.
-        port: String,
         /// How much came.
         bytes: u64,
         /// How it began, fit for a terminal.
@@ -67,49 +30,28 @@ pub enum PortError {
     },
     /// What was sent came back.
     #[error(
-        "{port}: what is sent there comes back as it is: a terminal (a shell, a login prompt) or two joined wires, not a \
+        "what is sent there comes back as it is: a terminal (a shell, a login prompt) or two joined wires, not a \
          board. `nickeldime devices` shows what answers where"
     )]
-    Echo {
-        /// The port.
-        port: String,
-    },
+    Echo,
     /// The two ends have different protocol versions.
-    #[error("{port}: the board speaks protocol version {device}, this program {PROTOCOL_VERSION}: {}", update(*.device))]
+    #[error("the board speaks protocol version {device}, this program {PROTOCOL_VERSION}: {}", update(*.device))]
     WrongProtocol {
-        /// The port.
-        port: String,
         /// The board's version.
         device: u16,
     },
     /// The versions are the same, and yet the board's hello cannot be.
     #[error(
-        "{port}: what answers there says things that no board says ({what}). Another program's device, or firmware of \
+        "what answers there says things that no board says ({what}). Another program's device, or firmware of \
          another version of this program: build both from the same source"
     )]
     OddHello {
-        /// The port.
-        port: String,
         /// What it said.
         what: String,
     },
-    /// The line broke. During an upload the board keeps its old model, unless only the answer to the end of it got
-    /// lost.
-    #[error(
-        "{port}: the line broke ({cause}). Unplugged or reset? The board has its old model, or the new one if that was \
-         complete; plug it in and run the command again, and it goes on where it was"
-    )]
-    Lost {
-        /// The port.
-        port: String,
-        /// Why.
-        cause: io::Error,
-    },
     /// The board answered before and stopped.
-    #[error("{port}: the board stopped answering ({during}). Reset it and run the command again")]
+    #[error("the board stopped answering ({during}). Reset it and run the command again")]
     Timeout {
-        /// The port.
-        port: String,
         /// What was going on.
         during: &'static str,
     },
@@ -134,52 +76,24 @@ pub enum PortError {
         /// The most that the board takes.
         room: usize,
     },
-    /// An image did not arrive whole, several times.
-    #[error("{port}: the image arrived damaged {tries} times. A bad cable, or a line that is too fast?")]
+    /// An image came no further, several times.
+    #[error("the image arrived damaged {tries} times. A bad cable, or a line that is too fast?")]
     Damaged {
-        /// The port.
-        port: String,
         /// How often it was tried.
         tries: u32,
     },
+    /// The board's model was replaced while it made the image.
+    #[error("another program has changed the board's model while it made the image: run the command again")]
+    ModelChanged,
     /// The caller stopped the sample.
     #[error("stopped")]
     Stopped,
 }
 
-fn join(group: Option<&str>) -> String {
-    match group {
-        None | Some("root") => {
-            "Its group is root's alone: a udev rule gives serial ports to the group dialout, or run \
-                                this as root"
-                .to_owned()
-        }
-        Some(group) => format!(
-            "The port belongs to the group {group}: `sudo usermod -aG {group} $USER`, then log out and in again"
-        ),
-    }
-}
-
-fn close(port: &str, holder: Option<&Holder>) -> String {
-    match holder {
-        Some(holder) if holder.name == "ModemManager" => format!(
-            "{holder} has this port open, to see whether it is a modem. Try again in half a minute, or keep it away for \
-             good: `sudo systemctl disable --now ModemManager`"
-        ),
-        Some(holder) => format!("{holder} has this port open. Close it and try again"),
-        None => format!(
-            "another program has this port open (`sudo fuser -v {port}` tells which). Close it (a serial monitor? \
-             ModemManager?) and try again"
-        ),
-    }
-}
-
-fn found(others: &[String]) -> String {
-    match others {
-        [] => "No serial port was found at all: is the board plugged in, with a cable that carries data? \
-               (`nickeldime emulate` makes a board without a board)"
-            .to_owned(),
-        others => format!("There are: {}", others.join(", ")),
+impl LinkError {
+    /// Whether it is about what answers at a port, so that the port's name belongs before it.
+    pub fn is_of_a_port(&self) -> bool {
+        !matches!(self, Self::TooLarge { .. } | Self::Refused(_) | Self::LatentTooLong { .. } | Self::Stopped)
     }
 }
 

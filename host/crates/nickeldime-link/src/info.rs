@@ -1,5 +1,9 @@
 //! What a board tells about itself, kept.
 
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
 use nickeldime_core::hex::Hex;
 use nickeldime_core::link::{Hello, KEY_ID_LEN, Model, Sha256Hash};
 use nickeldime_core::pack::NoiseKind;
@@ -67,12 +71,12 @@ pub struct ModelInfo {
 impl BoardInfo {
     /// What no board of this protocol can say, if it has been said. Everything else may be taken as it is.
     pub(super) fn oddity(&self) -> Option<String> {
-        let ModelInfo { resolution, channels, .. } = *self.model.as_ref()?;
-        if !(resolution.is_power_of_two() && (8..=1024).contains(&resolution)) {
+        let model = self.model.as_ref()?;
+        let (resolution, channels) = (model.resolution, model.channels);
+        if !resolution.is_power_of_two() || !(8..=1024).contains(&resolution) {
             return Some(format!("its model makes images of {resolution}x{resolution}, and none does"));
         }
-        let colours = channels == 1 || channels == 3;
-        (!colours).then(|| format!("its model makes pixels of {channels} bytes, and none does"))
+        (![1, 3].contains(&channels)).then(|| format!("its model makes pixels of {channels} bytes, and none does"))
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serialport::{ErrorKind, SerialPort};
 
-use super::error::PortError;
 use super::holder;
+use super::port_error::PortError;
 use super::ports::names;
 
 /// Bits a second on ports that care; USB and pseudo-terminals do not.

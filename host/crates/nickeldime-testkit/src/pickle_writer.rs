@@ -176,7 +176,7 @@ impl Writer {
             let latin1: String = bytes.iter().map(|&b| char::from(b)).collect();
             let encode = Py::Global("_codecs", "encode");
             self.write(&encode);
-            // Not shared: it is no name.
+            // The text is not shared, because it is not a name.
             self.out.push(b'X');
             self.out.extend((latin1.len() as u32).to_le_bytes());
             self.out.extend(latin1.as_bytes());

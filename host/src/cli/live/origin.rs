@@ -7,7 +7,7 @@ use nickeldime_core::{
     generator::{GenerateError, Sample, generate},
     pack::{NoiseKind, Pack},
 };
-use nickeldime_link::{Client, PortError};
+use nickeldime_link::{Client, LinkError};
 
 use crate::cli::model::ModelFile;
 
@@ -71,7 +71,7 @@ impl Origin {
         match self {
             Self::Board(client) => match client.sample(sample, row) {
                 Ok(_) => Ok(true),
-                Err(PortError::Stopped) => Ok(false),
+                Err(error) if error.link() == Some(&LinkError::Stopped) => Ok(false),
                 Err(error) => Err(error.into()),
             },
             Self::Here(bytes, workspace) => match generate(&Pack::open(bytes)?, sample, workspace, row) {

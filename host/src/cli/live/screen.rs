@@ -101,7 +101,7 @@ impl LiveScreen {
 
 impl Drop for LiveScreen {
     fn drop(&mut self) {
-        // Nothing can be done when the terminal is gone.
+        // Errors are ignored, because nothing can be done when the terminal is gone.
         let _ = execute!(self.out, ResetColor, EnableLineWrap, Show, LeaveAlternateScreen);
         let _ = terminal::disable_raw_mode();
     }

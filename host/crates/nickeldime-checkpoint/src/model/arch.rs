@@ -111,7 +111,7 @@ impl DeviationGroup {
         }
     }
 
-    /// Channels that the layer adds: 1, or 0 where there is none.
+    /// Channels that the layer adds: 1, or 0 if the network has no such layer.
     pub fn channels(self) -> usize {
         usize::from(self != Self::Absent)
     }

@@ -1,14 +1,17 @@
 //! Sending a pack: what is missing of it, in runs of chunks, several of them on their way at a time.
 
-use std::collections::VecDeque;
-use std::ops::Range;
-use std::time::{Duration, Instant};
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::time::Duration;
 
 use nickeldime_core::link::{Answer, Ask, DeviceError, Packet, Reply, Sha256Hash, checksum, decode, upload_tag};
 use sha2::{Digest, Sha256};
 
-use super::{Client, HELLO, Meant, Patience, QUICK};
-use crate::error::PortError;
+use super::{HELLO, Machine, Meant, Patience, QUICK};
+use crate::error::LinkError;
 
 /// An upload begins again so often without having come any further (the board was reset, say).
 const RESTARTS: u32 = 3;
@@ -90,7 +93,7 @@ struct Flying {
     bytes: usize,
     /// Where the board is when it has taken it.
     end: u32,
-    since: Instant,
+    since: Duration,
 }
 
 /// Where an upload is.
@@ -156,7 +159,7 @@ impl<'p> Course<'p> {
         flying == 0 || (flying + bytes) as u64 <= window
     }
 
-    fn sent(&mut self, ask: &Ask<'_>, bytes: usize, end: u32, now: Instant) {
+    fn sent(&mut self, ask: &Ask<'_>, bytes: usize, end: u32, now: Duration) {
         if let Ask::UploadRange { end, .. } = ask {
             self.announced = *end;
         }
@@ -165,9 +168,9 @@ impl<'p> Course<'p> {
     }
 
     /// The board is at `offset`.
-    fn acknowledged(&mut self, offset: u32, now: Instant) {
+    fn acknowledged(&mut self, offset: u32, now: Duration) {
         while let Some(message) = self.flying.pop_front_if(|message| message.end <= offset) {
-            self.slowest = self.slowest.max(now.saturating_duration_since(message.since));
+            self.slowest = self.slowest.max(now.saturating_sub(message.since));
         }
         if offset > self.at {
             // Further than was known: answers got lost.
@@ -196,27 +199,28 @@ impl<'p> Course<'p> {
     }
 }
 
-impl Client {
+impl Machine {
     /// Sends a pack and makes it the board's model; `progress(done, total)` counts its bytes. The bytes are not looked
     /// at: whether they are a pack is the caller's question first and the board's in the end.
     ///
     /// # Errors
-    /// [`PortError::TooLarge`] before anything is sent; [`PortError::Refused`]; or that the line broke. The board keeps
+    /// [`LinkError::TooLarge`] before anything is sent; [`LinkError::Refused`]; or that the line broke. The board keeps
     /// the model that it had, but for one case: when only the answer to the last request got lost
-    /// ([`PortError::Lost`], [`PortError::Timeout`]) the new one may be loaded already. The next hello tells, and
+    /// ([`LinkError::Timeout`], or that the line broke) the new one may be loaded already. The next hello tells, and
     /// uploading the same pack again then sends nothing.
-    pub fn upload(&mut self, pack: &[u8], progress: &mut dyn FnMut(u64, u64)) -> Result<Sent, PortError> {
-        let started = self.wire.now();
+    pub async fn upload(&self, pack: &[u8], progress: &mut dyn FnMut(u64, u64)) -> Result<Sent, LinkError> {
+        let started = self.now();
         let total = pack.len() as u64;
         let sha256: Sha256Hash = Sha256::digest(pack).into();
-        let (free, storage) = (u64::from(self.board.free), u64::from(self.board.storage));
+        let board = self.board().clone();
+        let (free, storage) = (u64::from(board.free), u64::from(board.storage));
         let mut sent = Sent { bytes: 0, already_loaded: false, kept: 0, elapsed: Duration::ZERO };
-        if self.board.model.as_ref().is_some_and(|model| model.sha256 == sha256) {
+        if board.model.as_ref().is_some_and(|model| model.sha256 == sha256) {
             progress(total, total);
-            return Ok(Sent { already_loaded: true, elapsed: self.wire.now() - started, ..sent });
+            return Ok(Sent { already_loaded: true, elapsed: self.now() - started, ..sent });
         }
         let Some(len) = u32::try_from(total).ok().filter(|_| total <= free) else {
-            return Err(PortError::TooLarge { len: total, free, storage });
+            return Err(LinkError::TooLarge { len: total, free, storage });
         };
         let (mut furthest, mut restarts, mut trust) = (0, 0, true);
         loop {
@@ -225,67 +229,68 @@ impl Client {
                 reached = done;
                 progress(u64::from(done), total);
             };
-            match self.upload_once(pack, len, sha256, trust, &mut sent, &mut progress) {
+            match self.upload_once(pack, len, sha256, trust, &mut sent, &mut progress).await {
                 Ok(()) => break,
                 // The board was reset in the middle, or another host aborted: it has forgotten the upload.
-                Err(PortError::Refused(DeviceError::NoUpload)) if reached > furthest || restarts < RESTARTS => {
+                Err(LinkError::Refused(DeviceError::NoUpload)) if reached > furthest || restarts < RESTARTS => {
                     restarts = if reached > furthest { 0 } else { restarts + 1 };
                     furthest = furthest.max(reached);
                 }
                 // What the survey took for the pack's bytes was none.
-                Err(PortError::Refused(DeviceError::HashMismatch | DeviceError::NotErased)) if trust => trust = false,
+                Err(LinkError::Refused(DeviceError::HashMismatch | DeviceError::NotErased)) if trust => trust = false,
                 Err(error) => return Err(error),
             }
         }
-        self.board = self.hello(HELLO)?;
-        sent.elapsed = self.wire.now() - started;
+        self.hello(HELLO).await?;
+        sent.elapsed = self.now() - started;
         Ok(sent)
     }
 
-    fn upload_once(
-        &mut self,
+    async fn upload_once(
+        &self,
         pack: &[u8],
         len: u32,
         sha256: Sha256Hash,
         trust: bool,
         sent: &mut Sent,
         progress: &mut dyn FnMut(u32),
-    ) -> Result<(), PortError> {
+    ) -> Result<(), LinkError> {
         let begun = self.ask(Ask::UploadBegin { len, sha256 }, QUICK, "upload begin", |answer| match answer {
             Answer::Ready { offset, chunk, granule, window, unit, sector } => {
                 Meant::End(Some(Terms { offset, chunk, granule, window, unit, sector }))
             }
             Answer::Committed { .. } => Meant::End(None),
             _ => Meant::Other,
-        })?;
-        let Some(terms) = begun else {
+        });
+        let Some(terms) = begun.await? else {
             sent.already_loaded = true;
             return Ok(());
         };
         if !terms.are_sane(len) {
             let what = format!("an upload in these steps: {terms:?}");
-            return Err(PortError::OddHello { port: self.port.clone(), what });
+            return Err(LinkError::OddHello { what });
         }
         let upload = upload_tag(&sha256);
         let runs = if trust {
-            plan(pack, &terms, &self.survey(upload, &terms, len)?)
+            plan(pack, &terms, &self.survey(upload, &terms, len).await?)
         } else {
-            std::iter::once(terms.offset..len).collect()
+            core::iter::once(terms.offset..len).collect()
         };
         let missing: u64 = runs.iter().map(|run| u64::from(run.end - run.start)).sum();
         sent.kept = sent.kept.max(u64::from(len) - missing);
-        self.transfer(Course::new(pack, upload, terms, runs), sent, progress)?;
+        self.transfer(Course::new(pack, upload, terms, runs), sent, progress).await?;
         // The board hashes the whole pack, twice: 50 kB/s is a slow core.
         let limit = Duration::from_secs(20 + u64::from(len) / 25_000);
         let patience = Patience { first: Duration::from_secs(2), limit };
-        self.ask(Ask::UploadCommit { sha256 }, patience, "verifying the pack", |answer| match answer {
+        let commit = self.ask(Ask::UploadCommit { sha256 }, patience, "verifying the pack", |answer| match answer {
             Answer::Committed { .. } => Meant::End(()),
             _ => Meant::Other,
-        })
+        });
+        commit.await
     }
 
     /// The sums of all units, 0 for those that are of no interest any more.
-    fn survey(&mut self, upload: u16, terms: &Terms, len: u32) -> Result<Vec<u32>, PortError> {
+    async fn survey(&self, upload: u16, terms: &Terms, len: u32) -> Result<Vec<u32>, LinkError> {
         let first = terms.offset / terms.unit;
         let mut sums = vec![0; first as usize];
         while (sums.len() as u64) * u64::from(terms.unit) < u64::from(len) {
@@ -295,20 +300,20 @@ impl Client {
                     Meant::End(sums.as_chunks().0.iter().map(|sum| u32::from_le_bytes(*sum)).collect::<Vec<_>>())
                 }
                 _ => Meant::Other,
-            })?;
-            sums.extend(more);
+            });
+            sums.extend(more.await?);
         }
         Ok(sums)
     }
 
-    fn transfer(
-        &mut self,
+    async fn transfer(
+        &self,
         mut course: Course<'_>,
         sent: &mut Sent,
         progress: &mut dyn FnMut(u32),
-    ) -> Result<(), PortError> {
-        let mut first = self.next_id;
-        let mut moved = self.wire.now();
+    ) -> Result<(), LinkError> {
+        let mut first = self.next_id();
+        let mut moved = self.now();
         let mut end = moved + course.quiet;
         progress(course.done);
         while course.done < course.len() {
@@ -319,23 +324,24 @@ impl Client {
                     break;
                 }
                 let id = self.new_id();
-                self.say(id, ask)?;
-                let now = self.wire.now();
+                self.say(id, ask);
+                let now = self.now();
                 if course.flying.is_empty() {
                     end = now + course.quiet;
                 }
                 course.sent(&ask, bytes, after, now);
                 sent.bytes += data as u64;
             }
-            let (known, port) = (self.next_id.wrapping_sub(first), self.port.clone());
-            let answer = match self.frame(end)?.map(decode) {
+            let known = self.next_id().wrapping_sub(first);
+            let frame = self.frame(end).await;
+            let answer = match frame.as_deref().map(decode) {
                 Some(Some(Packet::Reply(Reply { id, answer }))) if id.wrapping_sub(first) < known => Some(answer),
                 Some(_) => continue,
                 None => None,
             };
             let lost = match answer {
                 Some(Answer::Ack { offset }) if offset <= course.len() => {
-                    let now = self.wire.now();
+                    let now = self.now();
                     if offset > course.done {
                         moved = now;
                         progress(offset);
@@ -345,7 +351,7 @@ impl Client {
                     continue;
                 }
                 Some(Answer::Error(DeviceError::WrongOffset { expected })) if expected <= course.len() => expected,
-                Some(Answer::Error(error)) => return Err(PortError::Refused(error)),
+                Some(Answer::Error(error)) => return Err(LinkError::Refused(error)),
                 Some(_) => continue,
                 None => {
                     course.quiet = (2 * course.quiet).min(QUIET.end);
@@ -354,11 +360,11 @@ impl Client {
             };
             // What was on its way is sent again; what the board says of it from now on is of no interest.
             course.lost(lost);
-            first = self.next_id;
-            let now = self.wire.now();
+            first = self.next_id();
+            let now = self.now();
             end = now + course.quiet;
-            if now.saturating_duration_since(moved) > GIVE_UP {
-                return Err(PortError::Timeout { port, during: "upload" });
+            if now.saturating_sub(moved) > GIVE_UP {
+                return Err(LinkError::Timeout { during: "upload" });
             }
         }
         Ok(())
@@ -423,7 +429,7 @@ mod tests {
                 Ask::UploadChunk { offset, data, .. } => (offset, offset, offset + data.len() as u32),
                 _ => panic!("{ask:?}"),
             });
-            course.sent(&ask, 0, end, Instant::now());
+            course.sent(&ask, 0, end, Duration::ZERO);
         }
         assert_eq!(said, [(0, 64, 128), (64, 64, 128), (128, 256, 320), (256, 256, 320), (320, 1000, 1000)]);
         // The second run got lost.
