@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 /// Feature of a board, and its memory map.
-const BOARDS: [(&str, &str); 7] = [
+const BOARDS: [(&str, &str); 8] = [
     ("QEMU_M0", "src/board/qemu_m0.x"),
     ("QEMU_M4", "src/board/qemu_m4.x"),
     ("QEMU_M55", "src/board/qemu_m55.x"),
     ("QEMU_RV32", "src/board/qemu_rv32.x"),
+    ("PICO", "src/board/pico.x"),
     ("PICO2", "src/board/pico2.x"),
     ("NUCLEO_H743", "src/board/nucleo_h743.x"),
     ("STM32F405", "src/board/stm32f405.x"),

@@ -32,6 +32,8 @@ command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v c++ >/dev/null || need+=(g++)
 command -v qemu-system-arm >/dev/null || need+=(qemu-system-arm)
 command -v qemu-system-riscv32 >/dev/null || need+=(qemu-system-misc)
+# The emulator of the RP2040 runs in Node.js; npm installs it.
+command -v npm >/dev/null || need+=(nodejs npm)
 if [ ${#need[@]} -gt 0 ]; then
     # Package lists that cannot be refreshed may still be recent enough.
     as_root apt-get update -qq || true
@@ -52,6 +54,7 @@ boards=(
     "qemu-m4 thumbv7em-none-eabihf"
     "qemu-m55 thumbv8m.main-none-eabihf"
     "qemu-rv32 riscv32imac-unknown-none-elf"
+    "pico thumbv6m-none-eabi"
     "pico2 thumbv8m.main-none-eabihf"
     "pico2,display thumbv8m.main-none-eabihf"
     "nucleo-h743 thumbv7em-none-eabihf"
@@ -73,12 +76,12 @@ step "packages"
 packaged=$(cargo package --workspace --no-verify --allow-dirty 2>&1) || { printf '%s\n' "$packaged" >&2; exit 1; }
 if grep -A3 "^warning" <<<"$packaged" >&2; then exit 1; fi
 
-step "lints, with CUDA"
+step "lints, with every backend"
 # CUDA is built in and checked, not run. The documentation below needs the same check of all dependencies.
-cargo clippy "${here[@]}" --features nickeldime/cuda --all-targets -- -D warnings
+cargo clippy "${here[@]}" --features nickeldime/cuda,nickeldime/ndarray --all-targets -- -D warnings
 
-step "lints, with every default feature off"
-cargo clippy -p nickeldime --release --no-default-features -- -D warnings
+step "lints, as it is built by default"
+cargo clippy -p nickeldime --release -- -D warnings
 
 step "lints of the firmware, board by board"
 for board in "${boards[@]}"; do
@@ -86,7 +89,7 @@ for board in "${boards[@]}"; do
     # The profile that the tests build it with.
     profile=firmware
     case $features in
-        pico2*) profile=firmware-smallest ;;
+        pico*) profile=firmware-smallest ;;
         qemu-rv32) profile=firmware-fast ;;
     esac
     cargo clippy -p nickeldime-firmware --profile "$profile" --target "$target" --features "$features" -- -D warnings
@@ -109,8 +112,13 @@ for target in thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-
 done
 cargo clippy -p nickeldime-measure --profile firmware --target thumbv8m.main-none-eabihf --features mve -- -D warnings
 
+step "lints of the C library for a processor without a system"
+for target in thumbv7em-none-eabihf riscv32imac-unknown-none-elf; do
+    cargo clippy -p nickeldime-c --profile firmware --target "$target" -- -D warnings
+done
+
 step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc "${here[@]}" --features nickeldime/cuda --no-deps
+RUSTDOCFLAGS="-D warnings" cargo doc "${here[@]}" --features nickeldime/cuda,nickeldime/ndarray --no-deps
 
 step "the minimum Rust version"
 minimum=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -136,5 +144,12 @@ cargo test -p nickeldime-firmware --features display
 
 step "host: unit, golden and end-to-end tests"
 cargo test "${here[@]}" --exclude nickeldime-core -- --nocapture
+
+step "C: the library on every target, its example, its statuses, a board"
+bash tests/c.sh
+
+# Behind the host's tests, which have built the command that images are compared with.
+step "Python: the wheel, its stubs, the command's images, boards"
+bash tests/python.sh
 
 step "done"

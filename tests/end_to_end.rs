@@ -7,7 +7,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use nickeldime::emulate::BoardKind;
+use nickeldime::emulate::{BoardKind, VirtualBoard};
 use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::link::DeviceError;
 use nickeldime_core::pack::{Pack, PackError, WeightWidth};
@@ -194,9 +194,13 @@ fn an_image_can_be_stopped_and_the_next_one_is_whole() {
 fn a_board_that_panicked_says_so_after_its_restart() {
     use nickeldime_boards::{BoardSpec, EmulatorSpec};
 
-    for (name, says) in
-        [("qemu-m4", "a panic 0"), ("qemu-m55", "a panic 0"), ("qemu-rv32", "a panic"), ("stm32f405", "a panic 08")]
-    {
+    for (name, says) in [
+        ("qemu-m4", "a panic 0"),
+        ("qemu-m55", "a panic 0"),
+        ("qemu-rv32", "a panic"),
+        ("stm32f405", "a panic 08"),
+        ("pico", "a panic 10"),
+    ] {
         let board = *nickeldime_boards::find(name).expect("known");
         let emulator = board.emulator.expect("emulated");
         let features: &'static [&'static str] = [emulator.features, &["panic-once"]].concat().leak();
@@ -208,7 +212,7 @@ fn a_board_that_panicked_says_so_after_its_restart() {
             eprintln!("not tested on {name}: {missing}");
             continue;
         }
-        let running = nickeldime::emulate::VirtualBoard::start(panics).expect("starts");
+        let running = VirtualBoard::start(panics).expect("starts");
         let client = Client::open(running.port().to_str().expect("in UTF-8")).expect("answers");
         let restart = client.board().restart.clone().expect("it did not start by itself twice");
         assert!(restart.starts_with(says), "{name}: {restart}");
@@ -233,4 +237,29 @@ fn a_killed_emulate_leaves_no_emulator_behind() {
         }
         assert_eq!(children.is_empty(), kind == BoardKind::Host);
     }
+}
+
+/// The program and the USB of a real board, in an emulator that knows neither: the board comes back after its reset button, with
+/// its model, and does not restart while nobody talks to it for longer than its watchdog waits.
+#[test]
+fn the_pico_keeps_its_model_over_a_reset_and_stays_awake() {
+    let pico: BoardKind = "pico".parse().expect("an emulated board");
+    if let Err(missing) = pico.check() {
+        eprintln!("not tested: {missing}");
+        return;
+    }
+    let bytes = fs::read(&packed(pico).1).expect("packed");
+    let board = VirtualBoard::start(pico).expect("starts");
+    let mut client = Client::open(text(board.port())).expect("answers");
+    assert_eq!((&client.board().board[..], client.board().counts_instructions), ("pico", false));
+    client.upload(&bytes, &mut |_, _| {}).expect("fits");
+    drop(client);
+    board.reset_button().press();
+    std::thread::sleep(Duration::from_secs(10));
+    let mut client = Client::open(text(board.port())).expect("answers after its reset");
+    assert_eq!(client.board().restart, None, "its watchdog is fed while it sleeps");
+    let image = client.sample(&seed(5), &mut all_rows).expect("has its model");
+    assert!(image.rgb == preview(&bytes, &seed(5)));
+    let refused = error(&["emulate", "--board", "pico", "--count"]);
+    assert!(refused.contains("nothing counts the instructions of pico"), "{refused}");
 }

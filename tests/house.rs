@@ -27,6 +27,18 @@ const FLOORS: &[&[&str]] = &[
     &["host/crates/nickeldime-checkpoint/src/files", "host/crates/nickeldime-checkpoint/src/random"],
     &["host/crates/nickeldime-checkpoint/src/model"],
     &["host/crates/nickeldime-checkpoint/src", "host/crates/nickeldime-link"],
+    // Other languages: what a call comes to, what is drawn and the board's callbacks, the calls.
+    &["bindings/c/src/status"],
+    &["bindings/c/src/model", "bindings/c/src/sample"],
+    &["bindings/c/src/draw"],
+    &["bindings/c/src/link"],
+    &["bindings/c/src/device"],
+    &["bindings/c/src/lib"],
+    &["bindings/python/src/array", "bindings/python/src/error"],
+    &["bindings/python/src/arguments"],
+    &["bindings/python/src/walk"],
+    &["bindings/python/src/pack"],
+    &["bindings/python/src"],
     // The firmware, and the program that measures the engine.
     &["firmware/src", "firmware/measure"],
     // The host.
@@ -71,6 +83,8 @@ impl House {
             ("host/crates/nickeldime-boards/src", "nickeldime_boards"),
             ("host/crates/nickeldime-checkpoint/src", "nickeldime_checkpoint"),
             ("host/crates/nickeldime-link/src", "nickeldime_link"),
+            ("bindings/c/src", "nickeldime_c"),
+            ("bindings/python/src", "nickeldime_python"),
             ("host/src", "nickeldime"),
             ("firmware/src", "nickeldime_firmware"),
             ("firmware/measure/src", "nickeldime_measure"),

@@ -6,9 +6,12 @@
 use std::process::Command;
 use std::sync::LazyLock;
 
+use nickeldime::emulate::BoardKind;
 use nickeldime::emulate::on_target::{ImageCost, Kernels, MeasuredLayer, OnTarget};
 use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::pack::{Pack, WeightWidth};
+use nickeldime_testkit::boards::{emulate_with, error, json};
+use nickeldime_testkit::command::text;
 use nickeldime_testkit::packs::{Shape, draw, random_pack, tiny};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -136,6 +139,42 @@ fn costs_are_within_their_budgets_and_within_two_percent_of_what_is_written_down
             grown(board, "its stack", before.stack_bytes, cost.stack_bytes);
         }
     }
+}
+
+/// The firmware's clock counts what the measuring program counts, on every processor, but for the bytes of the request.
+#[test]
+#[cfg(unix)]
+fn an_emulator_that_counts_says_what_an_image_took() {
+    let shape = Shape { channels: vec![9, 7, 6, 5], ..tiny() };
+    let pack = random_pack(&shape, 3);
+    let file = tempfile::NamedTempFile::with_suffix(".ndm").unwrap();
+    std::fs::write(file.path(), pack.bytes()).unwrap();
+    for (program, (board, kernels, _)) in PROGRAMS.iter().zip(MEASURED) {
+        if kernels == Kernels::Portable {
+            continue;
+        }
+        let kind: BoardKind = board.parse().unwrap();
+        let counting = emulate_with(kind, &["--count"]);
+        let port = &counting.port[..];
+        json(&["send", text(file.path()), "--port", port]);
+        let sampled = json(&["sample", "--port", port, "--seed", "0,0,0", "--noise", "random"]);
+        let counted: Vec<u64> = serde_json::from_value(sampled["instructions"].clone()).unwrap();
+        let expected = program.image(pack.bytes()).unwrap().request_instructions;
+        println!("{board}: {counted:?}, the measuring program {expected}");
+        assert_eq!(counted.len(), 3);
+        assert!(
+            counted.iter().all(|&count| count.abs_diff(expected) * 10 <= expected),
+            "{board}: {counted:?}, {expected}"
+        );
+    }
+    if !PROGRAMS.is_empty() {
+        let timed = emulate_with(BoardKind::roomy(), &[]);
+        json(&["send", text(file.path()), "--port", &timed.port]);
+        let sampled = json(&["sample", "--port", &timed.port, "--seed", "0"]);
+        assert!(sampled.get("instructions").is_none(), "time is not counted: {sampled}");
+    }
+    let refused = error(&["emulate", "--board", "host", "--count"]);
+    assert!(refused.contains("emulate --board qemu-m4 --count"), "{refused}");
 }
 
 fn grown(board: &str, what: &str, before: u64, now: u64) {

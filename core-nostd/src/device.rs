@@ -381,6 +381,7 @@ where
             stored_latents: u16::try_from(self.latents.len()).unwrap_or(u16::MAX),
             piece: u16::try_from(self.piece_len()).unwrap_or(u16::MAX),
             tick_hz: C::HZ,
+            counts_instructions: C::COUNTS_INSTRUCTIONS,
             restart: self.identity.restart,
             trusted: self.identity.trusted.as_flattened(),
             model,

@@ -33,6 +33,7 @@ impl Millis {
 
 impl Clock for Millis {
     const HZ: u32 = 1000;
+    const COUNTS_INSTRUCTIONS: bool = cfg!(feature = "counted");
 
     fn now(&mut self) -> u64 {
         let now = PASSED.load(Ordering::Relaxed);

@@ -4,6 +4,8 @@
 pub trait Clock {
     /// Ticks per second; 0 for no clock.
     const HZ: u32;
+    /// Whether the time is an emulator's that counts instructions: each of them takes one nanosecond.
+    const COUNTS_INSTRUCTIONS: bool = false;
 
     /// The time now.
     fn now(&mut self) -> u64;

@@ -281,6 +281,8 @@ pub struct Hello<'a> {
     pub piece: u16,
     /// Ticks per second of the clock in [`Answer::Done`]; 0: no clock.
     pub tick_hz: u32,
+    /// Whether that clock is an emulator's that counts instructions: each of them takes one nanosecond.
+    pub counts_instructions: bool,
     /// The reason for the last restart that nobody asked for: a panic, with addresses, or the watchdog.
     pub restart: Option<&'a str>,
     /// Ids, [`KEY_ID_LEN`] bytes each, of the keys that a pack must be signed with one of; empty for a device that loads any

@@ -48,6 +48,7 @@ fn hello() -> Hello<'static> {
         stored_latents: 512,
         piece: 240,
         tick_hz: 1000,
+        counts_instructions: false,
         restart: None,
         trusted: &[],
         model: Some(model),

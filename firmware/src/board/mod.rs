@@ -28,11 +28,16 @@ macro_rules! boards {
 #[cfg(all(target_os = "none", boards = "one", any(feature = "qemu-m4", feature = "qemu-m55")))]
 mod cmsdk;
 
+/// The chips of Raspberry Pi, which have more in common than not.
+#[cfg(all(target_os = "none", boards = "one", any(feature = "pico", feature = "pico2")))]
+mod rp;
+
 boards! {
     "qemu-m0" => qemu_m0::QemuM0, cortex_m_rt;
     "qemu-m4" => qemu_m4::QemuM4, cortex_m_rt;
     "qemu-m55" => qemu_m55::QemuM55, cortex_m_rt;
     "qemu-rv32" => qemu_rv32::QemuRv32, riscv_rt;
+    "pico" => pico::Pico, cortex_m_rt;
     "pico2" => pico2::Pico2, cortex_m_rt;
     "nucleo-h743" => nucleo_h743::NucleoH743, cortex_m_rt;
     "stm32f405" => stm32f405::Stm32f405, cortex_m_rt;

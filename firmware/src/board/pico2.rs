@@ -3,20 +3,16 @@
 
 #[cfg(feature = "display")]
 mod display;
-mod flash;
-mod usb;
 
-use core::cell::RefCell;
-
-use critical_section::Mutex;
 use hal::block::ImageDef;
-use hal::fugit::ExtU32;
 use hal::reboot::{RebootArch, RebootKind};
+use hal::rom_data::sys_info_api::chip_info;
 use hal::timer::CopyableTimer0;
 use hal::{Clock as _, pac};
 use nickeldime_core::device::Clock;
 use rp235x_hal as hal;
 
+use super::rp::{flash, lamp, usb, watchdog};
 use super::{Board, Parts};
 use crate::flash::Mapped;
 #[cfg(not(feature = "display"))]
@@ -29,10 +25,10 @@ use crate::sizes::{PICO2 as SIZES, Sizes};
 static IMAGE: ImageDef = ImageDef::secure_exe();
 
 static MEMORY: crate::memory!(SIZES) = <crate::memory!(SIZES)>::new();
-static WATCHDOG: Mutex<RefCell<Option<hal::Watchdog>>> = Mutex::new(RefCell::new(None));
 
 const CRYSTAL_HZ: u32 = 12_000_000;
-const LAMP: u32 = 1 << 25;
+/// Where the boot ROM leaves the function that sets the flash up for fast reading.
+const SETUP: usize = 0x400E_0000;
 
 /// The board.
 pub struct Pico2;
@@ -50,8 +46,8 @@ impl Board for Pico2 {
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once, and nothing else takes the peripherals.
-        let mut chip = unsafe { pac::Peripherals::steal() };
-        let mut watchdog = hal::Watchdog::new(chip.WATCHDOG);
+        let (mut chip, core) = unsafe { (pac::Peripherals::steal(), cortex_m::Peripherals::steal()) };
+        let mut dog = hal::Watchdog::new(chip.WATCHDOG);
         let clocks = hal::clocks::init_clocks_and_plls(
             CRYSTAL_HZ,
             chip.XOSC,
@@ -59,7 +55,7 @@ impl Board for Pico2 {
             chip.PLL_SYS,
             chip.PLL_USB,
             &mut chip.RESETS,
-            &mut watchdog,
+            &mut dog,
         );
         // The board cannot do anything if its crystal does not start.
         let Ok(clocks) = clocks else { Self::restart() };
@@ -70,8 +66,7 @@ impl Board for Pico2 {
         let _ = pins.gpio25.into_push_pull_output();
         let bus =
             hal::usb::UsbBus::new(chip.USB, chip.USB_DPRAM, clocks.usb_clock, true, &mut chip.RESETS);
-        watchdog.start(8.secs());
-        critical_section::with(|cs| WATCHDOG.replace(cs, Some(watchdog)));
+        watchdog::start(dog, core.SYST, SIZES.clock_hz);
         #[cfg(feature = "display")]
         let screen = {
             let wires = display::Wires {
@@ -88,9 +83,9 @@ impl Board for Pico2 {
         #[cfg(not(feature = "display"))]
         let screen = NoScreen;
         // SAFETY: the caller calls this once.
-        let (flash, buffers) = unsafe { (Mapped(flash::PicoFlash::new()), MEMORY.take(&SIZES)) };
+        let (flash, buffers) = unsafe { (Mapped(flash::PicoFlash::new(SIZES, SETUP)), MEMORY.take(&SIZES)) };
         // SAFETY: as above.
-        let serial = unsafe { usb::Serial::start(bus) };
+        let serial = unsafe { usb::Serial::start(bus, "nickeldime pico2", chip_number()) };
         Parts { serial, flash, clock: Micros(timer), screen, buffers }
     }
 
@@ -99,46 +94,30 @@ impl Board for Pico2 {
     }
 
     fn lamp(on: bool) {
-        // SAFETY: these two registers set or clear one pin, which nothing else uses.
-        unsafe {
-            let sio = &*pac::SIO::PTR;
-            if on {
-                sio.gpio_out_set().write(|w| w.bits(LAMP));
-            } else {
-                sio.gpio_out_clr().write(|w| w.bits(LAMP));
-            }
-        }
+        lamp::light(on);
     }
 
     fn feed_watchdog() {
-        critical_section::with(|cs| {
-            if let Some(watchdog) = WATCHDOG.borrow_ref(cs).as_ref() {
-                watchdog.feed();
-            }
-        });
+        watchdog::feed();
     }
 
     fn reset_by_watchdog() -> bool {
-        // The boot ROM and a panic also restart the board by the watchdog. So each run leaves a mark, and a panic
-        // removes it; if the mark is still there at the next start, the watchdog has ended the run. Power-on clears the
-        // mark.
-        const RUNS: u32 = 0x4E44_5255;
-        // SAFETY: this register is reserved for the program, and keeps its value over a restart.
-        let mark = unsafe { (*pac::WATCHDOG::PTR).scratch0() };
-        let reset_by_watchdog = mark.read().bits() == RUNS;
-        // SAFETY: as above.
-        mark.write(|w| unsafe { w.bits(RUNS) });
-        reset_by_watchdog
+        watchdog::has_reset()
     }
 
     fn restart() -> ! {
-        // SAFETY: as in `reset_by_watchdog`.
-        unsafe { (*pac::WATCHDOG::PTR).scratch0().write(|w| w.bits(0)) };
+        watchdog::forget();
         hal::reboot::reboot(RebootKind::Normal, RebootArch::Normal)
     }
 }
 
-/// Counts microseconds since the start.
+/// The number that the chip got when it was made.
+fn chip_number() -> Option<u64> {
+    let chip = chip_info().ok()??;
+    Some(u64::from(chip.wafer_id) << 32 | u64::from(chip.device_id))
+}
+
+/// Microseconds since the start.
 pub struct Micros(hal::Timer<CopyableTimer0>);
 
 impl Clock for Micros {

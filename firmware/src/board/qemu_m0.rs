@@ -3,8 +3,9 @@
 //!
 //! Its flash controller is not emulated; 24 kB of its RAM stand in for flash.
 
-use cortex_m::peripheral::{NVIC, SCB};
-use nickeldime_core::device::NoClock;
+use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m::peripheral::{NVIC, SCB, SYST};
+use nickeldime_core::device::Clock;
 use nickeldime_core::storage::RamFlash;
 
 use super::polled_uart::{Polled, Registers};
@@ -28,14 +29,14 @@ impl Board for QemuM0 {
 
     type Serial = Polled<Uart>;
     type Flash = RamFlash<&'static mut [u8], 4, { SIZES.sector as usize }>;
-    type Clock = NoClock;
+    type Clock = Timer;
     type Screen = NoScreen;
 
     unsafe fn take() -> Parts<Self> {
         // SAFETY: the caller calls this once; 24 kB of RAM are at this address, and the linker knows nothing of them
         // (qemu_m0.x).
         let (buffers, flash) = unsafe { (MEMORY.take(&SIZES), memory::ram_flash(STORAGE, SIZES.storage as usize)) };
-        Parts { serial: Polled(Uart::start()), flash, clock: NoClock, screen: NoScreen, buffers }
+        Parts { serial: Polled(Uart::start()), flash, clock: Timer::start(), screen: NoScreen, buffers }
     }
 
     fn idle(serial: &mut Polled<Uart>) {
@@ -47,7 +48,40 @@ impl Board for QemuM0 {
     }
 }
 
-/// A polled PL011. Its receive interrupt only ends the core's sleep and is never taken.
+/// SysTick at the core's clock, which after a reset is a quarter of the fastest. Its 24 bits wrap after 1.3 seconds: longer
+/// than a row takes.
+pub struct Timer {
+    passed: u64,
+    last: u32,
+}
+
+impl Timer {
+    const MOST: u32 = 0xFF_FFFF;
+
+    fn start() -> Self {
+        // SAFETY: only this type uses the timer.
+        let mut timer = unsafe { cortex_m::Peripherals::steal() }.SYST;
+        timer.set_clock_source(SystClkSource::Core);
+        timer.set_reload(Self::MOST);
+        timer.clear_current();
+        timer.enable_counter();
+        Self { passed: 0, last: 0 }
+    }
+}
+
+impl Clock for Timer {
+    const HZ: u32 = SIZES.clock_hz / 4;
+    const COUNTS_INSTRUCTIONS: bool = cfg!(feature = "counted");
+
+    fn now(&mut self) -> u64 {
+        let left = SYST::get_current();
+        self.passed += u64::from(self.last.wrapping_sub(left) & Self::MOST);
+        self.last = left;
+        self.passed
+    }
+}
+
+/// A PL011, polled; its receive interrupt only ends the sleep and is never taken.
 pub struct Uart(());
 
 impl Uart {

@@ -75,6 +75,7 @@ impl Timer {
 
 impl Clock for Timer {
     const HZ: u32 = SIZES.clock_hz;
+    const COUNTS_INSTRUCTIONS: bool = cfg!(feature = "counted");
 
     fn now(&mut self) -> u64 {
         let left = TIMER.read(Self::VALUE);

@@ -71,6 +71,7 @@ impl Counter {
 
 impl Clock for Counter {
     const HZ: u32 = SIZES.clock_hz;
+    const COUNTS_INSTRUCTIONS: bool = cfg!(feature = "counted");
 
     fn now(&mut self) -> u64 {
         loop {

@@ -136,6 +136,7 @@ pub struct Time;
 
 impl Clock for Time {
     const HZ: u32 = 10_000_000;
+    const COUNTS_INSTRUCTIONS: bool = cfg!(feature = "counted");
 
     fn now(&mut self) -> u64 {
         loop {

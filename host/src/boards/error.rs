@@ -31,6 +31,30 @@ pub enum BoardError {
         /// The board.
         board: &'static str,
     },
+    /// Nothing counts the instructions of this board.
+    #[error("nothing counts the instructions of {board}: `nickeldime emulate --board qemu-m4 --count` does")]
+    NotCounted {
+        /// The board.
+        board: &'static str,
+    },
+    /// The emulator's package could not be installed.
+    #[error("npm did not install {package}, which emulates {board}: {said}")]
+    NoPackage {
+        /// The board.
+        board: &'static str,
+        /// The package and its version.
+        package: &'static str,
+        /// What npm said.
+        said: String,
+    },
+    /// Node.js is too old.
+    #[error("node is {found}; the emulator of pico needs version {needed} or newer: https://nodejs.org")]
+    OldNode {
+        /// The version that was found.
+        found: String,
+        /// The major version that is needed.
+        needed: u32,
+    },
     /// The compiler lacks the board's target.
     #[error("the compiler lacks the target {target}: `rustup target add {target}`")]
     NoTarget {
@@ -100,23 +124,27 @@ pub enum BoardError {
     },
     /// No boot loader's volume is mounted.
     #[error(
-        "no {board} in its boot mode: hold its BOOTSEL button while you plug it in, wait for the volume RP2350 to be \
+        "no {board} in its boot mode: hold its BOOTSEL button while you plug it in, wait for the volume {id} to be \
          mounted, and run this again{}", running(.ports)
     )]
     NoVolume {
         /// The board.
         board: &'static str,
+        /// The board id on its volume, which is the volume's name too.
+        id: &'static str,
         /// Ports at which a board of this kind is running already.
         ports: Vec<String>,
     },
     /// The boot loader's volume belongs to another chip.
     #[error(
-        "{}: this is the boot loader of another board ({found}); {board} has an RP2350. Plug in the right one, or name \
+        "{}: this is the boot loader of another board ({found}); {board} has {id}. Plug in the right one, or name \
          the board that you have with --board", .volume.display()
     )]
     WrongVolume {
         /// The board.
         board: &'static str,
+        /// The board id that its volume would have.
+        id: &'static str,
         /// The volume.
         volume: PathBuf,
         /// The board id on the volume.

@@ -96,7 +96,7 @@ fn copy(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-fn find_volume(board: &'static str, id: &str, named: Option<&Path>) -> Result<PathBuf, BoardError> {
+fn find_volume(board: &'static str, id: &'static str, named: Option<&Path>) -> Result<PathBuf, BoardError> {
     let candidates = match named {
         Some(volume) => vec![volume.to_owned()],
         None => mounted(),
@@ -106,13 +106,13 @@ fn find_volume(board: &'static str, id: &str, named: Option<&Path>) -> Result<Pa
         match fs::read_to_string(volume.join(INFO)) {
             Ok(info) => match board_id(&info) {
                 found if found == id => return Ok(volume),
-                found => wrong = Some(BoardError::WrongVolume { board, volume, found: found.to_owned() }),
+                found => wrong = Some(BoardError::WrongVolume { board, id, volume, found: found.to_owned() }),
             },
             Err(_) if named.is_some() => return Err(BoardError::NotAVolume { volume }),
             Err(_) => {}
         }
     }
-    Err(wrong.unwrap_or_else(|| BoardError::NoVolume { board, ports: nickeldime_link::ports::running(board) }))
+    Err(wrong.unwrap_or_else(|| BoardError::NoVolume { board, id, ports: nickeldime_link::ports::running(board) }))
 }
 
 /// The board's id in `INFO_UF2.TXT`; empty if there is none.

@@ -13,10 +13,14 @@ use crate::emulate::{BoardKind, VirtualBoard};
 /// Start an emulated board and print its port; it runs until Ctrl-C.
 #[derive(Debug, Args)]
 pub struct EmulateArgs {
-    /// The board: qemu-m4, qemu-m55, qemu-m0, qemu-rv32, stm32f405 (its firmware in an emulator), or host (the device code in this
-    /// process).
+    /// The board: qemu-m4, qemu-m55, qemu-m0, qemu-rv32, stm32f405, pico (its firmware in an emulator), or host (the device
+    /// code in this process).
     #[arg(long, default_value_t = BoardKind::roomy())]
     pub board: BoardKind,
+    /// Count instructions: the board's clock runs as it executes, one instruction a nanosecond, and `sample --port` says how
+    /// many an image took. Not for pico and host.
+    #[arg(long)]
+    pub count: bool,
     /// Simulate line errors: drop=0.0001,flip=..,dup=..,stall=..,reset=.. are probabilities per byte; cut-at=N cuts the
     /// line for a second after N bytes (the port comes back); seed=N makes the errors the same every time.
     #[arg(long, value_name = "FAULTS")]
@@ -37,7 +41,8 @@ pub fn run(args: &EmulateArgs, json: bool) -> anyhow::Result<()> {
         let _ = stop.send(());
     })
     .context("cannot listen for Ctrl-C")?;
-    let mut board = VirtualBoard::start(args.board)?;
+    let start = if args.count { VirtualBoard::start_counting } else { VirtualBoard::start };
+    let mut board = start(args.board)?;
     let line = match (args.faults, args.baud) {
         (None, None) => None,
         (faults, baud) => {

@@ -28,7 +28,7 @@ pub enum FirmwareAction {
         #[arg(long)]
         board: String,
     },
-    /// Build the firmware and write it to the board: to pico2 by its boot loader's volume, to others through probe-rs.
+    /// Build the firmware and write it to the board: to pico and pico2 by their boot loader's volume, to others through probe-rs.
     Flash {
         /// The board.
         #[arg(long)]

@@ -5,6 +5,7 @@
 //! 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
 mod bench;
+mod completions;
 mod compress;
 mod demo;
 mod devices;
@@ -33,6 +34,7 @@ mod send;
 mod source;
 mod train;
 mod training;
+mod version;
 
 use std::{io::Write, process::ExitCode};
 
@@ -42,7 +44,7 @@ use crate::{compress::error::CompressError, draw::DrawError, quantise::PackingEr
 
 /// Compress a StyleGAN2 generator, quantise it, send it over serial, and generate images on a microcontroller.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, long_version = version::long(), arg_required_else_help = true)]
 struct Cli {
     /// Print one machine-readable JSON object on standard output.
     #[arg(long, global = true)]
@@ -93,6 +95,8 @@ enum Command {
     Live(live::LiveArgs),
     /// Run an emulated board and print its port.
     Emulate(emulate::EmulateArgs),
+    /// Print a completion script for a shell, or write manual pages.
+    Completions(completions::CompletionsArgs),
 }
 
 /// Parses the command line and runs the command. An error is printed as one line on standard error.
@@ -119,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Erase(args) => erase::run(&args, json),
         Command::Live(args) => live::run(&args, json),
         Command::Emulate(args) => emulate::run(&args, json),
+        Command::Completions(args) => completions::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -109,6 +109,9 @@ struct Sampled {
     resolution: usize,
     sha256: String,
     seconds: f64,
+    /// One an image, from the request to the last row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions: Option<Vec<u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<PathBuf>,
 }
@@ -138,6 +141,7 @@ pub fn run(args: &SampleArgs, json: bool) -> anyhow::Result<()> {
         resolution: drawn.resolution,
         sha256: drawn.sha256(),
         seconds,
+        instructions: drawn.instructions.clone(),
         output: args.output.clone(),
     };
     if let Some(path) = &args.output {

@@ -46,11 +46,13 @@ impl DrawRequest<'_> {
             Err(error) if error.link() == Some(&LinkError::Stopped) => return Err(DrawError::Stopped),
             images => images?,
         };
+        let instructions = images.iter().map(|image| image.instructions).collect();
         // The client gives RGB; of a grey model all three are the one that has travelled.
         let pixels = |image: Image| match model.channels {
             1 => image.rgb.into_iter().step_by(3).collect(),
             _ => image.rgb,
         };
-        Ok(Drawn::from_bytes(model.resolution.into(), images.into_iter().map(pixels).collect()))
+        let drawn = Drawn::from_bytes(model.resolution.into(), images.into_iter().map(pixels).collect());
+        Ok(Drawn { instructions, ..drawn })
     }
 }

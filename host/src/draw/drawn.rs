@@ -22,6 +22,8 @@ pub struct Drawn {
     pub pictures: Vec<Picture>,
     /// The same images as floats `[channels, height, width]`; if a float generator drew them, before rounding.
     pub raw: Vec<Vec<f32>>,
+    /// One an image: the instructions from the request to the last row, where a device has counted them.
+    pub instructions: Option<Vec<u64>>,
 }
 
 impl Drawn {
@@ -33,7 +35,7 @@ impl Drawn {
             Picture::from_floats(Array3::from_shape_fn((channels, resolution, resolution), at).view())
         };
         let pictures = raw.iter().map(picture).collect();
-        Self { resolution, pictures, raw }
+        Self { resolution, pictures, raw, instructions: None }
     }
 
     /// Images from bytes, each `[resolution][resolution][3]`, or `[resolution][resolution]` of a grey model.
@@ -48,7 +50,7 @@ impl Drawn {
             true => Picture::from_grey(resolution, resolution, &pixels),
             false => Picture::new(resolution, resolution, pixels),
         };
-        Self { resolution, pictures: images.into_iter().map(picture).collect(), raw }
+        Self { resolution, pictures: images.into_iter().map(picture).collect(), raw, instructions: None }
     }
 
     /// The SHA-256 over all images' bytes, as hexadecimal text.

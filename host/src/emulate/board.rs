@@ -7,7 +7,7 @@ use std::str::FromStr;
 use nickeldime_boards::{BOARDS, BoardSpec, QEMU_M4};
 
 #[cfg(unix)]
-use super::{emulator, in_process, reset::ResetButton};
+use super::{emulator, in_process, reset::ResetButton, rp2040};
 use crate::boards::{self, BoardError, build};
 
 /// The kind of virtual board to start.
@@ -104,6 +104,8 @@ enum Running {
     #[cfg(unix)]
     Emulator(emulator::Emulator),
     #[cfg(unix)]
+    Rp2040(rp2040::Rp2040),
+    #[cfg(unix)]
     InProcess(in_process::InProcess),
 }
 
@@ -114,13 +116,33 @@ impl VirtualBoard {
     /// # Errors
     /// A requirement is missing, or the build or the start failed.
     pub fn start(kind: BoardKind) -> Result<Self, BoardError> {
+        Self::begin(kind, false)
+    }
+
+    /// [`start`](Self::start) with an emulator that counts instructions. It is slower, and its clock runs as it executes.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and [`BoardError::NotCounted`].
+    pub fn start_counting(kind: BoardKind) -> Result<Self, BoardError> {
+        Self::begin(kind, true)
+    }
+
+    fn begin(kind: BoardKind, count: bool) -> Result<Self, BoardError> {
         #[cfg(unix)]
         {
             let (running, port) = match kind {
+                BoardKind::Emulated(board) if board.emulator.is_some_and(|emulator| emulator.is_rp2040js()) => {
+                    if count {
+                        return Err(BoardError::NotCounted { board: kind.name() });
+                    }
+                    let (board, port) = rp2040::Rp2040::start(board)?;
+                    (Running::Rp2040(board), port)
+                }
                 BoardKind::Emulated(board) => {
-                    let (emulator, port) = emulator::Emulator::start(board)?;
+                    let (emulator, port) = emulator::Emulator::start(board, count)?;
                     (Running::Emulator(emulator), port)
                 }
+                BoardKind::Host if count => return Err(BoardError::NotCounted { board: kind.name() }),
                 BoardKind::Host => {
                     let (device, port) = in_process::InProcess::start()?;
                     (Running::InProcess(device), port)
@@ -130,7 +152,7 @@ impl VirtualBoard {
         }
         #[cfg(not(unix))]
         {
-            let _ = kind;
+            let _ = (kind, count);
             Err(BoardError::NotHere)
         }
     }
@@ -150,6 +172,7 @@ impl VirtualBoard {
     pub fn reset_button(&self) -> ResetButton {
         match &self.running {
             Running::Emulator(emulator) => emulator.reset_button(),
+            Running::Rp2040(board) => board.reset_button(),
             Running::InProcess(device) => device.reset_button(),
         }
     }
@@ -159,6 +182,8 @@ impl VirtualBoard {
         match &mut self.running {
             #[cfg(unix)]
             Running::Emulator(emulator) => emulator.is_running(),
+            #[cfg(unix)]
+            Running::Rp2040(board) => board.is_running(),
             #[cfg(unix)]
             Running::InProcess(device) => device.is_running(),
             #[cfg(not(unix))]

@@ -1,17 +1,19 @@
 //! Runs QEMU with the firmware and connects its UART to a pseudo-terminal.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nickeldime_boards::{BoardSpec, EmulatorSpec};
 
+use super::process::{end, end_with_parent, read_lines};
 use super::pty;
 use super::reset::ResetButton;
+use super::rp2040;
 use crate::boards::{BoardError, build};
 
 /// Time in which QEMU must report the path of the pseudo-terminal.
@@ -28,6 +30,10 @@ pub(super) struct Emulator {
 /// Checks that the board has an emulator and that it is installed.
 pub(super) fn check(board: &BoardSpec) -> Result<EmulatorSpec, BoardError> {
     let emulator = board.emulator.ok_or(BoardError::NotEmulated { board: board.name() })?;
+    if emulator.is_rp2040js() {
+        rp2040::check()?;
+        return Ok(emulator);
+    }
     let found = Command::new(emulator.program).arg("--version").stdin(Stdio::null()).output();
     match found {
         Ok(output) if output.status.success() => Ok(emulator),
@@ -41,15 +47,18 @@ fn package(program: &str) -> &'static str {
 }
 
 impl Emulator {
-    /// Builds the firmware of `board`, starts it in the emulator, and also returns the path of its port.
-    pub(super) fn start(board: &BoardSpec) -> Result<(Self, PathBuf), BoardError> {
+    /// Builds the firmware of `board`, starts it, and returns the path of its port too. When `count` is set, its time counts
+    /// instructions, one a nanosecond, and the firmware says so.
+    pub(super) fn start(board: &BoardSpec, count: bool) -> Result<(Self, PathBuf), BoardError> {
         let EmulatorSpec { program, machine, features } = check(board)?;
-        let firmware = build::build(*board, features)?;
+        let counted: (&[&str], &[&str]) = if count { (&["counted"], &["-icount", "shift=0"]) } else { (&[], &[]) };
+        let firmware = build::build(*board, &[features, counted.0].concat())?;
         let failed = |said: &str| BoardError::Emulator { program, said: said.to_owned() };
         let mut command = Command::new(program);
         command
             .arg("-machine")
             .args(machine)
+            .args(counted.1)
             .args(["-display", "none", "-monitor", "stdio", "-serial", "pty", "-kernel"])
             .arg(&firmware.path)
             .stdin(Stdio::piped())
@@ -94,43 +103,6 @@ impl Drop for Emulator {
     fn drop(&mut self) {
         end(&mut self.child);
     }
-}
-
-fn end(child: &mut Child) {
-    // It may have ended by itself; waiting for it cleans up either way.
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-/// Makes the kernel end the emulator with its parent, because a killed parent cannot drop anything.
-#[cfg(target_os = "linux")]
-fn end_with_parent(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-    let parent = rustix::process::getpid();
-    // SAFETY: between fork and exec only two system calls are made; they allocate nothing and take no lock.
-    unsafe {
-        command.pre_exec(move || {
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-            // The parent may have been killed before that call, and then nobody would send the signal.
-            match rustix::process::getppid() == Some(parent) {
-                true => Ok(()),
-                false => Err(std::io::ErrorKind::BrokenPipe.into()),
-            }
-        });
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn end_with_parent(_: &mut Command) {}
-
-/// Passes lines on. It continues to read when nobody listens any more, so that the emulator never blocks.
-fn read_lines(from: Option<impl Read + Send + 'static>, to: Sender<String>) {
-    let Some(from) = from else { return };
-    std::thread::spawn(move || {
-        for line in BufReader::new(from).lines().map_while(Result::ok) {
-            let _ = to.send(line);
-        }
-    });
 }
 
 /// Waits for "char device redirected to /dev/pts/N (label serial0)".

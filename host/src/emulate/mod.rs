@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   pty  -->  emulator (QEMU runs the firmware)
+//!   pty  -->  rp2040     (Node runs the firmware, and the computer at the other end of its USB cable)
 //!   pty  -->  in_process (a thread runs the device code of nickeldime-core)
 //! ```
 //!
@@ -22,7 +23,11 @@ mod in_process;
 #[cfg(unix)]
 pub mod on_target;
 #[cfg(unix)]
+mod process;
+#[cfg(unix)]
 mod pty;
+#[cfg(unix)]
+mod rp2040;
 
 pub use board::{BoardKind, VirtualBoard};
 pub use reset::ResetButton;

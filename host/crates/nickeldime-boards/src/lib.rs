@@ -54,15 +54,25 @@ pub enum CoreKind {
     Rv32,
 }
 
-/// The QEMU program and arguments that emulate a board.
+/// The program and arguments that emulate a board: a program of QEMU, or [`EmulatorSpec::RP2040JS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmulatorSpec {
-    /// The name of the QEMU program.
+    /// The name of the program.
     pub program: &'static str,
     /// Arguments that select the machine and configure it as this board.
     pub machine: &'static [&'static str],
     /// Cargo features of the firmware in addition to the board's own.
     pub features: &'static [&'static str],
+}
+
+impl EmulatorSpec {
+    /// Node.js with the package `rp2040js`, which emulates the chip and the computer at the other end of its USB cable.
+    pub const RP2040JS: Self = Self { program: "node", machine: &[], features: &[] };
+
+    /// True for [`RP2040JS`](Self::RP2040JS), with whatever features of the firmware.
+    pub fn is_rp2040js(&self) -> bool {
+        self.program == Self::RP2040JS.program
+    }
 }
 
 /// How firmware gets onto a board.
@@ -88,13 +98,15 @@ pub enum Load {
     },
 }
 
+/// The UF2 family of programs on an RP2040.
+pub const RP2040: u32 = 0xE48B_FF56;
 /// The UF2 family of secure Arm programs on an RP2350.
 pub const RP2350_ARM: u32 = 0xE48B_FF59;
 
 const ARM: &str = "qemu-system-arm";
 
 /// Every board, real ones first.
-pub static BOARDS: [BoardSpec; 7] = [
+pub static BOARDS: [BoardSpec; 8] = [
     BoardSpec {
         sizes: sizes::PICO2,
         description: "Raspberry Pi Pico 2 (RP2350, Cortex-M33): USB",
@@ -103,6 +115,15 @@ pub static BOARDS: [BoardSpec; 7] = [
         core: CoreKind::CortexM33,
         emulator: None,
         load: Load::Uf2 { family: RP2350_ARM, id: "RP2350" },
+    },
+    BoardSpec {
+        sizes: sizes::PICO,
+        description: "Raspberry Pi Pico (RP2040, Cortex-M0+): USB; emulated by rp2040js",
+        profile: "firmware-smallest",
+        target: "thumbv6m-none-eabi",
+        core: CoreKind::CortexM0,
+        emulator: Some(EmulatorSpec::RP2040JS),
+        load: Load::Uf2 { family: RP2040, id: "RPI-RP2" },
     },
     BoardSpec {
         sizes: sizes::NUCLEO_H743,

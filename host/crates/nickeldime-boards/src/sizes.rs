@@ -95,7 +95,24 @@ pub const STM32F405: Sizes = Sizes {
     clock_hz: 168_000_000,
 };
 
-/// A Raspberry Pi Pico 2 with 4 MB of flash, of which the firmware has the first 256 kB, and 512 kB of RAM in one piece.
+/// A Raspberry Pi Pico: 2 MB of flash, of which the firmware has the first 128 kB; 264 kB of RAM in one piece.
+pub const PICO: Sizes = Sizes {
+    name: "pico",
+    program: 128 << 10,
+    storage: (2 << 20) - (128 << 10),
+    sector: 4096,
+    ram: 264 << 10,
+    workspace: 212 << 10,
+    stack: 28 << 10,
+    receive: CHUNK_4K,
+    // USB waits.
+    window: 4 * CHUNK_4K,
+    send: ROW_1024,
+    latents: 1024,
+    clock_hz: 125_000_000,
+};
+
+/// A Raspberry Pi Pico 2: 4 MB of flash, of which the firmware has the first 256 kB; 512 kB of RAM in one piece.
 pub const PICO2: Sizes = Sizes {
     name: "pico2",
     program: 256 << 10,

@@ -38,6 +38,8 @@ pub struct BoardInfo {
     pub piece: u16,
     /// Ticks per second of its clock; 0: no clock.
     pub tick_hz: u32,
+    /// Whether that clock is an emulator's that counts instructions: each of them takes one nanosecond.
+    pub counts_instructions: bool,
     /// The reason for the last restart that nobody asked for.
     pub restart: Option<String>,
     /// Ids of the keys that a pack must be signed with one of, in hexadecimal; empty for a board that loads any pack.
@@ -69,6 +71,15 @@ pub struct ModelInfo {
 }
 
 impl BoardInfo {
+    /// Instructions in a number of the board's ticks, where its clock counts them.
+    pub fn instructions(&self, ticks: u64) -> Option<u64> {
+        if !self.counts_instructions {
+            return None;
+        }
+        let nanoseconds = (u128::from(ticks) * 1_000_000_000).checked_div(self.tick_hz.into())?;
+        u64::try_from(nanoseconds).ok()
+    }
+
     /// What no board of this protocol can say, if it has been said. Everything else may be taken as it is.
     pub(super) fn oddity(&self) -> Option<String> {
         let model = self.model.as_ref()?;
@@ -96,6 +107,7 @@ impl From<Hello<'_>> for BoardInfo {
             stored_latents: hello.stored_latents,
             piece: hello.piece,
             tick_hz: hello.tick_hz,
+            counts_instructions: hello.counts_instructions,
             restart: hello.restart.map(shown),
             trusted: hello.trusted.chunks(KEY_ID_LEN).map(|id| Hex(id).to_string()).collect(),
             model: hello.model.map(ModelInfo::from),

@@ -102,7 +102,12 @@ pub struct Emulated {
 }
 
 pub fn emulate(kind: BoardKind) -> Emulated {
-    let mut process = Running::start(&["emulate", "--board", kind.name(), "--json"]);
+    emulate_with(kind, &[])
+}
+
+/// [`emulate`] with more flags.
+pub fn emulate_with(kind: BoardKind, flags: &[&str]) -> Emulated {
+    let mut process = Running::start(&[&["emulate", "--board", kind.name(), "--json"], flags].concat());
     let (tell, told) = channel();
     let out = process.0.stdout.take().expect("piped");
     std::thread::spawn(move || {
@@ -130,7 +135,7 @@ pub fn packed(kind: BoardKind) -> &'static (tempfile::TempDir, PathBuf) {
         json(&["pack", model, "-o", text(&path)]);
         (folder, path)
     };
-    if ["qemu-m0", "stm32f405"].contains(&kind.name()) {
+    if ["qemu-m0", "stm32f405", "pico"].contains(&kind.name()) {
         return SMALL.get_or_init(|| {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let model = folder.path().join("small.safetensors");

@@ -339,3 +339,20 @@ pub fn fill(arrays: &mut [u8], random: &mut Random) {
     let end = (start + 1 + random.below(400) as usize).min(arrays.len());
     arrays[start..end].fill(extreme);
 }
+
+/// Two packs that every port draws: weights of 8 and of 16 bits.
+pub fn reference() -> [Aligned; 2] {
+    let shape = Shape { z_dim: 16, w_dim: 12, mapping_layers: 3, channels: vec![9, 7, 6, 5], ..tiny() };
+    let pack = |width, seed| random_pack(&Shape { width, ..shape.clone() }, seed);
+    [pack(WeightWidth::I8, 15), pack(WeightWidth::I16, 16)]
+}
+
+/// The samples that are drawn of each of them: three seeds at psi 0.7, each with another noise.
+pub const REFERENCE_SAMPLES: [Sample<'static>; 3] = [
+    Sample { latent: Latent::Seed(0), psi: 11469, noise: Noise::None },
+    Sample { latent: Latent::Seed(1), psi: 11469, noise: Noise::Const },
+    Sample { latent: Latent::Seed(2), psi: 11469, noise: Noise::Random(3) },
+];
+
+/// The SHA-256 of all these images, one after the other.
+pub const REFERENCE_SHA256: &str = "5c984ef76c2863131d78b736cfa979378fd26936e6532d33826e885dfa54ecf5";

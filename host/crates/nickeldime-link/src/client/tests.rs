@@ -85,6 +85,7 @@ impl Fake {
                     stored_latents: 4,
                     piece: 240,
                     tick_hz: 0,
+                    counts_instructions: false,
                     restart: None,
                     trusted: &[],
                     model: Some(self.model),

@@ -39,8 +39,8 @@ pub struct Image {
     pub sha256: Sha256Hash,
     /// Time that it took, its way over the line included.
     pub elapsed: Duration,
-    /// Ticks of the board's clock for its making, waiting for the line included.
-    pub ticks: u64,
+    /// Instructions from the request to the last row, where the board counts them ([`BoardInfo::instructions`](crate::BoardInfo::instructions)).
+    pub instructions: Option<u64>,
 }
 
 /// What to do with a row as it becomes whole.
@@ -147,7 +147,8 @@ impl Machine {
                     pace.learn(losses, most);
                     self.pace.set(pace);
                     let elapsed = self.now().saturating_sub(started);
-                    return Ok(Image { resolution, rgb: imaging.pixels.into_rgb(), sha256, elapsed, ticks });
+                    let instructions = board.instructions(ticks);
+                    return Ok(Image { resolution, rgb: imaging.pixels.into_rgb(), sha256, elapsed, instructions });
                 }
                 // Two images, or damage that no checksum saw.
                 self.hello(super::HELLO).await?;

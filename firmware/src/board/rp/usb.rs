@@ -7,21 +7,17 @@ use core::mem::MaybeUninit;
 use cortex_m::peripheral::NVIC;
 use critical_section::Mutex;
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write};
-use rp235x_hal::pac::{Interrupt, interrupt};
-use rp235x_hal::rom_data::sys_info_api::chip_info;
-use rp235x_hal::usb::UsbBus;
 use usb_device::bus::UsbBusAllocator;
 use usb_device::device::{StringDescriptors, UsbDevice, UsbDeviceBuilder, UsbVidPid};
 use usbd_serial::{CdcAcmClass, USB_CLASS_CDC};
 
-use super::Pico2;
-use crate::Board;
+use super::hal::pac::{Interrupt, interrupt};
+use super::hal::usb::UsbBus;
+use super::watchdog;
 use crate::ring::Ring;
 
 /// Raspberry Pi's ids for a serial port; the product's name distinguishes this board.
 const VENDOR_AND_PRODUCT: UsbVidPid = UsbVidPid(0x2E8A, 0x000A);
-/// Name by which the host finds the board.
-const PRODUCT: &str = "nickeldime pico2";
 const PACKET: usize = 64;
 /// Longest packet that is sent. A full packet at the end would keep the host waiting for another one.
 const SHORT: usize = PACKET - 1;
@@ -116,27 +112,21 @@ static FOREVER: Forever =
 pub struct Serial(());
 
 impl Serial {
-    /// Connects to the bus.
+    /// Connects to the bus as a `product`, by which the host finds the board, with the chip's number where it has one.
     ///
     /// # Safety
     /// Called once.
-    pub unsafe fn start(bus: UsbBus) -> Self {
+    pub unsafe fn start(bus: UsbBus, product: &'static str, chip: Option<u64>) -> Self {
         // SAFETY: the caller calls this once: nothing else has a reference to these yet.
-        let (bus, number) = unsafe {
-            ((*FOREVER.bus.get()).write(UsbBusAllocator::new(bus)) as &_, &mut *FOREVER.serial_number.get())
-        };
-        let id = match chip_info() {
-            Ok(Some(chip)) => u64::from(chip.wafer_id) << 32 | u64::from(chip.device_id),
-            _ => 0,
-        };
-        for (place, shift) in number.iter_mut().zip((0..16).rev()) {
-            *place = b"0123456789ABCDEF"[(id >> (4 * shift) & 15) as usize];
+        let (bus, number) =
+            unsafe { ((*FOREVER.bus.get()).write(UsbBusAllocator::new(bus)) as &_, &mut *FOREVER.serial_number.get()) };
+        let mut strings = StringDescriptors::default().manufacturer("nickeldime").product(product);
+        if let Some(chip) = chip {
+            for (place, shift) in number.iter_mut().zip((0..16).rev()) {
+                *place = b"0123456789ABCDEF"[(chip >> (4 * shift) & 15) as usize];
+            }
+            strings = strings.serial_number(core::str::from_utf8(number).unwrap_or_default());
         }
-        let number: &'static [u8] = number;
-        let strings = StringDescriptors::default()
-            .manufacturer("nickeldime")
-            .product(PRODUCT)
-            .serial_number(core::str::from_utf8(number).unwrap_or_default());
         let port = CdcAcmClass::new(bus, PACKET as u16);
         let builder = UsbDeviceBuilder::new(bus, VENDOR_AND_PRODUCT).device_class(USB_CLASS_CDC);
         // Neither is too long, which is all that could be wrong with them.
@@ -183,7 +173,7 @@ impl Write for Serial {
             let sent = with(|usb| if usb.port.dtr() { usb.port.write_packet(packet) } else { Ok(buf.len()) });
             match sent {
                 Some(Ok(len)) => return Ok(len),
-                _ => Pico2::feed_watchdog(),
+                _ => watchdog::feed(),
             }
         }
         Err(ErrorKind::TimedOut)

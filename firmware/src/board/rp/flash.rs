@@ -5,28 +5,30 @@ use core::cell::UnsafeCell;
 use core::{ptr, slice};
 
 use embedded_storage::nor_flash::NorFlashErrorKind;
-use rp235x_hal::rom_data;
 
-use super::{Pico2, SIZES};
-use crate::Board;
+use super::hal::rom_data;
+use super::watchdog;
 use crate::flash::RawFlash;
+use crate::sizes::Sizes;
 
 /// Address at which the flash appears in memory.
 const MAPPED: usize = 0x1000_0000;
-/// Address at which the boot ROM has left the function (256 bytes) that sets up the flash for fast reading. The ROM's
-/// own functions leave the flash in its slow mode.
-const SETUP: usize = 0x400E_0000;
-/// Bytes of a block, which one command erases faster than its sectors.
+/// Bytes of the function that sets the flash up for fast reading. The slow way is all that the boot ROM's own functions leave
+/// behind them.
+const SETUP_LEN: usize = 256;
+/// What one command erases.
+const SECTOR: usize = 4096;
+/// A block is erased by one command, faster than its sectors.
 const BLOCK: u32 = 64 << 10;
 const ERASE_BLOCK: u8 = 0xD8;
 
 /// The copy of the setup function, in RAM.
-struct Setup(UnsafeCell<[u32; 64]>);
+struct Setup(UnsafeCell<[u32; SETUP_LEN / 4]>);
 
 // SAFETY: it is written only in `new`, before anything runs it.
 unsafe impl Sync for Setup {}
 
-static FAST_READING: Setup = Setup(UnsafeCell::new([0; 64]));
+static FAST_READING: Setup = Setup(UnsafeCell::new([0; SETUP_LEN / 4]));
 
 /// A change of the flash, from its byte `at` on.
 enum Change<'a> {
@@ -44,18 +46,19 @@ struct Rom {
     read_fast: unsafe extern "C" fn(),
 }
 
-/// The flash that holds the packs.
-pub struct PicoFlash(());
+/// The flash of the packs.
+pub struct PicoFlash(Sizes);
 
 impl PicoFlash {
-    /// Copies the setup function to RAM and returns the flash.
+    /// The flash behind the program, on a board of these sizes. At `setup` lies the function that sets the flash up for fast
+    /// reading, 256 bytes that run anywhere.
     ///
     /// # Safety
-    /// Called once, before anything is erased or written.
-    pub unsafe fn new() -> Self {
-        // SAFETY: 256 bytes of the boot ROM's RAM; nothing else has a reference to the copy.
-        unsafe { ptr::copy_nonoverlapping(SETUP as *const u32, FAST_READING.0.get().cast(), 64) };
-        Self(())
+    /// Called once, before anything is erased or written; the function is there, and the flash is as large as the sizes say.
+    pub unsafe fn new(sizes: Sizes, setup: usize) -> Self {
+        // SAFETY: the caller's promise; nothing else has a reference to the copy.
+        unsafe { ptr::copy_nonoverlapping(setup as *const u32, FAST_READING.0.get().cast(), SETUP_LEN / 4) };
+        Self(sizes)
     }
 
     fn change(&mut self, change: Change<'_>) {
@@ -66,11 +69,13 @@ impl PicoFlash {
             program: rom_data::flash_range_program::ptr(),
             forget_cached: rom_data::flash_flush_cache::ptr(),
             // SAFETY: Thumb code that takes no arguments (bit 0 says so), copied in `new`.
-            read_fast: unsafe { core::mem::transmute::<usize, unsafe extern "C" fn()>(FAST_READING.0.get() as usize | 1) },
+            read_fast: unsafe {
+                core::mem::transmute::<usize, unsafe extern "C" fn()>(FAST_READING.0.get() as usize | 1)
+            },
         };
         // SAFETY: interrupts are masked, the other core was never started, and the range is inside the flash.
         cortex_m::interrupt::free(|_| unsafe { apply(&rom, &change) });
-        Pico2::feed_watchdog();
+        watchdog::feed();
     }
 }
 
@@ -96,11 +101,11 @@ unsafe fn apply(rom: &Rom, change: &Change<'_>) {
 
 impl RawFlash for PicoFlash {
     const WRITE_SIZE: usize = 256;
-    const ERASE_SIZE: usize = SIZES.sector as usize;
+    const ERASE_SIZE: usize = SECTOR;
 
     fn bytes(&self) -> &[u8] {
-        // SAFETY: this is the board's flash, which changes only in `&mut self` methods.
-        unsafe { slice::from_raw_parts((MAPPED + SIZES.program as usize) as *const u8, SIZES.storage as usize) }
+        // SAFETY: flash of this board; it changes in `&mut self` methods only.
+        unsafe { slice::from_raw_parts((MAPPED + self.0.program as usize) as *const u8, self.0.storage as usize) }
     }
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
@@ -108,14 +113,14 @@ impl RawFlash for PicoFlash {
         while next < to {
             // Whole blocks are erased where possible, because that is faster. Interrupts are served between two erases.
             let end = (next + 1).next_multiple_of(BLOCK).min(to);
-            self.change(Change::Erase { at: SIZES.program + next, len: end - next });
+            self.change(Change::Erase { at: self.0.program + next, len: end - next });
             next = end;
         }
         Ok(())
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
-        self.change(Change::Write { at: SIZES.program + offset, bytes });
+        self.change(Change::Write { at: self.0.program + offset, bytes });
         Ok(())
     }
 }
