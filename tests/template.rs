@@ -56,6 +56,6 @@ fn the_template_outside_the_workspace_draws_the_hosts_image() {
     client.upload(pack.bytes(), &mut |_, _| {}).expect("the pack fits");
     for number in 0..4 {
         let image = client.sample(&seed(number), &mut all_rows).expect("makes an image");
-        assert!(image.rgb == preview(pack.bytes(), &seed(number)), "seed {number}");
+        assert!(image.pixels == preview(pack.bytes(), &seed(number)), "seed {number}");
     }
 }

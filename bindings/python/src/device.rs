@@ -60,7 +60,7 @@ impl Device {
             interrupts.end()?;
             image.map_err(|error| error::port(&error))
         })?;
-        array::image(py, image.resolution, &image.rgb)
+        array::image(py, image.resolution, &image.pixels)
     }
 }
 

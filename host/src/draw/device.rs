@@ -47,12 +47,7 @@ impl DrawRequest<'_> {
             images => images?,
         };
         let instructions = images.iter().map(|image| image.instructions).collect();
-        // The client gives RGB; of a grey model all three are the one that has travelled.
-        let pixels = |image: Image| match model.channels {
-            1 => image.rgb.into_iter().step_by(3).collect(),
-            _ => image.rgb,
-        };
-        let drawn = Drawn::from_bytes(model.resolution.into(), images.into_iter().map(pixels).collect());
-        Ok(Drawn { instructions, ..drawn })
+        let images = images.into_iter().map(|image| image.pixels).collect();
+        Ok(Drawn { instructions, ..Drawn::from_bytes(model.resolution.into(), images) })
     }
 }

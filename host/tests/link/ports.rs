@@ -133,7 +133,7 @@ fn twenty_schedules_of_faults_on_an_emulated_board_end_with_a_whole_model() {
             assert!(which == new || sent.is_err(), "schedule {schedule}, {faults}: told to be loaded, and is not");
             let image = client.sample(&seed(schedule), &mut all_rows).expect("an image");
             assert!(
-                image.rgb == preview(&packs[which], &seed(schedule)),
+                image.pixels == preview(&packs[which], &seed(schedule)),
                 "schedule {schedule}, {faults}: another image"
             );
             if which == new {
@@ -159,7 +159,7 @@ fn samples(count: u64) {
             client = Client::open(text(board.port())).expect("answers");
         }
         let image = client.sample(&seed(number), &mut all_rows).expect("an image");
-        assert!(image.rgb == preview(&pack, &seed(number)), "image {number}");
+        assert!(image.pixels == preview(&pack, &seed(number)), "image {number}");
     }
     let dropped = client.status().expect("answers").dropped;
     println!("{count} images from {kind}, every byte as the host has it; {dropped} frames dropped");
@@ -192,7 +192,7 @@ fn a_cancel_in_mid_image_is_answered_within_a_row() {
         assert_eq!(stopped.link(), Some(&LinkError::Stopped));
         // The cancel was answered by the time that this returns; the next image is whole.
         let image = client.sample(&seed(2), &mut all_rows).expect("an image");
-        assert!(image.rgb == preview(&pack, &seed(2)));
+        assert!(image.pixels == preview(&pack, &seed(2)));
     }
 }
 

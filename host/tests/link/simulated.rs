@@ -82,7 +82,7 @@ fn open<F: MappedFlash + Supply + Send + 'static>(board: &Simulated<F, Simple>) 
 /// An image of the loaded model, byte for byte as it should be.
 fn assert_serves(client: &mut Client, pack: &[u8], seed: u64) {
     let image = client.sample(&of_seed(seed), &mut all_rows).expect("an image");
-    assert!(image.rgb == drawn(pack, seed));
+    assert!(image.pixels == drawn(pack, seed));
 }
 
 fn of_seed(seed: u64) -> Sample<'static> {
@@ -161,7 +161,7 @@ fn schedule<const WORD: usize, const SECTOR: usize>(seed: u64) -> u32 {
         // An image on the same line, while the board has either model; now and then of a board that is reset in the middle.
         let image_seed = random.bits();
         if let Ok(image) = open(&board).and_then(|mut client| client.sample(&of_seed(image_seed), &mut all_rows)) {
-            let right = [&old, &new].iter().any(|pack| image.rgb == drawn(pack, image_seed));
+            let right = [&old, &new].iter().any(|pack| image.pixels == drawn(pack, image_seed));
             assert!(right, "an image of neither model, after {tries} tries");
             DRAWN.fetch_add(1, Ordering::Relaxed);
         }
@@ -296,7 +296,7 @@ fn a_line_of_921600_baud_is_full_in_both_directions() {
     assert!(sending >= 95.0, "{sending:.2} %");
     let sample = Sample { latent: Latent::Seed(3), psi: 0, noise: Noise::None };
     let image = client.sample(&sample, &mut |_, _| ControlFlow::Continue(())).expect("an image");
-    let reading = share(image.rgb.len(), image.elapsed);
+    let reading = share(image.pixels.len(), image.elapsed);
     println!(
         "image of 256x256: {reading:.2} % of the line ({} bytes back)",
         board.happened().to_host - happened.to_host
@@ -346,7 +346,7 @@ fn images_over(bits: u8, faults: Faults, count: u64) -> (u64, u64, Duration) {
         let started = board.now();
         match client.sample(&of_seed(seed), &mut all_rows) {
             Ok(image) => {
-                assert!(image.rgb == drawn(&pack, seed), "an image that is reported is right");
+                assert!(image.pixels == drawn(&pack, seed), "an image that is reported is right");
                 whole += 1;
             }
             Err(error) => println!("image {seed}: {error}"),

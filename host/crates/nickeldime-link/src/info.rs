@@ -82,12 +82,12 @@ impl BoardInfo {
 
     /// What no board of this protocol can say, if it has been said. Everything else may be taken as it is.
     pub(super) fn oddity(&self) -> Option<String> {
-        let model = self.model.as_ref()?;
-        let (resolution, channels) = (model.resolution, model.channels);
-        if !resolution.is_power_of_two() || !(8..=1024).contains(&resolution) {
+        let ModelInfo { resolution, channels, .. } = *self.model.as_ref()?;
+        if !(resolution.is_power_of_two() && (8..=1024).contains(&resolution)) {
             return Some(format!("its model makes images of {resolution}x{resolution}, and none does"));
         }
-        (![1, 3].contains(&channels)).then(|| format!("its model makes pixels of {channels} bytes, and none does"))
+        let colours = channels == 1 || channels == 3;
+        (!colours).then(|| format!("its model makes pixels of {channels} bytes, and none does"))
     }
 }
 

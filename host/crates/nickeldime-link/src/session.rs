@@ -36,8 +36,8 @@ pub enum Event {
     Row {
         /// The row, from the top.
         y: usize,
-        /// Its RGB bytes.
-        rgb: Vec<u8>,
+        /// Its pixels, as many bytes each as the model's channels.
+        pixels: Vec<u8>,
     },
     /// An image is whole, and its hash is the board's.
     Image(Image),
@@ -129,8 +129,8 @@ impl Session {
     pub fn sample(&mut self, latent: LatentNumbers, psi: i16, noise: Noise) {
         self.begin(move |shared| async move {
             let told = Rc::clone(&shared);
-            let mut row = move |y, rgb: &[u8]| {
-                told.tell(Event::Row { y, rgb: rgb.to_vec() });
+            let mut row = move |y, pixels: &[u8]| {
+                told.tell(Event::Row { y, pixels: pixels.to_vec() });
                 if told.stop.get() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             let sample = Sample { latent: latent.borrowed(), psi, noise };

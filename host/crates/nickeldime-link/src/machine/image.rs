@@ -16,7 +16,7 @@ use nickeldime_core::link::{
 use sha2::{Digest, Sha256};
 
 use super::pace::Losses;
-use super::pixels::{Pixels, rgb_of};
+use super::pixels::Pixels;
 use super::{Machine, Meant, QUICK, ROW};
 use crate::error::LinkError;
 
@@ -32,10 +32,11 @@ const MANY: u32 = 3;
 pub struct Image {
     /// Width and height.
     pub resolution: usize,
-    /// RGB bytes, `3 * resolution * resolution`, in row order.
-    pub rgb: Vec<u8>,
-    /// SHA-256 of the model's bytes in row order (RGB, or one byte a pixel of a grey model), as the board computed it and
-    /// as they arrived.
+    /// Bytes of a pixel: 3 for RGB, 1 for grey.
+    pub channels: usize,
+    /// The pixels, `channels * resolution * resolution` bytes in row order.
+    pub pixels: Vec<u8>,
+    /// SHA-256 of them, as the board computed it and as they arrived.
     pub sha256: Sha256Hash,
     /// Time that it took, its way over the line included.
     pub elapsed: Duration,
@@ -75,7 +76,7 @@ struct Imaging<'m, 's> {
 }
 
 impl Machine {
-    /// Has the board make one image. `row(y, rgb)` sees each row once, when it is whole: from the top on a clean line, and
+    /// Has the board make one image. `row(y, pixels)` sees each row once, when it is whole: from the top on a clean line, and
     /// those with losses later. Breaking off stops the board too.
     ///
     /// # Errors
@@ -148,7 +149,8 @@ impl Machine {
                     self.pace.set(pace);
                     let elapsed = self.now().saturating_sub(started);
                     let instructions = board.instructions(ticks);
-                    return Ok(Image { resolution, rgb: imaging.pixels.into_rgb(), sha256, elapsed, instructions });
+                    let pixels = imaging.pixels.into_bytes();
+                    return Ok(Image { resolution, channels, pixels, sha256, elapsed, instructions });
                 }
                 // Two images, or damage that no checksum saw.
                 self.hello(super::HELLO).await?;
@@ -294,12 +296,10 @@ impl Imaging<'_, '_> {
     }
 
     fn take(&mut self, y: usize, x: usize, pixels: &[u8]) {
-        let grey = self.pixels.channels == 1;
         let (new, whole) = self.pixels.take(y, x, pixels);
         self.fruitful |= new;
         if let Some(whole) = whole {
-            let flow = if grey { (self.row)(y, &rgb_of(whole)) } else { (self.row)(y, whole) };
-            self.stopped |= flow.is_break();
+            self.stopped |= (self.row)(y, whole).is_break();
         }
     }
 

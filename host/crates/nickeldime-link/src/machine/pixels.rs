@@ -87,13 +87,8 @@ impl Pixels {
         &self.bytes
     }
 
-    /// The bytes as RGB.
-    pub fn into_rgb(self) -> Vec<u8> {
-        if self.channels == 1 { rgb_of(&self.bytes) } else { self.bytes }
+    /// The bytes, all of them.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
-}
-
-/// Grey bytes as RGB.
-pub(super) fn rgb_of(grey: &[u8]) -> Vec<u8> {
-    grey.iter().flat_map(|&value| [value; 3]).collect()
 }
