@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             NoiseKind::Random => Noise::Random(seed),
         };
         let sample = Sample { latent: Latent::Seed(seed), psi: 1 << 14, noise };
-        hash.update(&board.sample(&sample, &mut |_, _| ControlFlow::Continue(()))?.rgb);
+        hash.update(&board.sample(&sample, &mut |_, _| ControlFlow::Continue(()))?.pixels);
     }
     println!("{}  {}", Hex(&hash.finalize()), board.board().board);
     Ok(())
