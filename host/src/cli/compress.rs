@@ -155,6 +155,7 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     let (mut record, begun) = match (&args.teacher, &args.data) {
         (Some(teacher), Some(data)) => (begin(args, teacher, data)?, None),
         _ => {
+            args.images.refuse_with_resume()?;
             let (run, mut record, state) = RunFolder::resume(&args.output)?;
             args.settings.lengthen(&args.student, &mut record.settings)?;
             (record, Some((run, state)))

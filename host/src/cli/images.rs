@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use anyhow::ensure;
+
 use super::progress::say;
 use crate::data::{DataError, Dataset, ImageSizes, Orientation};
 
@@ -17,6 +19,15 @@ impl ImageFlags {
     /// What is done about the orientation.
     pub fn orientation(self) -> Orientation {
         if self.stored_orientation { Orientation::Stored } else { Orientation::Upright }
+    }
+
+    /// Refuses the flag for a resumed run, which takes its images as it began.
+    ///
+    /// # Errors
+    /// The flag was given.
+    pub fn refuse_with_resume(self) -> anyhow::Result<()> {
+        ensure!(!self.stored_orientation, "--stored-orientation: a resumed run takes its images as it began");
+        Ok(())
     }
 }
 

@@ -86,6 +86,7 @@ pub fn run(args: &TrainArgs, json: bool) -> anyhow::Result<()> {
             (begin(args, path, data.resolution())?, data, None)
         }
         None => {
+            args.images.refuse_with_resume()?;
             let (run, mut record, state) = RunFolder::resume(&args.output)?;
             args.settings.lengthen(&(), &mut record.settings)?;
             let data = data_of(&record.data, record.resize, record.orientation)?;

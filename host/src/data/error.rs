@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::listing::NotRead;
+use super::NotRead;
 
 /// The reason why a dataset could not be opened or one of its images could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -14,13 +14,14 @@ mod ahead;
 mod decode;
 mod error;
 mod listing;
+mod not_read;
 
 pub use ahead::{Batch, ahead};
 pub use decode::Orientation;
 use decode::{decoded, dimensions};
 pub use error::DataError;
-pub use listing::NotRead;
 use listing::{LABELS, Listing, labels};
+pub use not_read::NotRead;
 
 /// Square RGB images of one size, sorted by name, from a folder (nested as it may be) or a zip of PNG, JPEG, WebP, BMP,
 /// TIFF and GIF files. StyleGAN2-ADA's dataset zips and their labels are understood. Files of other formats are counted.
