@@ -44,6 +44,7 @@ impl Checksum {
     }
 
     /// Adds bytes, four at a time: every byte of every image passes here.
+    #[inline(never)]
     pub fn update(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<4>();
         let mut remainder = self.0;

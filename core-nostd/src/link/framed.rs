@@ -36,6 +36,8 @@ impl<'o> Framed<'o> {
     }
 
     /// Writes bytes that the checksum is not about.
+    // A copy of it for every field of every message would be most of a firmware's code.
+    #[inline(never)]
     fn stuff(&mut self, bytes: &[u8]) -> Result<()> {
         let (mut len, mut distance) = (self.len, self.distance);
         let mut bytes = bytes;
