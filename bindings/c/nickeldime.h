@@ -33,7 +33,7 @@
 // 1.0 in Q14: psi that leaves images as they are, or all the way to the other seed.
 #define ND_ONE 16384
 
-// What a call came to. `nd_message` has a sentence for each.
+// The result of a call. `nd_message` has a sentence for each.
 typedef enum nd_status {
   // The call did what it was asked for.
   ND_STATUS_OK = 0,
@@ -97,7 +97,7 @@ typedef enum nd_latent {
   ND_LATENT_LAYERS = 5,
 } nd_latent;
 
-// Which noise is added.
+// The kinds of noise that an image's layers can add.
 typedef enum nd_noise {
   // The kind that the pack was made to be shown with.
   ND_NOISE_DEFAULT = 0,
@@ -180,7 +180,7 @@ typedef struct nd_sample {
   uint64_t noise_seed;
   // The numbers of z or w.
   const void *values;
-  // How many numbers there are.
+  // The number of entries of the latent.
   size_t count;
   // The layer of a mix, or the way to the second seed in Q14.
   int16_t amount;

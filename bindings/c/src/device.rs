@@ -26,7 +26,7 @@ pub struct Device {
     pub opaque: [u64; ND_DEVICE_WORDS],
 }
 
-/// What a started device holds.
+/// The parts of a started device, inside its opaque struct.
 #[repr(C)]
 struct Started {
     mark: u64,
@@ -56,7 +56,7 @@ unsafe fn buffer<T>(begin: *mut T, count: usize) -> Result<&'static mut [T], Sta
 /// Checks a board and makes the state machine of it.
 ///
 /// # Safety
-/// As [`nd_device_start`].
+/// The caller keeps the promises of [`nd_device_start`].
 unsafe fn machine(board: &Board) -> Result<Machine<'static, Serial, Flash, NoClock, Screen>, Status> {
     let (Some(read), Some(write), Some(erase), Some(program)) = (board.read, board.write, board.erase, board.program)
     else {

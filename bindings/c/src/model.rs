@@ -39,7 +39,7 @@ pub struct Sizes {
     pub workspace_bytes: usize,
 }
 
-/// What an open model holds.
+/// The parts of an open model, inside its opaque struct.
 #[repr(C)]
 struct Open {
     mark: u64,

@@ -28,7 +28,7 @@ pub enum LatentKind {
     Layers = 5,
 }
 
-/// Which noise is added.
+/// The kinds of noise that an image's layers can add.
 #[repr(C)]
 pub enum NoiseKind {
     /// The kind that the pack was made to be shown with.
@@ -56,7 +56,7 @@ pub struct Sample {
     pub noise_seed: u64,
     /// The numbers of z or w.
     pub values: *const c_void,
-    /// How many numbers there are.
+    /// The number of entries of the latent.
     pub count: usize,
     /// The layer of a mix, or the way to the second seed in Q14.
     pub amount: i16,
@@ -122,7 +122,7 @@ impl Sample {
     }
 
     /// # Safety
-    /// As [`checked`](Self::checked).
+    /// The caller keeps the promises of [`checked`](Self::checked).
     unsafe fn numbers<'a, T>(&self) -> Result<&'a [T], Status> {
         let values: *const T = self.values.cast();
         // No model wants as many: the length is compared with the model's before a number is read.

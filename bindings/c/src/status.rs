@@ -1,11 +1,11 @@
-//! What a call came to, in a number and in words.
+//! The result of a call, as a number and as a sentence.
 
 use core::ffi::{CStr, c_char, c_int};
 
 use nickeldime_core::generator::GenerateError;
 use nickeldime_core::pack::PackError;
 
-/// What a call came to. `nd_message` has a sentence for each.
+/// The result of a call. `nd_message` has a sentence for each.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Status {

@@ -29,7 +29,7 @@ enum Numbers {
     Layers(Vec<i32>),
 }
 
-/// What an image of a model is described by.
+/// The arguments that describe an image of a model.
 pub(crate) struct Arguments<'a, 'py> {
     pub seed: u64,
     pub psi: f64,
@@ -67,7 +67,7 @@ impl Drawing {
         Ok(Self { latent, psi, noise })
     }
 
-    /// As the core takes it.
+    /// The same latent in the core's own type.
     pub fn sample(&self) -> Sample<'_> {
         let latent = match &self.latent {
             Numbers::Seed(seed) => Latent::Seed(*seed),
@@ -152,7 +152,7 @@ impl Interrupts {
         Self { asked: Instant::now(), raised: None }
     }
 
-    /// Whether to stop. Takes Python's lock for a moment.
+    /// Returns true when the drawing is to stop. This takes Python's lock for a moment.
     pub fn stopped(&mut self) -> bool {
         if self.raised.is_none() && self.asked.elapsed() > SIGNALS {
             self.asked = Instant::now();

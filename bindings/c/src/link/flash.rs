@@ -23,7 +23,7 @@ pub(crate) struct Flash {
     pub program: ProgramFn,
 }
 
-/// What a callback returned.
+/// Turns a callback's return value into a result.
 fn done(status: c_int) -> Result<(), NorFlashErrorKind> {
     if status == 0 { Ok(()) } else { Err(NorFlashErrorKind::Other) }
 }
