@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::pace::Losses;
 use super::pixels::Pixels;
-use super::{Machine, Meant, QUICK, ROW};
+use super::{Machine, Patience, QUICK, ROW};
 use crate::error::LinkError;
 
 /// So many times in a row an image may come no further, or be complete and wrong, before it is given up.
@@ -189,8 +189,8 @@ impl Machine {
             let end = usize::from(first) + numbers.len() / 4;
             let stored =
                 self.ask(Ask::StoreLatent { first, numbers }, QUICK, "storing a latent", |answer| match answer {
-                    Answer::Stored { end: stored } if usize::from(stored) == end => Meant::End(()),
-                    _ => Meant::Other,
+                    Answer::Stored { end: stored } if usize::from(stored) == end => Some(()),
+                    _ => None,
                 });
             stored.await?;
         }
@@ -305,26 +305,17 @@ impl Imaging<'_, '_> {
 
     /// Stops what the board is doing, and takes the pieces that are still on their way.
     async fn stop(&mut self) -> Result<(), LinkError> {
-        let id = self.machine.new_id();
-        let mut wait = self.machine.pace.get().quiet();
-        let last = self.machine.now() + ROW.limit;
-        while self.machine.now() < last {
-            self.machine.say(id, Ask::Cancel);
-            let end = (self.machine.now() + wait).min(last);
-            wait *= 2;
-            while let Some(payload) = self.machine.frame(end).await {
-                match decode(&payload) {
-                    Some(Packet::Reply(Reply { id: of, answer: Answer::Row { y, x, pixels } })) if self.is_ours(of) => {
-                        self.take(y.into(), x.into(), pixels);
-                    }
-                    Some(Packet::Reply(Reply { id: of, answer: Answer::Cancelled { .. } })) if of == id => {
-                        return Ok(());
-                    }
-                    _ => {}
-                }
+        let patience = Patience { first: self.machine.pace.get().quiet(), limit: ROW.limit };
+        let machine = self.machine;
+        let cancelled = |answer: Answer<'_>| matches!(answer, Answer::Cancelled { .. }).then_some(());
+        let late = |of, answer: Answer<'_>| {
+            if let Answer::Row { y, x, pixels } = answer
+                && self.is_ours(of)
+            {
+                self.take(y.into(), x.into(), pixels);
             }
-        }
-        Err(LinkError::Timeout { during: "cancel" })
+        };
+        machine.ask_beside(Ask::Cancel, patience, "cancel", cancelled, late).await
     }
 }
 

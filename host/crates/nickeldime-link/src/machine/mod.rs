@@ -53,14 +53,6 @@ struct Patience {
     limit: Duration,
 }
 
-/// What a reply meant to the one who waits for it.
-enum Meant<T> {
-    /// That was it.
-    End(T),
-    /// Not the end; the wait goes on and gets no longer.
-    Other,
-}
-
 /// What has come over the line since the last hello.
 #[derive(Default)]
 struct Heard {
@@ -158,8 +150,8 @@ impl Machine {
     /// When it does not answer.
     pub async fn status(&self) -> Result<Status, LinkError> {
         let answer = self.ask(Ask::Status, QUICK, "status", |answer| match answer {
-            Answer::Status(status) => Meant::End(status),
-            _ => Meant::Other,
+            Answer::Status(status) => Some(status),
+            _ => None,
         });
         answer.await
     }
@@ -170,8 +162,8 @@ impl Machine {
     /// When it does not answer.
     pub async fn cancel(&self) -> Result<u16, LinkError> {
         let answer = self.ask(Ask::Cancel, ROW, "cancel", |answer| match answer {
-            Answer::Cancelled { rows } => Meant::End(rows),
-            _ => Meant::Other,
+            Answer::Cancelled { rows } => Some(rows),
+            _ => None,
         });
         answer.await
     }
@@ -185,8 +177,8 @@ impl Machine {
         let limit = Duration::from_secs(20 + u64::from(self.board().storage) / 20_000);
         let patience = Patience { first: Duration::from_secs(3), limit };
         let answer = self.ask(Ask::Erase, patience, "erasing", |answer| match answer {
-            Answer::Erased => Meant::End(()),
-            _ => Meant::Other,
+            Answer::Erased => Some(()),
+            _ => None,
         });
         answer.await?;
         self.hello(HELLO).await
@@ -244,13 +236,25 @@ impl Machine {
         }
     }
 
-    /// Asks, again and again as `patience` has it, and gives the replies to `hear` until it has heard the end.
+    /// Asks, again and again as `patience` has it, and gives the replies to `hear` until it returns something.
     async fn ask<T>(
         &self,
         ask: Ask<'_>,
         patience: Patience,
         during: &'static str,
-        mut hear: impl FnMut(Answer<'_>) -> Meant<T>,
+        hear: impl FnMut(Answer<'_>) -> Option<T>,
+    ) -> Result<T, LinkError> {
+        self.ask_beside(ask, patience, during, hear, |_, _| {}).await
+    }
+
+    /// [`ask`](Self::ask), with `beside` for the replies to other requests, of which it gets the ids.
+    async fn ask_beside<T>(
+        &self,
+        ask: Ask<'_>,
+        patience: Patience,
+        during: &'static str,
+        mut hear: impl FnMut(Answer<'_>) -> Option<T>,
+        mut beside: impl FnMut(u32, Answer<'_>),
     ) -> Result<T, LinkError> {
         let id = self.new_id();
         let mut wait = patience.first;
@@ -262,12 +266,13 @@ impl Machine {
             while let Some(payload) = self.frame(end).await {
                 let Some(Packet::Reply(Reply { id: of, answer })) = decode(&payload) else { continue };
                 if of != id {
+                    beside(of, answer);
                     continue;
                 }
                 if let Answer::Error(error) = answer {
                     return Err(LinkError::Refused(error));
                 }
-                if let Meant::End(result) = hear(answer) {
+                if let Some(result) = hear(answer) {
                     return Ok(result);
                 }
             }

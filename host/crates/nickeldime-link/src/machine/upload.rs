@@ -10,7 +10,7 @@ use core::time::Duration;
 use nickeldime_core::link::{Answer, Ask, DeviceError, Packet, Reply, Sha256Hash, checksum, decode, upload_tag};
 use sha2::{Digest, Sha256};
 
-use super::{HELLO, Machine, Meant, Patience, QUICK};
+use super::{HELLO, Machine, Patience, QUICK};
 use crate::error::LinkError;
 
 /// An upload begins again so often without having come any further (the board was reset, say).
@@ -257,10 +257,10 @@ impl Machine {
     ) -> Result<(), LinkError> {
         let begun = self.ask(Ask::UploadBegin { len, sha256 }, QUICK, "upload begin", |answer| match answer {
             Answer::Ready { offset, chunk, granule, window, unit, sector } => {
-                Meant::End(Some(Terms { offset, chunk, granule, window, unit, sector }))
+                Some(Some(Terms { offset, chunk, granule, window, unit, sector }))
             }
-            Answer::Committed { .. } => Meant::End(None),
-            _ => Meant::Other,
+            Answer::Committed { .. } => Some(None),
+            _ => None,
         });
         let Some(terms) = begun.await? else {
             sent.already_loaded = true;
@@ -283,8 +283,8 @@ impl Machine {
         let limit = Duration::from_secs(20 + u64::from(len) / 25_000);
         let patience = Patience { first: Duration::from_secs(2), limit };
         let commit = self.ask(Ask::UploadCommit { sha256 }, patience, "verifying the pack", |answer| match answer {
-            Answer::Committed { .. } => Meant::End(()),
-            _ => Meant::Other,
+            Answer::Committed { .. } => Some(()),
+            _ => None,
         });
         commit.await
     }
@@ -297,9 +297,9 @@ impl Machine {
             let from = sums.len() as u32 * terms.unit;
             let more = self.ask(Ask::UploadSurvey { upload, from }, QUICK, "survey", |answer| match answer {
                 Answer::Survey { from: of, sums } if of == from && sums.len() >= 4 => {
-                    Meant::End(sums.as_chunks().0.iter().map(|sum| u32::from_le_bytes(*sum)).collect::<Vec<_>>())
+                    Some(sums.as_chunks().0.iter().map(|sum| u32::from_le_bytes(*sum)).collect::<Vec<_>>())
                 }
-                _ => Meant::Other,
+                _ => None,
             });
             sums.extend(more.await?);
         }
