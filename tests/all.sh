@@ -149,7 +149,8 @@ step "firmware: what the boards share"
 cargo test -p nickeldime-firmware --features display
 
 step "host: unit, golden and end-to-end tests"
-cargo test "${here[@]}" --exclude nickeldime-core -- --nocapture
+# With the second backend, whose golden numbers are checked too.
+cargo test "${here[@]}" --exclude nickeldime-core --features nickeldime/ndarray -- --nocapture
 
 step "C: the library on every target, its example, its statuses, a board"
 bash tests/c.sh
