@@ -208,7 +208,7 @@ impl Imaging<'_, '_> {
         losses: &mut Losses,
     ) -> Result<End, LinkError> {
         let id = self.machine.new_id();
-        self.machine.say(id, ask);
+        self.machine.say(id, ask).await;
         self.fruitful = false;
         let per_row = self.pixels.resolution.div_ceil(width);
         let count = per_row * self.pixels.resolution;
@@ -227,7 +227,7 @@ impl Imaging<'_, '_> {
                 }
                 // At work, or was something lost? A board at work answers between two pieces.
                 let status = self.machine.new_id();
-                self.machine.say(status, Ask::Status);
+                self.machine.say(status, Ask::Status).await;
                 status_id = Some(status);
                 wait = (2 * wait).min(ROW.limit / 4);
                 continue;

@@ -196,7 +196,7 @@ impl Machine {
         loop {
             // The zero ends whatever half a frame an earlier program left.
             self.line.borrow_mut().outbox.push_back(vec![0]);
-            self.say(id, Ask::Hello { protocol: PROTOCOL_VERSION });
+            self.say(id, Ask::Hello { protocol: PROTOCOL_VERSION }).await;
             let again = (self.now() + HELLO_AGAIN).min(end);
             while let Some(payload) = self.frame(again).await {
                 // These three fields are first in every version, whatever the rest of the hello has become.
@@ -260,7 +260,7 @@ impl Machine {
         let mut wait = patience.first;
         let last = self.now() + patience.limit;
         while self.now() < last {
-            self.say(id, ask);
+            self.say(id, ask).await;
             let end = (self.now() + wait).min(last);
             wait *= 2;
             while let Some(payload) = self.frame(end).await {
@@ -295,7 +295,8 @@ impl Machine {
         next.await
     }
 
-    fn say(&self, id: u32, ask: Ask<'_>) {
+    /// Sends a request, and waits until the line has taken it: how long an answer takes is counted from then on.
+    async fn say(&self, id: u32, ask: Ask<'_>) {
         let data = match ask {
             Ask::UploadChunk { data, .. } => data.len(),
             Ask::StoreLatent { numbers, .. } => numbers.len(),
@@ -309,6 +310,15 @@ impl Machine {
         };
         frame.truncate(len);
         self.line.borrow_mut().outbox.push_back(frame);
+        let taken = poll_fn(|_| {
+            let mut line = self.line.borrow_mut();
+            if line.outbox.is_empty() {
+                return Poll::Ready(());
+            }
+            line.deadline = Some(line.now);
+            Poll::Pending
+        });
+        taken.await;
     }
 
     fn now(&self) -> Duration {

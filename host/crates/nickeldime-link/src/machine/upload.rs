@@ -324,7 +324,7 @@ impl Machine {
                     break;
                 }
                 let id = self.new_id();
-                self.say(id, ask);
+                self.say(id, ask).await;
                 let now = self.now();
                 if course.flying.is_empty() {
                     end = now + course.quiet;
