@@ -16,7 +16,7 @@ use crate::machine::{HELLO, Image, Machine, Sent};
 use crate::port_error::PortError;
 use crate::wire::{SerialWire, Wire};
 
-/// How long a port may take to take a frame.
+/// The longest time that a port may take to accept a frame.
 const SEND: Duration = Duration::from_secs(6);
 
 /// A connection to one board.
@@ -45,7 +45,7 @@ impl Client {
     /// [`open`](Self::open), with another limit for the hello.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Returns the errors of [`open`](Self::open).
     pub fn open_within(port: &str, limit: Duration) -> Result<Self, PortError> {
         Self::over(Box::new(SerialWire::open(port)?), port, limit)
     }
@@ -53,7 +53,7 @@ impl Client {
     /// A connection over any line; `port` is its name in errors.
     ///
     /// # Errors
-    /// When nobody there speaks the protocol.
+    /// Nobody on the line speaks the protocol.
     pub fn over(wire: Box<dyn Wire>, port: &str, limit: Duration) -> Result<Self, PortError> {
         let started = wire.now();
         let mut driver = Driver { wire, port: port.to_owned(), started };
@@ -63,15 +63,15 @@ impl Client {
         Ok(Self { driver, machine, board })
     }
 
-    /// What the board said about itself, last.
+    /// Returns the latest facts that the board has told about itself.
     pub fn board(&self) -> &BoardInfo {
         &self.board
     }
 
-    /// How the board is.
+    /// Asks for the state of the board.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// The board does not answer.
     pub fn status(&mut self) -> Result<Status, PortError> {
         self.driver.run(&self.machine, self.machine.status())
     }
@@ -79,7 +79,7 @@ impl Client {
     /// Stops an image that the board is making; returns how many rows it had sent.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// The board does not answer.
     pub fn cancel(&mut self) -> Result<u16, PortError> {
         self.driver.run(&self.machine, self.machine.cancel())
     }
@@ -87,7 +87,7 @@ impl Client {
     /// Empties the board's storage, its model included.
     ///
     /// # Errors
-    /// When it does not answer, or its flash fails.
+    /// The board does not answer, or its flash fails.
     pub fn erase(&mut self) -> Result<(), PortError> {
         let result = self.driver.run(&self.machine, self.machine.erase());
         self.board = self.machine.board().clone();
@@ -97,7 +97,7 @@ impl Client {
     /// Has the board make one image; see [`Machine::sample`].
     ///
     /// # Errors
-    /// As [`Machine::sample`], or that the line broke.
+    /// Returns the errors of [`Machine::sample`], or that the line broke.
     pub fn sample(
         &mut self,
         sample: &Sample<'_>,
@@ -109,7 +109,7 @@ impl Client {
     /// Sends a pack and makes it the board's model; see [`Machine::upload`].
     ///
     /// # Errors
-    /// As [`Machine::upload`], or that the line broke.
+    /// Returns the errors of [`Machine::upload`], or that the line broke.
     pub fn upload(&mut self, pack: &[u8], progress: &mut dyn FnMut(u64, u64)) -> Result<Sent, PortError> {
         let result = self.driver.run(&self.machine, self.machine.upload(pack, progress));
         self.board = self.machine.board().clone();

@@ -1,4 +1,4 @@
-//! What can go wrong between a host and a board, in words that say what to do.
+//! The errors between a host and a board, in words that say what to do.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -23,12 +23,12 @@ pub enum LinkError {
          begin {said:?}): another program's device? `nickeldime devices` shows what answers where"
     )]
     NotOurs {
-        /// How much came.
+        /// The number of bytes that came.
         bytes: u64,
-        /// How it began, fit for a terminal.
+        /// The first bytes as text, fit for a terminal.
         said: String,
     },
-    /// What was sent came back.
+    /// The line sent back the request itself.
     #[error(
         "what is sent there comes back as it is: a terminal (a shell, a login prompt) or two joined wires, not a \
          board. `nickeldime devices` shows what answers where"
@@ -46,13 +46,13 @@ pub enum LinkError {
          another version of this program: build both from the same source"
     )]
     OddHello {
-        /// What it said.
+        /// The statement that no board makes.
         what: String,
     },
     /// The board answered before and stopped.
     #[error("the board stopped answering ({during}). Reset it and run the command again")]
     Timeout {
-        /// What was going on.
+        /// The operation that was going on.
         during: &'static str,
     },
     /// The pack does not fit into the board's storage.
@@ -79,7 +79,7 @@ pub enum LinkError {
     /// An image came no further, several times.
     #[error("the image arrived damaged {tries} times. A bad cable, or a line that is too fast?")]
     Damaged {
-        /// How often it was tried.
+        /// The number of tries.
         tries: u32,
     },
     /// The board's model was replaced while it made the image.
@@ -91,7 +91,7 @@ pub enum LinkError {
 }
 
 impl LinkError {
-    /// Whether it is about what answers at a port, so that the port's name belongs before it.
+    /// Returns true if the error is about the answers at a port, so that the port's name belongs before it.
     pub fn is_of_a_port(&self) -> bool {
         !matches!(self, Self::TooLarge { .. } | Self::Refused(_) | Self::LatentTooLong { .. } | Self::Stopped)
     }

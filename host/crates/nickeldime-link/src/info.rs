@@ -1,4 +1,4 @@
-//! What a board tells about itself, kept.
+//! The facts that a board tells about itself, in owned form.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -38,7 +38,7 @@ pub struct BoardInfo {
     pub piece: u16,
     /// Ticks per second of its clock; 0: no clock.
     pub tick_hz: u32,
-    /// Whether that clock is an emulator's that counts instructions: each of them takes one nanosecond.
+    /// True if that clock is an emulator's that counts instructions: each of them takes one nanosecond.
     pub counts_instructions: bool,
     /// The reason for the last restart that nobody asked for.
     pub restart: Option<String>,
@@ -80,7 +80,8 @@ impl BoardInfo {
         u64::try_from(nanoseconds).ok()
     }
 
-    /// What no board of this protocol can say, if it has been said. Everything else may be taken as it is.
+    /// Returns a description of a statement that no board of this protocol can make, if there is one. All other statements may
+    /// be taken as they are.
     pub(super) fn oddity(&self) -> Option<String> {
         let ModelInfo { resolution, channels, .. } = *self.model.as_ref()?;
         if !(resolution.is_power_of_two() && (8..=1024).contains(&resolution)) {

@@ -1,4 +1,4 @@
-//! What can go wrong at a serial port, in words that say what to do.
+//! The errors of serial ports, in words that say what to do.
 
 use std::io;
 
@@ -14,7 +14,7 @@ pub enum PortError {
     /// There is no such port.
     #[error("{port}: no such port. {}", found(.others))]
     NoSuchPort {
-        /// What was asked for.
+        /// The name of the port that was asked for.
         port: String,
         /// The ports that there are.
         others: Vec<String>,
@@ -32,7 +32,7 @@ pub enum PortError {
     Busy {
         /// The port.
         port: String,
-        /// Which program, where the system tells.
+        /// The program, where the system tells.
         holder: Option<Holder>,
     },
     /// Opening failed in another way.

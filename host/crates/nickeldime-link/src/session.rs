@@ -17,15 +17,15 @@ use crate::error::LinkError;
 use crate::info::BoardInfo;
 use crate::machine::{HELLO, Image, Machine, Sent};
 
-/// What a session tells, in order. The last event of every command is `Hello`, `Uploaded`, `Image`, `Erased` or `Failed`.
+/// The news of a session, in order. The last event of every command is `Hello`, `Uploaded`, `Image`, `Erased` or `Failed`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// The board said what it is.
     Hello(BoardInfo),
-    /// So much of a pack is on the board.
+    /// A part of the pack is on the board.
     Progress {
-        /// Bytes.
+        /// Bytes that are on the board.
         done: u64,
         /// Bytes of the pack.
         total: u64,
@@ -76,7 +76,7 @@ impl LatentNumbers {
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What a session and its task share.
+/// The parts that a session and its task share.
 struct Shared {
     machine: Machine,
     events: RefCell<VecDeque<Event>>,
@@ -182,22 +182,23 @@ impl Session {
         self.shared.machine.outgoing()
     }
 
-    /// When [`advance`](Self::advance) has to be called if nothing is received until then; nothing without a command.
+    /// Returns the time at which [`advance`](Self::advance) has to be called if nothing is received until then, or `None` without
+    /// a command.
     pub fn deadline(&self) -> Option<Duration> {
         self.task.as_ref().and_then(|_| self.shared.machine.deadline())
     }
 
-    /// What has happened, in order.
+    /// Takes the oldest event that was not taken yet.
     pub fn event(&mut self) -> Option<Event> {
         self.shared.events.borrow_mut().pop_front()
     }
 
-    /// Whether a command is at work.
+    /// Returns true while a command is at work.
     pub fn is_busy(&self) -> bool {
         self.task.is_some()
     }
 
-    /// What the board said about itself, last.
+    /// Returns the latest facts that the board has told about itself.
     pub fn board(&self) -> BoardInfo {
         self.shared.machine.board().clone()
     }

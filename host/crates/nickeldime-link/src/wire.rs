@@ -19,13 +19,13 @@ pub trait Wire: Send {
     /// Sends all of `bytes`.
     ///
     /// # Errors
-    /// When the line broke, or `within` passed.
+    /// The line broke, or `within` passed.
     fn send(&mut self, bytes: &[u8], within: Duration) -> io::Result<()>;
 
     /// Waits at most `within` for bytes; 0 when none came.
     ///
     /// # Errors
-    /// When the line broke.
+    /// The line broke.
     fn receive(&mut self, buf: &mut [u8], within: Duration) -> io::Result<usize>;
 
     /// The time on this line: a simulated one has its own.

@@ -20,9 +20,9 @@ use super::pixels::Pixels;
 use super::{Machine, Patience, QUICK, ROW};
 use crate::error::LinkError;
 
-/// So many times in a row an image may come no further, or be complete and wrong, before it is given up.
+/// The number of requests in a row that may bring nothing, or a complete and wrong image, before the image is given up.
 const FRUITLESS: u32 = 8;
-/// So often the pieces of one image may be asked for.
+/// The largest number of requests for the pieces of one image.
 const ROUNDS: u32 = 500;
 /// After so many losses the rest of an image is asked for in shorter pieces.
 const MANY: u32 = 3;
@@ -40,14 +40,15 @@ pub struct Image {
     pub sha256: Sha256Hash,
     /// Time that it took, its way over the line included.
     pub elapsed: Duration,
-    /// Instructions from the request to the last row, where the board counts them ([`BoardInfo::instructions`](crate::BoardInfo::instructions)).
+    /// Instructions from the request to the last row, where the board counts them
+    /// ([`BoardInfo::instructions`](crate::BoardInfo::instructions)).
     pub instructions: Option<u64>,
 }
 
-/// What to do with a row as it becomes whole.
+/// The function that gets each row as it becomes whole.
 type RowSink<'r> = &'r mut dyn FnMut(usize, &[u8]) -> ControlFlow<()>;
 
-/// How a round of pieces ended.
+/// The end of a round of pieces.
 enum End {
     /// The board has sent everything that was asked for.
     Done,
@@ -68,9 +69,9 @@ struct Imaging<'m, 's> {
     row: RowSink<'s>,
     /// Requests from this one on are about this image.
     first_id: u32,
-    /// What the board says of the whole.
+    /// The hash of the whole image and the ticks that it took, as the board said them.
     done: Option<(Sha256Hash, u64)>,
-    /// Whether this round has brought anything.
+    /// True if this round has brought anything new.
     fruitful: bool,
     stopped: bool,
 }
@@ -290,7 +291,7 @@ impl Imaging<'_, '_> {
         }
     }
 
-    /// Whether a request is one about this image.
+    /// Returns true if a request is one about this image.
     fn is_ours(&self, id: u32) -> bool {
         id.wrapping_sub(self.first_id) < self.machine.next_id().wrapping_sub(self.first_id)
     }
@@ -334,7 +335,7 @@ fn bit(bits: &[u8], at: usize) -> bool {
     bits.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1)
 }
 
-/// How many numbers a latent sends along.
+/// The number of numbers that a latent sends along.
 fn numbers(latent: &Latent<'_>) -> usize {
     match latent {
         Latent::Seed(_) | Latent::Pair { .. } => 0,

@@ -1,7 +1,7 @@
 //! The client of the protocol, without input, output, clock or thread: requests with ids, repeated when no reply comes, with
 //! a time limit on everything.
 //!
-//! What a client does is written as async functions, which wait for one thing only: the next frame, or a time. Whoever
+//! The client's operations are async functions, which wait for one thing only: the next frame, or a time. Whoever
 //! drives them polls the future, sends what is [outgoing](Machine::outgoing), and polls again when bytes were
 //! [received](Machine::receive) or the [deadline](Machine::deadline) has come. No runtime is needed.
 
@@ -31,20 +31,20 @@ pub use upload::Sent;
 
 use pace::Pace;
 
-/// How long a board may take to say hello after its port was opened (a reset on open included).
+/// The longest time that a board may take to say hello after its port was opened (a reset on open included).
 pub const HELLO: Duration = Duration::from_secs(5);
-/// How often hello is said in that time: the first may fall into a reset or behind half a frame.
+/// The time between two hellos while none is answered: the first may fall into a reset or behind half a frame.
 const HELLO_AGAIN: Duration = Duration::from_millis(400);
-/// For what needs no more than looking something up, and its way at 9600 baud.
+/// The patience with requests that only look something up, answered at 9600 baud.
 const QUICK: Patience = Patience { first: Duration::from_secs(1), limit: Duration::from_secs(20) };
-/// Between the rows of an image: a slow core without a divider, at a large resolution.
+/// The patience between the rows of an image: a slow core without a divider, at a large resolution.
 const ROW: Patience = Patience { first: Duration::from_secs(2), limit: Duration::from_secs(60) };
 /// The longest frame that is taken from a board.
 const LONGEST: usize = 8192;
-/// So much is kept of how a board's bytes began.
+/// The number of a board's first bytes that are kept.
 const FIRST: usize = 40;
 
-/// How long to wait for a reply.
+/// The time that a reply may take.
 #[derive(Clone, Copy)]
 struct Patience {
     /// Before the request is repeated for the first time; every time after that twice as long.
@@ -53,12 +53,12 @@ struct Patience {
     limit: Duration,
 }
 
-/// What has come over the line since the last hello.
+/// The bytes that have come over the line since the last hello.
 #[derive(Default)]
 struct Heard {
     bytes: u64,
     frames: u64,
-    /// How it began.
+    /// The first of them.
     first: Vec<u8>,
 }
 
@@ -115,7 +115,7 @@ impl Machine {
         }
     }
 
-    /// What the board said about itself, last.
+    /// Returns the latest facts that the board has told about itself.
     pub fn board(&self) -> Ref<'_, BoardInfo> {
         self.board.borrow()
     }
@@ -139,15 +139,15 @@ impl Machine {
         self.line.borrow_mut().outbox.pop_front()
     }
 
-    /// When the operation goes on if nothing is received until then.
+    /// Returns the time at which the operation goes on if nothing is received until then.
     pub fn deadline(&self) -> Option<Duration> {
         self.line.borrow().deadline
     }
 
-    /// How the board is.
+    /// Asks for the state of the board.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// The board does not answer.
     pub async fn status(&self) -> Result<Status, LinkError> {
         let answer = self.ask(Ask::Status, QUICK, "status", |answer| match answer {
             Answer::Status(status) => Some(status),
@@ -159,7 +159,7 @@ impl Machine {
     /// Stops an image that the board is making; returns how many rows it had sent.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// The board does not answer.
     pub async fn cancel(&self) -> Result<u16, LinkError> {
         let answer = self.ask(Ask::Cancel, ROW, "cancel", |answer| match answer {
             Answer::Cancelled { rows } => Some(rows),
@@ -171,7 +171,7 @@ impl Machine {
     /// Empties the board's storage, its model included.
     ///
     /// # Errors
-    /// When it does not answer, or its flash fails.
+    /// The board does not answer, or its flash fails.
     pub async fn erase(&self) -> Result<(), LinkError> {
         // 20 kB/s is a slow flash.
         let limit = Duration::from_secs(20 + u64::from(self.board().storage) / 20_000);
@@ -187,7 +187,7 @@ impl Machine {
     /// Greets the board, for at most `limit`, and keeps what it says about itself ([`board`](Self::board)).
     ///
     /// # Errors
-    /// When nobody there speaks the protocol.
+    /// Nobody on the line speaks the protocol.
     pub async fn hello(&self, limit: Duration) -> Result<(), LinkError> {
         let end = self.now() + limit;
         let id = self.new_id();

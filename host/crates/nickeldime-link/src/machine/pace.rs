@@ -1,4 +1,4 @@
-//! How a line is: how long pieces of an image may be on it, and how long its silences are.
+//! The quality of a line: the best length of an image's pieces on it, and the length of its silences.
 
 use core::time::Duration;
 
@@ -10,7 +10,7 @@ const LEAST: u64 = 18;
 const SHORTEST: Duration = Duration::from_millis(400);
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// What images before have taught about a line.
+/// The quality of a line, as earlier images have shown it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     /// Most bytes of pixels in a piece; 0 for as many as a reply holds.

@@ -12,7 +12,7 @@ pub(super) struct Pixels {
     pub channels: usize,
     bytes: Vec<u8>,
     there: Vec<bool>,
-    /// How many pixels each row lacks.
+    /// The number of pixels that each row lacks.
     lacking: Vec<usize>,
 }
 
@@ -52,12 +52,12 @@ impl Pixels {
         (true, (self.lacking[y] == 0).then(|| &self.bytes[row * y..][..row]))
     }
 
-    /// Whether all of it is there.
+    /// Returns true if all pixels have arrived.
     pub fn is_whole(&self) -> bool {
         self.lacking.iter().all(|lacking| *lacking == 0)
     }
 
-    /// Whether a run of pixels of row `y` lacks one.
+    /// Returns true if one of a run of pixels of row `y` is missing.
     fn lacks(&self, y: usize, run: Range<usize>) -> bool {
         let first = y * self.resolution;
         self.there[first + run.start..first + run.end].iter().any(|there| !there)

@@ -23,10 +23,10 @@ const GIVE_UP: Duration = Duration::from_secs(25);
 const LEAST_CHUNK: u32 = 64;
 /// After so many answers without a loss chunks get longer again.
 const LUCK: u32 = 16;
-/// What a chunk's frame has beside its data, at most, but for COBS's byte in 254.
+/// The most bytes of a chunk's frame beside its data, without COBS's one byte in 254.
 const FRAME: usize = 1 + 5 + 1 + 3 + 5 + 5 + 4 + 2;
 
-/// How an upload went.
+/// The result of an upload.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sent {
     /// Bytes that went over the line, of the pack alone; those sent twice count twice.
@@ -39,7 +39,7 @@ pub struct Sent {
     pub elapsed: Duration,
 }
 
-/// What a board says at the begin of an upload.
+/// The terms that a board states at the begin of an upload.
 #[derive(Clone, Copy, Debug)]
 struct Terms {
     offset: u32,
@@ -51,14 +51,14 @@ struct Terms {
 }
 
 impl Terms {
-    /// Whether there are boards like that.
+    /// Returns true if a board can have such terms.
     fn are_sane(&self, len: u32) -> bool {
         let units = [self.chunk, self.granule, self.unit, self.sector];
         self.offset <= len && units.iter().all(|&unit| unit > 0) && self.chunk >= self.granule
     }
 }
 
-/// What is to be sent of a pack, given the sums of what the board has where it will go, one a unit.
+/// The ranges of a pack that have to be sent. `sums` are the checksums of the board's flash at the pack's place, one a unit.
 fn plan(pack: &[u8], terms: &Terms, sums: &[u32]) -> Vec<Range<u32>> {
     let (unit, len) = (terms.unit as usize, pack.len() as u32);
     let mut runs: Vec<Range<u32>> = Vec::new();
@@ -91,12 +91,12 @@ fn plan(pack: &[u8], terms: &Terms, sums: &[u32]) -> Vec<Range<u32>> {
 /// A message on its way.
 struct Flying {
     bytes: usize,
-    /// Where the board is when it has taken it.
+    /// The next byte that the board lacks once it has taken the message.
     end: u32,
     since: Duration,
 }
 
-/// Where an upload is.
+/// The progress of an upload.
 struct Course<'p> {
     pack: &'p [u8],
     upload: u16,
@@ -104,9 +104,9 @@ struct Course<'p> {
     runs: Vec<Range<u32>>,
     /// The end of the run that was announced last.
     announced: u32,
-    /// Where the board is when all that flies has arrived.
+    /// The next byte that the board lacks once all messages in flight have arrived.
     at: u32,
-    /// Where the board is.
+    /// The next byte that the board lacks.
     done: u32,
     /// The longest chunk for now.
     chunk: u32,
@@ -138,7 +138,7 @@ impl<'p> Course<'p> {
         self.pack.len() as u32
     }
 
-    /// What comes next, and where the board is after it; none when all is on its way.
+    /// Returns the next message and the next byte that the board lacks after it, or `None` when all is in flight.
     fn next(&self) -> Option<(Ask<'p>, u32)> {
         let (upload, at, len) = (self.upload, self.at, self.len());
         if at < self.announced {
@@ -151,8 +151,8 @@ impl<'p> Course<'p> {
         Some((Ask::UploadRange { upload, after: at, offset, end: run.end }, offset))
     }
 
-    /// Whether there is credit for one more of so many bytes. On a bad line there is as much less of it as chunks are
-    /// shorter: all that flies behind a loss is sent twice.
+    /// Returns true if the window has room for one more frame of so many bytes. On a bad line the window is smaller in
+    /// the measure in which chunks are shorter: everything in flight behind a loss is sent twice.
     fn has_room(&self, bytes: usize) -> bool {
         let flying: usize = self.flying.iter().map(|message| message.bytes).sum();
         let window = u64::from(self.terms.window) * u64::from(self.chunk) / u64::from(self.terms.chunk);
@@ -379,7 +379,7 @@ mod tests {
         Terms { offset, chunk: 4096, granule: 8, window: 9000, unit, sector }
     }
 
-    /// What is planned for a board that has `there`, in units of 64 bytes.
+    /// The plan for a board that has `there`, in units of 64 bytes.
     fn missing(pack: &[u8], terms: &Terms, there: &[u8]) -> Vec<(u32, u32)> {
         let sums: Vec<u32> = there.chunks(64).map(checksum).collect();
         plan(pack, terms, &sums).into_iter().map(|run| (run.start, run.end)).collect()
