@@ -117,8 +117,9 @@ struct StudentFlags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     sparse_kimg: Option<f64>,
-    /// The number of pruned starts to compare, each scored with another seed. The start whose images are nearest to the
-    /// teacher's in DiME's moments is trained.
+    /// The number of pruned starts to compare, scored with the seeds 0, 1, ... The start whose images are nearest to the
+    /// teacher's, by the Fréchet distance in the run's embeddings, is trained. One start is scored with --seed. Default: 4
+    /// for methods with DiME, 1 for others.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     starts: Option<usize>,
@@ -213,7 +214,7 @@ pub fn run(args: &CompressArgs, json: bool) -> anyhow::Result<()> {
     let inputs = Inputs { teacher: &teacher, data: &data, embeds: &embedders, masks };
     write_grid(&teacher.generator, &run.teacher_grid())?;
     let trained = with_backend!(record.backend, A => {
-        let measured = if record.settings.matches_distributions() { &embedders[..] } else { &[] };
+        let measured = if record.settings.method.parts().dime { &embedders[..] } else { &[] };
         let side = teacher_side::<Inner<A>>(given, &run, &teacher.generator, measured, &record.settings)?;
         let mut trainer = prepare::<A>(inputs, &side, &record.settings, start, &Default::default(), &mut Bar::new())?;
         run.save_record(&record)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use nickeldime_checkpoint::{CheckpointError, NoCritic, model::arch::ArchError};
 
 use super::{settings::SettingError, state::StateError};
-use crate::{data::DataError, nets::names::LoadError};
+use crate::{data::DataError, metrics::MetricError, nets::names::LoadError};
 
 /// Errors that keep a compression from beginning or end it.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,9 @@ pub enum CompressError {
     /// The method needs embeddings and has none, or has embeddings that it does not use.
     #[error("{0}")]
     Embeddings(&'static str),
+    /// The pruned starts cannot be compared.
+    #[error("the pruned starts cannot be compared: {0}")]
+    Starts(MetricError),
     /// The training produced no finite gradient for many iterations in a row.
     #[error("no finite gradient for {0} iterations: begin a new run with a smaller --lr, or a larger --gamma")]
     NotFinite(u32),

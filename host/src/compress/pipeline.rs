@@ -55,7 +55,7 @@ pub fn prepare<A: AutodiffBackend>(
     let teacher = names::load(Generator::new(&dense.arch, device), &dense.tensors)?;
     let mask = one_mask(&inputs.masks, dense.arch.resolution(), device);
     let beginning = match start {
-        Start::Fresh => begin::<A>(&inputs, critic, side, settings, device, progress)?,
+        Start::Fresh => begin::<A>(&inputs, critic, settings, device, progress)?,
         // The state overwrites every number: only the sizes count.
         Start::Saved(_) => Beginning {
             student: initial::generator(&dense.arch.pruned(settings.ratio)?, settings.seed),

@@ -42,9 +42,10 @@ pub struct Settings {
     /// `None` means a quarter of `kimg`, and 0 leaves the stage out.
     #[serde(default)]
     pub sparse_kimg: Option<f64>,
-    /// The number of pruned starts that are compared by the distance of DiME's moments; the nearest one is trained.
-    #[serde(default = "one_start")]
-    pub starts: usize,
+    /// The number of pruned starts that are compared by the Fréchet distance of their images from the teacher's; the
+    /// nearest one is trained. `None` means four with DiME, which has embeddings to compare them in, and otherwise one.
+    #[serde(default)]
+    pub starts: Option<usize>,
     /// The number of images that DiME takes a batch's moments over. `None` means the whole batch.
     #[serde(default)]
     pub dime_batch: Option<usize>,
@@ -96,10 +97,6 @@ const MAX_BANK: usize = 8192;
 /// The largest number of pruned starts that are compared.
 const MAX_STARTS: usize = 64;
 
-fn one_start() -> usize {
-    1
-}
-
 fn bank_samples() -> usize {
     1024
 }
@@ -126,7 +123,7 @@ impl Default for Settings {
             critic_start: None,
             refine: Refine::Unchanged,
             sparse_kimg: None,
-            starts: one_start(),
+            starts: None,
             dime_batch: None,
             score_samples: 400,
             moment_samples: 50_000,
@@ -225,8 +222,8 @@ impl Settings {
                 "sparse-kimg: must be 0 or more, and below 1e9".into(),
             ),
             (
-                (1..=MAX_STARTS).contains(&self.starts),
-                format!("starts {}: must be between 1 and {MAX_STARTS}", self.starts),
+                self.starts.is_none_or(|n| (1..=MAX_STARTS).contains(&n)),
+                format!("starts: must be between 1 and {MAX_STARTS}"),
             ),
             (
                 self.dime_batch.is_none_or(|n| n > 0 && batch % n == 0),
@@ -259,14 +256,18 @@ impl Settings {
         Self { kimg, sparse_kimg, ..self.clone() }
     }
 
-    /// The run compares distributions in an embedding: DiME does, and so does a choice among several starts.
-    pub fn matches_distributions(&self) -> bool {
-        self.method.parts().dime || self.starts > 1
+    /// The number of pruned starts that are compared. Criteria that draw no random numbers have only one.
+    pub fn starts(&self) -> usize {
+        match self.criterion() {
+            Criterion::Magnitude | Criterion::Style => 1,
+            _ => self.starts.unwrap_or(if self.method.parts().dime { 4 } else { 1 }),
+        }
     }
 
-    /// True if the run uses an embedding, for distributions or for the perceptual distance.
+    /// True if the run uses an embedding: for DiME, for the perceptual distance, or to choose among several starts.
     pub fn needs_an_embedding(&self) -> bool {
-        self.matches_distributions() || self.method.parts().perceptual
+        let parts = self.method.parts();
+        parts.dime || parts.perceptual || self.starts() > 1
     }
 
     /// The number of iterations of the whole run.

@@ -2,8 +2,12 @@
 
 use burn::{
     module::AutodiffModule,
-    tensor::{Tensor, TensorData, backend::AutodiffBackend},
+    tensor::{
+        Tensor, TensorData,
+        backend::{AutodiffBackend, Backend},
+    },
 };
+use ndarray::Array2;
 use nickeldime_checkpoint::{
     model::{
         initial,
@@ -13,7 +17,6 @@ use nickeldime_checkpoint::{
 };
 
 use super::{
-    bank::TeacherSide,
     baselines::{
         diversity::{self, Components, Through, add_spread, sensitivity},
         slimming::{self, Reading},
@@ -29,6 +32,7 @@ use super::{
 };
 use crate::{
     embed::{Embedder, EmbedderWeights, spec::Kind},
+    metrics::fid_of_few,
     nets::{
         draws::latents,
         generator::{Generator, Noise},
@@ -54,7 +58,6 @@ pub(super) struct Beginning {
 pub(super) fn begin<A: AutodiffBackend>(
     inputs: &Inputs<'_>,
     critic: &DiscriminatorWeights,
-    side: &TeacherSide,
     settings: &Settings,
     device: &A::Device,
     progress: &mut dyn Progress,
@@ -66,7 +69,7 @@ pub(super) fn begin<A: AutodiffBackend>(
     };
     let dense = stage.as_ref().map_or(teacher, |stage| &stage.student);
     let mut student = match settings.method.student_start() {
-        StudentStart::Pruned => nearest_start::<A>(dense, inputs, side, settings, device, progress)?,
+        StudentStart::Pruned => nearest_start::<A>(dense, inputs, settings, device, progress)?,
         StudentStart::FreshSynthesis => fresh_synthesis(teacher, settings)?,
     };
     if settings.refine == Refine::Svs {
@@ -122,25 +125,34 @@ fn sparse_stage<A: AutodiffBackend>(
     Ok(Beginning { student, critic })
 }
 
-/// The pruned network. Of several, it is the one whose images are nearest to the teacher's in DiME's moments.
+/// The pruned network. Of several, it is the one whose images are nearest to the teacher's.
+///
+/// The scores of one seed are a lottery: with 400 or 4,000 images, the distance of the pruned network varies by a factor
+/// of two. Several starts are therefore scored with seeds that do not depend on the run's.
 fn nearest_start<A: AutodiffBackend>(
     dense: &GeneratorWeights,
     inputs: &Inputs<'_>,
-    side: &TeacherSide,
     settings: &Settings,
     device: &A::Device,
     progress: &mut dyn Progress,
 ) -> Result<GeneratorWeights, CompressError> {
-    let mut nearest: Option<(f32, GeneratorWeights)> = None;
-    for start in 0..settings.starts {
-        let seed = if start == 0 { settings.seed } else { Stream::new(settings.seed, "start", start as u64).bits() };
+    let mut start = |seed| {
         let scores = scores::<A>(dense, inputs, &Settings { seed, ..settings.clone() }, device, progress)?;
         let kept: Kept = prune::kept(&dense.arch, &scores, settings.ratio)?;
-        let student = prune::cut(dense, &kept, settings.ratio)?;
-        if settings.starts == 1 {
-            return Ok(student);
+        Ok::<_, CompressError>(prune::cut(dense, &kept, settings.ratio)?)
+    };
+    if settings.starts() == 1 {
+        return start(settings.seed);
+    }
+    let embedded = |model: &GeneratorWeights| features::<A::InnerBackend>(model, inputs.embeds, device);
+    let teacher = embedded(&inputs.teacher.generator)?;
+    let mut nearest: Option<(f64, GeneratorWeights)> = None;
+    for seed in 0..settings.starts() as u64 {
+        let student = start(seed)?;
+        let mut distance = 0.0;
+        for (ours, theirs) in embedded(&student)?.iter().zip(&teacher) {
+            distance += fid_of_few(ours.view(), theirs.view()).map_err(CompressError::Starts)?;
         }
-        let distance = distance::<A>(&student, inputs.embeds, side, device)?;
         if nearest.as_ref().is_none_or(|(least, _)| distance < *least) {
             nearest = Some((distance, student));
         }
@@ -148,28 +160,25 @@ fn nearest_start<A: AutodiffBackend>(
     nearest.map(|(_, student)| student).ok_or(CompressError::Stopped)
 }
 
-/// The distance of a student's images from the teacher's in the run's embeddings: DiME's loss over many images.
-fn distance<A: AutodiffBackend>(
-    student: &GeneratorWeights,
+/// The features `[COMPARED, features]` of a model's images in each embedding. Every model draws the same latents.
+fn features<B: Backend>(
+    model: &GeneratorWeights,
     embedders: &[EmbedderWeights],
-    side: &TeacherSide,
-    device: &A::Device,
-) -> Result<f32, CompressError> {
-    let generator = names::load(Generator::<A::InnerBackend>::new(&student.arch, device), &student.tensors)?;
-    let mut sum = 0.0;
-    for (index, weights) in embedders.iter().enumerate() {
-        let missing = CompressError::Embeddings("several starts are compared in the embeddings of DiME");
-        let target = side.target::<A::InnerBackend>(index, weights, device).ok_or(missing)?;
-        let embedder = weights.build::<A::InnerBackend>(device)?;
-        let seeds: Vec<u64> = (0..COMPARED as u64).collect();
-        let features = seeds.chunks(SCORE_BATCH).map(|seeds| {
-            let z = latents(seeds, student.arch.z_dim, device);
-            embedder.features(generator.synthesise(generator.ws(z), &Noise::Const))
-        });
-        let loss = target.loss(Tensor::cat(features.collect(), 0), weights.spec.weights());
-        sum += loss.into_data().iter::<f32>().sum::<f32>();
+    device: &B::Device,
+) -> Result<Vec<Array2<f32>>, CompressError> {
+    let generator = names::load(Generator::<B>::new(&model.arch, device), &model.tensors)?;
+    let networks = embedders.iter().map(|weights| weights.build::<B>(device)).collect::<Result<Vec<_>, _>>()?;
+    let mut values = vec![Vec::new(); networks.len()];
+    let seeds: Vec<u64> = (0..COMPARED as u64).collect();
+    for seeds in seeds.chunks(SCORE_BATCH) {
+        let images = generator.synthesise(generator.ws(latents(seeds, model.arch.z_dim, device)), &Noise::Const);
+        for (network, values) in networks.iter().zip(&mut values) {
+            values.extend(network.features(images.clone()).into_data().iter::<f32>());
+        }
     }
-    Ok(sum)
+    let table =
+        |values: Vec<f32>| Array2::from_shape_vec((COMPARED, values.len() / COMPARED), values).unwrap_or_default();
+    Ok(values.into_iter().map(table).collect())
 }
 
 fn scores<A: AutodiffBackend>(

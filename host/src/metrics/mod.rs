@@ -19,7 +19,7 @@ mod testing;
 
 pub use error::MetricError;
 pub use evaluate::{Metrics, Wanted, evaluate};
-pub use fid::{FewSamples, Gaussian, fid};
+pub use fid::{FewSamples, Gaussian, fid, fid_of_few};
 pub use kid::{Subsets, kid, kid_of_all};
 pub use matrix::Feature;
 pub use precision_recall::{NEIGHBOURS, PrecisionRecall, precision_recall, radii};
