@@ -232,7 +232,8 @@ fn a_run_is_measured_over_time_and_reported_on_one_page() {
     }
     let teacher = html.lines().find(|line| line.starts_with("<tr><td>teacher</td>")).unwrap();
     assert!(teacher.contains(&format!("<td>{:.2}</td>", eval_lines(&runs[0]).unwrap()[0].metrics.fid.unwrap())));
-    assert_eq!(html.matches("<img ").count(), 6, "two students and the teacher of each run");
+    assert!(html.contains("side by side") && html.contains("<b>Substitutions</b>"));
+    assert_eq!(html.matches("<img ").count(), 9, "two students and the teacher of each run, and all side by side");
     // It fetches nothing, and runs nothing.
     for part in ["<script", "http:", "https:", "@import", "url(", "<link", "NaN"] {
         assert!(!html.contains(part), "{part}");

@@ -147,10 +147,13 @@ pub fn losses(runs: &[RunData]) -> Vec<Figure> {
         x.filter(|&x| x != 0.0)
     }
     type Get = fn(&LoggedIteration) -> Option<f64>;
-    let kinds: [(&str, &str, bool, Get); 8] = [
+    let kinds: [(&str, &str, bool, Get); 11] = [
         ("feedback", "Critics' feedback to the student", false, |l| l.feedback),
         ("dime", "DiME: moments in the embeddings", false, |l| taken(l.dime)),
         ("l1", "Distance to the teacher's image", false, |l| taken(l.l1)),
+        ("perceptual", "Perceptual distance to the teacher's image", false, |l| taken(l.perceptual)),
+        ("relation", "Relations between samples", false, |l| taken(l.relation)),
+        ("energy", "Bound on shared information", false, |l| taken(l.energy)),
         ("student-critic", "D_S: logistic loss", false, |l| l.student_critic),
         ("teacher-critic", "D_T: logistic loss", false, |l| taken(l.teacher_critic)),
         ("matching", "NICKEL: wavelet feature matching", true, |l| taken(l.matching)),

@@ -12,7 +12,7 @@ use super::{
     plot::Shape,
     scene::colours_css,
 };
-use crate::run::{Embedding, EvalLine};
+use crate::run::{Embedding, EvalLine, log::images_a_second};
 
 /// The largest number of grids that are shown for one run.
 const GRIDS: usize = 9;
@@ -72,6 +72,7 @@ pub fn html(runs: &[RunData], figures: &Figures) -> Result<String, String> {
                 (table(runs))
                 (section("Metrics against images seen", METRICS_NOTE, &figures.metrics))
                 (section("Critics' mean logits", LOGITS_NOTE, &figures.logits))
+                (side_by_side(runs)?)
                 (grids(runs)?)
                 (section("Losses", "", &figures.losses))
                 footer { "Made by nickeldime " (env!("CARGO_PKG_VERSION")) "." }
@@ -85,11 +86,16 @@ const METRICS_NOTE: &str = "Every mark is one measurement; the lines only lead t
 const LOGITS_NOTE: &str = "The training of both critics is in balance where their mean logits on real images and on the \
                            student's images are near 0. All plots have the same vertical axis.";
 
-/// The first lines of the page: the embeddings that distributions were matched in, and the features that metrics used.
+/// What the page says of each run before its results.
+const TOPICS: [(&str, fn(&RunData) -> Fact); 3] =
+    [("Embeddings", embeddings), ("Substitutions", substitutions), ("Measured", measured_in)];
+
+/// The first lines of the page: the embeddings that distributions were matched in, what stands in for parts of a
+/// published method, and the features that metrics used.
 fn facts(runs: &[RunData]) -> Markup {
     html! {
         div class="facts" {
-            @for (topic, say) in [("Embeddings", embeddings as fn(&RunData) -> Fact), ("Measured", measured_in)] {
+            @for (topic, say) in TOPICS {
                 @for (names, fact) in together(runs, say) {
                     p class=[(!fact.paper).then_some("warn")] { b { (topic) } (names) ": " (fact.text) }
                 }
@@ -143,6 +149,12 @@ fn embeddings(run: &RunData) -> Fact {
     Fact { text, paper }
 }
 
+fn substitutions(run: &RunData) -> Fact {
+    let all = &run.record.substitutions;
+    let text = html! { @if all.is_empty() { "none." } @else { (all.join("; ")) "." } };
+    Fact { text, paper: all.is_empty() }
+}
+
 fn measured_in(run: &RunData) -> Fact {
     let Some(last) = run.evals.last() else {
         return Fact { text: html! { "not yet (" code { "nickeldime eval RUN --log" } ")." }, paper: false };
@@ -166,11 +178,12 @@ fn measured_in(run: &RunData) -> Fact {
 
 /// The table of results: one row for each distinct teacher, then one row for each run.
 fn table(runs: &[RunData]) -> Markup {
-    const HEADS: [&str; 14] = [
+    const HEADS: [&str; 15] = [
         "run",
         "method",
         "ratio",
         "seen",
+        "images/s",
         "parameters",
         "MACs",
         "compression",
@@ -199,7 +212,8 @@ fn table(runs: &[RunData]) -> Markup {
         p class="note" {
             "FID, KID, precision and recall are those of the last evaluation. MACs are for one image, with everything counted. The "
             "compression is the share of the teacher's MACs that was removed, in the paper's convention (without toRGB). |D_S| and |D_T| "
-            "are the distances of the critics' mean logits from 0, averaged over the second half of the run."
+            "are the distances of the critics' mean logits from 0, averaged over the second half of the run. Images a second are those of "
+            "training on the run's own computer, without snapshots."
         }
     }
 }
@@ -220,7 +234,7 @@ fn row(name: &str, cells: &[String]) -> Markup {
 /// The cells of a teacher, whose evaluations are logged by `run`.
 fn teacher_cells(teacher: &Cost, run: &RunData) -> Vec<String> {
     let nothing = String::new;
-    let cells = [nothing(), nothing(), nothing(), params(teacher), macs(teacher), "0 %".into(), nothing()];
+    let cells = [nothing(), nothing(), nothing(), nothing(), params(teacher), macs(teacher), "0 %".into(), nothing()];
     cells.into_iter().chain(metrics(run.teacher_evals.last())).chain([nothing(), nothing()]).collect()
 }
 
@@ -235,6 +249,7 @@ fn cells(run: &RunData) -> Vec<String> {
         run.record.method.clone().unwrap_or_default(),
         run.record.ratio.map(|r| r.to_string()).unwrap_or_default(),
         seen.map(kimg).unwrap_or_default(),
+        images_a_second(&run.log).map(|rate| format!("{rate:.1}")).unwrap_or_default(),
         run.student.as_ref().map(params).unwrap_or_default(),
         run.student.as_ref().map(macs).unwrap_or_default(),
         rate.unwrap_or_default(),
@@ -329,6 +344,33 @@ fn smoothing(figures: &[Figure]) -> String {
     }
 }
 
+/// The last images of every run beside one another and beside each teacher's. All runs of one teacher draw the same
+/// latents.
+///
+/// # Errors
+/// A grid that cannot be read; the text names its file.
+fn side_by_side(runs: &[RunData]) -> Result<Markup, String> {
+    let last: Vec<_> = runs.iter().filter_map(|run| Some((run, run.grids.last()?))).collect();
+    if last.len() < 2 {
+        return Ok(html! {});
+    }
+    // Runs of one teacher have the same grid of it, each its own copy.
+    let mut teachers: Vec<String> = Vec::new();
+    for grid in runs.iter().filter_map(|run| run.teacher_grid.as_deref()) {
+        let address = data_address(grid)?;
+        if !teachers.contains(&address) {
+            teachers.push(address);
+        }
+    }
+    Ok(html! {
+        h2 { "The same latents, side by side" }
+        div class="grids beside" {
+            @for address in &teachers { (figure_of(Some("teacher"), "teacher", address)) }
+            @for (run, (images, file)) in last { (figure(None, &format!("{}, {}", run.name, kimg(*images)), file)?) }
+        }
+    })
+}
+
 /// The images of the same latents over time, beside the teacher's.
 ///
 /// # Errors
@@ -348,10 +390,13 @@ fn grids(runs: &[RunData]) -> Result<Markup, String> {
 }
 
 fn figure(class: Option<&str>, caption: &str, file: &Path) -> Result<Markup, String> {
-    let address = data_address(file)?;
-    Ok(html! {
+    Ok(figure_of(class, caption, &data_address(file)?))
+}
+
+fn figure_of(class: Option<&str>, caption: &str, address: &str) -> Markup {
+    html! {
         figure class=[class] { img alt={ "images, " (caption) } src=(address); figcaption { (caption) } }
-    })
+    }
 }
 
 /// At most `most` elements, evenly spaced, including the first and the last.

@@ -35,12 +35,20 @@ pub struct LoggedLogits {
 pub struct LoggedIteration {
     /// Number of real images seen.
     pub images: u64,
+    /// Seconds since training began, or since it was resumed.
+    pub seconds: Option<f64>,
     /// The critics' feedback to the student.
     pub feedback: Option<f64>,
     /// The DiME loss.
     pub dime: Option<f64>,
     /// The distance to the teacher's image.
     pub l1: Option<f64>,
+    /// The perceptual distance to the teacher's image.
+    pub perceptual: Option<f64>,
+    /// The difference between the relations of the student's and the teacher's samples.
+    pub relation: Option<f64>,
+    /// The bound on shared information, from the energy network.
+    pub energy: Option<f64>,
     /// The student critic's logistic loss.
     pub student_critic: Option<f64>,
     /// The teacher critic's logistic loss.
@@ -57,6 +65,18 @@ pub struct LoggedIteration {
     pub teacher_logits: Option<LoggedLogits>,
     /// Number of gradient entries that were not finite.
     pub replaced: u64,
+}
+
+/// Images seen in a second of training, evaluations and snapshots left out; `None` where the log does not say.
+pub fn images_a_second(log: &[LoggedIteration]) -> Option<f64> {
+    let steps = log.iter().zip(log.iter().skip(1)).filter_map(|(before, after)| {
+        let seconds = after.seconds? - before.seconds?;
+        // A resumed run counts from 0 again.
+        let images = after.images.checked_sub(before.images)?;
+        (seconds > 0.0).then_some((images as f64, seconds))
+    });
+    let (images, seconds) = steps.fold((0.0, 0.0), |(images, seconds), (i, s)| (images + i, seconds + s));
+    (seconds > 0.0).then_some(images / seconds)
 }
 
 /// The iterations of a run, in order; empty without a log.

@@ -34,6 +34,8 @@ pub struct RunSummary {
     pub orientation: Option<Orientation>,
     /// The embeddings; none where the run does not say, empty where it had none.
     pub embeddings: Option<Vec<Embedding>>,
+    /// One sentence for each part of the published method that the run replaced by something else.
+    pub substitutions: Vec<String>,
 }
 
 /// An embedding that a run used.
@@ -111,6 +113,7 @@ impl RunSummary {
             resize: record.get("resize").and_then(Value::as_u64).and_then(|size| size.try_into().ok()),
             orientation: record.get("orientation").and_then(|o| Orientation::deserialize(o).ok()),
             embeddings,
+            substitutions: record.get("substitutions").and_then(|s| Vec::deserialize(s).ok()).unwrap_or_default(),
         }
     }
 }
