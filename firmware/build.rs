@@ -16,7 +16,13 @@ const BOARDS: [(&str, &str); 8] = [
     ("STM32F405", "src/board/stm32f405.x"),
 ];
 
+/// Public keys of 64 hexadecimal digits, with commas between them.
+const TRUST: &str = "NICKELDIME_TRUST";
+
 fn main() {
+    if env::var_os("CARGO_FEATURE_SIGNED").is_some() {
+        trust();
+    }
     println!("cargo::rerun-if-changed=src/board");
     println!("cargo::rustc-check-cfg=cfg(boards, values(\"none\", \"one\", \"several\"))");
     // Built for a computer (`cargo check --workspace`), the firmware is an empty program.
@@ -40,4 +46,32 @@ fn main() {
             println!("cargo::rustc-link-arg-bins=-Tlink.x");
         }
     }
+}
+
+/// Writes the trusted keys as constants for `src/trust.rs`.
+fn trust() {
+    println!("cargo::rerun-if-env-changed={TRUST}");
+    let text = env::var(TRUST).unwrap_or_default();
+    let keys: Option<Vec<[u8; 32]>> = text.split(',').map(|digits| key(digits.trim())).collect();
+    let Some(keys) = keys else {
+        println!(
+            "cargo::error=the feature `signed` needs {TRUST}: public keys of 64 hexadecimal digits, with commas between them"
+        );
+        return;
+    };
+    let ids: Vec<String> = (0..keys.len()).map(|n| format!("key_id(&KEYS[{n}])")).collect();
+    let (count, ids) = (keys.len(), ids.join(", "));
+    let code = format!(
+        "const KEYS: [[u8; 32]; {count}] = {keys:?};\nconst IDS: [[u8; 8]; {count}] = [{ids}];\n\
+         /// What this firmware loads: packs that one of the keys has signed.\n\
+         pub const TRUST: Trust = Trust::new(&KEYS, &IDS, ed25519);\n"
+    );
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    fs::write(out.join("trust.rs"), code).expect("the keys are written into OUT_DIR");
+}
+
+fn key(digits: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = digits.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
+    (digits.len() == 64).then(|| bytes.try_into().ok()).flatten()
 }

@@ -140,7 +140,7 @@ step "fuzz targets"
 cargo check --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --locked
 
 step "core: tests with overflow checks"
-cargo test -p nickeldime-core
+cargo test -p nickeldime-core --features signatures
 
 step "core: no float on a board without an FPU"
 bash tests/no-float.sh

@@ -12,7 +12,9 @@ use nickeldime_core::generator::{Latent, Noise, Sample};
 use nickeldime_core::link::DeviceError;
 use nickeldime_core::pack::{Pack, PackError, WeightWidth};
 use nickeldime_link::{Client, LinkError, PortError};
-use nickeldime_testkit::boards::{Running, all_rows, boards, emulate, error, json, packed, preview, seed};
+use nickeldime_testkit::boards::{
+    Running, all_rows, boards, emulate, emulate_with, error, json, packed, preview, seed,
+};
 use nickeldime_testkit::command::text;
 use nickeldime_testkit::fixture;
 use nickeldime_testkit::packs::{Shape, random_pack, tiny};
@@ -261,6 +263,47 @@ fn the_pico_keeps_its_model_over_a_reset_and_stays_awake() {
     assert!(image.pixels == preview(&bytes, &seed(5)));
     let refused = error(&["emulate", "--board", "pico", "--count"]);
     assert!(refused.contains("nothing counts the instructions of pico"), "{refused}");
+}
+
+/// Keys are made, packs signed and boards started by the command, as their owner would.
+#[test]
+fn a_board_that_trusts_a_key_loads_what_that_key_signed_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let keys = ["owner", "stranger"].map(|name| json(&["key", "new", "-o", &path(name)]));
+    let [owner, stranger] = keys.each_ref().map(|key| key["id"].as_str().expect("an id"));
+    assert_eq!(json(&["key", "show", &path("owner")])["public_key"], keys[0]["public_key"]);
+    assert!(error(&["key", "new", "-o", &path("owner")]).contains("never overwritten"));
+    for kind in boards().into_iter().filter(|kind| ["host", "qemu-m4"].contains(&kind.name())) {
+        let plain = text(&packed(kind).1);
+        let public = error(&["pack", plain, "--sign", &path("owner.pub"), "-o", &path("x.ndm")]);
+        assert!(public.contains("is no secret"), "{public}");
+        for name in ["owner", "stranger"] {
+            json(&["pack", plain, "--sign", &path(name), "-o", &path(&format!("{name}.ndm"))]);
+        }
+        let signed = json(&["inspect", &path("owner.ndm")]);
+        assert_eq!((&signed["signatures"][0]["id"], &signed["signatures"][0]["holds"]), (&keys[0]["id"], &true.into()));
+        let board = emulate_with(kind, &["--trust", &path("owner.pub")]);
+        let port = &board.port[..];
+        for refused in [plain, &path("stranger.ndm")] {
+            let said = error(&["send", refused, "--port", port]);
+            assert!(said.contains(owner) && said.contains("pack --sign") && !said.contains(stranger), "{said}");
+        }
+        let sent = json(&["send", &path("owner.ndm"), "--port", port]);
+        let mut flipped = fs::read(path("owner.ndm")).expect("written");
+        *flipped.last_mut().expect("bytes") ^= 1;
+        fs::write(path("flipped.ndm"), flipped).expect("written");
+        error(&["send", &path("flipped.ndm"), "--port", port]);
+        // The old model serves, and draws what the unsigned pack draws on this computer.
+        let device = json(&["sample", "--port", port, "--seed", "4"]);
+        assert_eq!(device["sha256"], json(&["sample", plain, "--seed", "4"])["sha256"], "{kind}");
+        let ports = json(&["devices", "--port", port]);
+        let found = ports["ports"].as_array().expect("a list").iter().find(|entry| entry["port"] == port);
+        let found = found.expect("in the list");
+        assert_eq!((&found["model"]["sha256"], &found["trusted"]), (&sent["sha256"], &vec![owner].into()));
+        // A board that trusts nobody in particular does not care.
+        json(&["send", &path("stranger.ndm"), "--port", &emulate(kind).port]);
+    }
 }
 
 /// Why a board did not do what it was asked for.

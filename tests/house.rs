@@ -44,6 +44,7 @@ const FLOORS: &[&[&str]] = &[
     // The host.
     &[
         "host/src/hash",
+        "host/src/keys",
         "host/src/progress",
         "host/src/picture",
         "host/src/numpy_random",

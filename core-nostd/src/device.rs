@@ -18,9 +18,9 @@
 
 use core::ops::ControlFlow;
 
-use crate::link::message::{Answer, Ask, DeviceError, Hello, KEY_ID_LEN, Model, Phase, Sha256Hash, Status};
+use crate::link::message::{Answer, Ask, DeviceError, Hello, Model, Phase, Sha256Hash, Status};
 use crate::link::{Line, PROTOCOL_VERSION};
-use crate::pack::{FORMAT_VERSION, NoiseKind};
+use crate::pack::{FORMAT_VERSION, NoiseKind, Trust};
 use crate::sample::{GenerateError, Latent, Noise, Sample};
 use crate::storage::{MappedFlash, Storage, StorageError};
 use embedded_io::{Read, ReadReady, Write};
@@ -52,8 +52,8 @@ pub struct Identity {
     pub firmware: &'static str,
     /// The reason for the last restart that nobody asked for, at most 64 bytes; nothing after an ordinary start.
     pub restart: Option<&'static str>,
-    /// Ids of the keys that a pack must be signed with one of; empty for a device that loads any pack.
-    pub trusted: &'static [[u8; KEY_ID_LEN]],
+    /// The keys that a pack must be signed with one of.
+    pub trust: Trust,
 }
 
 /// The RAM that a board gives to its device.
@@ -114,7 +114,7 @@ where
 {
     /// A device with what `flash` has stored.
     pub fn new(identity: Identity, serial: S, flash: F, clock: C, engine: E, buffers: Buffers<'b>) -> Self {
-        let storage = Storage::mount(flash);
+        let storage = Storage::mount_trusting(flash, identity.trust);
         let model = storage
             .active_hashed()
             .and_then(|pack| engine.open(pack).ok())
@@ -383,7 +383,7 @@ where
             tick_hz: C::HZ,
             counts_instructions: C::COUNTS_INSTRUCTIONS,
             restart: self.identity.restart,
-            trusted: self.identity.trusted.as_flattened(),
+            trusted: self.identity.trust.ids.as_flattened(),
             model,
         };
         self.line.send(id, Answer::Hello(hello));
@@ -468,6 +468,9 @@ fn refusal<F: MappedFlash>(error: StorageError, len: u32, storage: &Storage<F>) 
         StorageError::Incomplete { received, len } => DeviceError::Incomplete { received, len },
         StorageError::HashMismatch => DeviceError::HashMismatch,
         StorageError::NotErased => DeviceError::NotErased,
+        StorageError::Untrusted => {
+            DeviceError::Untrusted { wanted: storage.trust().ids.first().copied().unwrap_or_default() }
+        }
         StorageError::Flash => DeviceError::Storage,
     }
 }

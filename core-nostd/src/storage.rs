@@ -16,7 +16,7 @@
 
 use crate::link::checksum::checksum;
 use crate::link::{Sha256Hash, upload_tag};
-use crate::pack::Hashed;
+use crate::pack::{Hashed, Trust};
 use embedded_storage::nor_flash::NorFlash;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,8 @@ pub enum StorageError {
     },
     /// The received bytes do not have the announced hash.
     HashMismatch,
+    /// No trusted key has signed the pack.
+    Untrusted,
     /// The flash failed to erase or write.
     Flash,
 }
@@ -122,6 +124,7 @@ pub struct Storage<F> {
     flash: F,
     active: Option<Active>,
     staged: Option<Staged>,
+    trust: Trust,
 }
 
 impl<F: MappedFlash> Storage<F> {
@@ -143,9 +146,14 @@ impl<F: MappedFlash> Storage<F> {
 
     /// Finds the loaded pack and checks its bytes against their hash.
     pub fn mount(flash: F) -> Self {
+        Self::mount_trusting(flash, Trust::ANYBODY)
+    }
+
+    /// Like [`mount`](Self::mount), and passes over packs that `trust` does not accept: the newest of the others is loaded.
+    pub fn mount_trusting(flash: F, trust: Trust) -> Self {
         // This refuses to compile for a flash with unsuitable sizes.
         let _ = Self::WORD;
-        let mut storage = Self { flash, active: None, staged: None };
+        let mut storage = Self { flash, active: None, staged: None, trust };
         storage.find();
         storage
     }
@@ -155,7 +163,8 @@ impl<F: MappedFlash> Storage<F> {
         found.sort_unstable_by_key(|entry| core::cmp::Reverse(entry.map(|(_, record)| record.sequence)));
         self.active = found.into_iter().flatten().find_map(|(sector, record)| {
             let hashed = Hashed::new(self.slice(record.offset, record.len)?);
-            (hashed.sha256() == record.sha256).then(|| Active { sector, record, intact: hashed.is_intact() })
+            let loads = hashed.sha256() == record.sha256 && self.trust.accepts(&hashed);
+            loads.then(|| Active { sector, record, intact: hashed.is_intact() })
         });
     }
 
@@ -337,7 +346,8 @@ impl<F: MappedFlash> Storage<F> {
     /// The uploaded pack, read back from the flash, once it is complete and has the announced hash.
     ///
     /// # Errors
-    /// [`StorageError::NotStaged`], [`StorageError::Incomplete`], [`StorageError::HashMismatch`].
+    /// [`StorageError::NotStaged`], [`StorageError::Incomplete`], [`StorageError::HashMismatch`],
+    /// [`StorageError::Untrusted`].
     pub fn staged(&mut self) -> Result<Hashed<'_>, StorageError> {
         let staged = self.staged.ok_or(StorageError::NotStaged)?;
         if staged.next != staged.len {
@@ -350,6 +360,9 @@ impl<F: MappedFlash> Storage<F> {
                 let hashed = Hashed::new(bytes);
                 if hashed.sha256() != staged.sha256 {
                     return Err(StorageError::HashMismatch);
+                }
+                if !self.trust.accepts(&hashed) {
+                    return Err(StorageError::Untrusted);
                 }
                 hashed.is_intact()
             }
@@ -420,6 +433,11 @@ impl<F: MappedFlash> Storage<F> {
     /// The flash.
     pub fn flash(&self) -> &F {
         &self.flash
+    }
+
+    /// The keys that a pack must be signed with one of.
+    pub fn trust(&self) -> Trust {
+        self.trust
     }
 
     /// The flash, for a caller that maintains it. The caller must not change its bytes.

@@ -22,6 +22,7 @@ pub mod screen;
 pub mod slideshow;
 #[cfg(all(target_arch = "arm", feature = "systick"))]
 pub mod systick;
+pub mod trust;
 
 pub use board::{Board, Parts};
 pub use nickeldime_boards::sizes;

@@ -18,7 +18,8 @@ pub unsafe fn run<B: Board>() -> ! {
     #[cfg(feature = "panic-once")]
     assert!(note.is_some());
     let restart = note.or_else(|| B::reset_by_watchdog().then_some("its watchdog"));
-    let identity = Identity { board: B::SIZES.name, firmware: env!("CARGO_PKG_VERSION"), restart, trusted: &[] };
+    let identity =
+        Identity { board: B::SIZES.name, firmware: env!("CARGO_PKG_VERSION"), restart, trust: crate::trust::TRUST };
     let engine = BoardEngine::<B>::new(parts.screen);
     let mut device = Device::new(identity, parts.serial, parts.flash, parts.clock, engine, parts.buffers);
     let mut slideshow = Slideshow::default();

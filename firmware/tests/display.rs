@@ -12,7 +12,7 @@ use embedded_graphics_core::pixelcolor::{Rgb888, RgbColor};
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use nickeldime_core::device::{Activity, Buffers, Clock, Device, Identity};
 use nickeldime_core::generator::{Latent, Noise, Sample};
-use nickeldime_core::pack::Pack;
+use nickeldime_core::pack::{Pack, Trust};
 use nickeldime_core::storage::{RamFlash, Storage};
 use nickeldime_firmware::engine::BoardEngine;
 use nickeldime_firmware::screen::{Canvas, Screen};
@@ -145,7 +145,7 @@ fn without_a_host_the_board_shows_one_image_after_another() {
     let [mut latents, mut workspace] = [vec![0; 64], vec![0; 1 << 16]];
     let buffers =
         Buffers { receive: &mut receive, send: &mut send, latents: &mut latents, workspace: &mut workspace, window: 0 };
-    let identity = Identity { board: "bench", firmware: "0", restart: None, trusted: &[] };
+    let identity = Identity { board: "bench", firmware: "0", restart: None, trust: Trust::ANYBODY };
     let engine = BoardEngine::<Bench>::new(Canvas::new(recorder));
     let line = Line(Rc::clone(&waiting));
     let mut device = Device::new(identity, line, storage.release(), Hands(Rc::clone(&time)), engine, buffers);

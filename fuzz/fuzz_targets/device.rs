@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 use nickeldime_core::device::{Buffers, Device, Engine, Facts, Identity, NoClock};
 use nickeldime_core::generator::{GenerateError, Join, Noise, Sample};
 use nickeldime_core::link::{Ask, LatentSource, Packet, Request, checksum, encode, upload_tag};
-use nickeldime_core::pack::{Hashed, NoiseKind, PackError};
+use nickeldime_core::pack::{Hashed, NoiseKind, PackError, Trust};
 use nickeldime_core::storage::{FailingFlash, MappedFlash, RamFlash};
 use sha2::{Digest, Sha256};
 
@@ -110,7 +110,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut memory = (vec![0; 150], vec![0; 256], vec![0; 4], vec![0; 0]);
     let (receive, send, latents, workspace) = (&mut *memory.0, &mut *memory.1, &mut *memory.2, &mut *memory.3);
     let buffers = Buffers { receive, send, latents, workspace, window: 4 * usize::from(input.byte()) };
-    let identity = Identity { board: "fuzz", firmware: "0", restart: None, trusted: &[] };
+    let identity = Identity { board: "fuzz", firmware: "0", restart: None, trust: Trust::ANYBODY };
     let flash = Flash::new(RamFlash::erased(vec![0; 20 * SECTOR]));
     let mut device = Device::new(identity, line.clone(), flash, NoClock, Simple, buffers);
     let mut frame = vec![0; 1024];

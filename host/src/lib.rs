@@ -24,6 +24,7 @@ pub mod draw;
 pub mod embed;
 pub mod emulate;
 pub mod hash;
+pub mod keys;
 pub mod metrics;
 pub mod nets;
 pub mod numpy_random;

@@ -12,7 +12,7 @@ use super::*;
 use crate::hash::sha256 as sha;
 use crate::link::message::{LatentSource, Packet, Reply, Request};
 use crate::link::{FrameReader, checksum, encode, upload_tag};
-use crate::pack::{Hashed, NoiseKind, PackError};
+use crate::pack::{Hashed, NoiseKind, PackError, Trust};
 use crate::sample::{Join, Noise};
 use crate::storage::RamFlash;
 
@@ -136,7 +136,7 @@ fn row_of(pack: &[u8], sample: &Sample<'_>, y: usize) -> [u8; ROW] {
     row
 }
 
-const IDENTITY: Identity = Identity { board: "test", firmware: "0", restart: None, trusted: &[] };
+const IDENTITY: Identity = Identity { board: "test", firmware: "0", restart: None, trust: Trust::ANYBODY };
 
 struct Bench {
     wires: Loop,

@@ -317,8 +317,8 @@ pub struct Model<'a> {
 /// Most bytes of bits in [`Ask::Pieces`].
 pub const MAX_WANTED: usize = 256;
 
-/// Bytes of a key's id: the first bytes of the SHA-256 of the public key.
-pub const KEY_ID_LEN: usize = 8;
+/// Bytes of a key's id: the first bytes of the public key.
+pub const KEY_ID_LEN: usize = crate::pack::trust::ID_LEN;
 
 /// The state of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -427,4 +427,9 @@ pub enum DeviceError {
     },
     /// The stored numbers do not have the checksum of the latent: some of them got lost.
     LatentDamaged,
+    /// None of the keys that the device trusts has signed the pack.
+    Untrusted {
+        /// The id of the first of them; [`Hello::trusted`] has all.
+        wanted: [u8; KEY_ID_LEN],
+    },
 }

@@ -120,6 +120,7 @@ fn errors() -> Vec<DeviceError> {
         DeviceError::ModelChanged,
         DeviceError::WrongPiece { most: 80 },
         DeviceError::LatentDamaged,
+        DeviceError::Untrusted { wanted: [0xAA; 8] },
     ]
 }
 
@@ -174,7 +175,7 @@ fn every_request_reply_and_error_keeps_its_number_and_is_documented() {
             DeviceError::BadPack(_) | DeviceError::WorkspaceTooSmall { .. } | DeviceError::Storage => {}
             DeviceError::NoModel | DeviceError::WrongLatent { .. } | DeviceError::NotGenerated(_) => {}
             DeviceError::NotErased | DeviceError::NoSample | DeviceError::ModelChanged => {}
-            DeviceError::WrongPiece { .. } | DeviceError::LatentDamaged => {}
+            DeviceError::WrongPiece { .. } | DeviceError::LatentDamaged | DeviceError::Untrusted { .. } => {}
         }
     }
 }

@@ -12,6 +12,7 @@ mod hashed;
 pub mod layout;
 mod parts;
 pub(crate) mod plan;
+pub mod trust;
 pub mod verify;
 #[cfg(feature = "std")]
 pub mod write;
@@ -21,6 +22,7 @@ pub use hashed::Hashed;
 pub use layout::{FORMAT_VERSION, NoiseKind, WeightWidth};
 pub use parts::content_hash;
 pub use plan::Ram;
+pub use trust::Trust;
 #[cfg(feature = "std")]
 pub use write::PackBuilder;
 

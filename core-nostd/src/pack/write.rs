@@ -98,6 +98,20 @@ pub fn with_signatures(pack: &[u8], count: usize) -> Result<Vec<u8>, PackError> 
     sealed(contents.to_vec(), count)
 }
 
+/// The same pack with these signatures: each function is given the hash, and returns a public key and its signature.
+///
+/// # Errors
+/// [`PackError::Layout`] for bytes that are not a pack or for too many signatures.
+pub fn signed(pack: &[u8], signers: &[&dyn Fn(&[u8; HASH_LEN]) -> [u8; SIGNATURE_LEN]]) -> Result<Vec<u8>, PackError> {
+    let mut pack = with_signatures(pack, signers.len())?;
+    let hash = super::parts::Parts::of(&pack)?.hash;
+    let first = pack.len() - signers.len() * SIGNATURE_LEN;
+    for (signer, place) in signers.iter().zip(pack[first..].chunks_exact_mut(SIGNATURE_LEN)) {
+        place.copy_from_slice(&signer(&hash));
+    }
+    Ok(pack)
+}
+
 /// Completes contents with the lengths, their hash and zeros for the signatures.
 fn sealed(mut contents: Vec<u8>, signatures: usize) -> Result<Vec<u8>, PackError> {
     let trailer = HASH_LEN + signatures * SIGNATURE_LEN;

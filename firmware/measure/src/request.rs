@@ -9,6 +9,7 @@ use nickeldime_core::device::{Buffers, Device, Identity, Integers, NoClock};
 use nickeldime_core::hash::Sha256;
 use nickeldime_core::link::frame::{FrameReader, decode, encode};
 use nickeldime_core::link::message::{Answer, Ask, LatentSource, Packet, Request};
+use nickeldime_core::pack::Trust;
 use nickeldime_core::sample::Noise;
 use nickeldime_core::storage::RamFlash;
 
@@ -32,7 +33,7 @@ pub fn cost(len: u32) -> Option<()> {
     let send = bytemuck::cast_slice_mut(carve.words(SEND / 4)?);
     let latents = carve.words(LATENTS)?;
     let buffers = Buffers { receive, send, latents, workspace: carve.rest(), window: 0 };
-    let identity = Identity { board: "measure", firmware: "", restart: None, trusted: &[] };
+    let identity = Identity { board: "measure", firmware: "", restart: None, trust: Trust::ANYBODY };
     let started = now();
     let mut device = Device::new(identity, Line::default(), flash, NoClock, Integers, buffers);
     let start = since(started);

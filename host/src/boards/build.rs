@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use super::BoardError;
 use super::elf::Program;
+use crate::keys::PublicKey;
 
 /// Firmware that was built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +30,16 @@ pub fn check(board: BoardSpec) -> Result<(), BoardError> {
     check_target(board.target)
 }
 
-/// Builds the firmware of `board` with additional cargo features. This is quick if nothing has changed.
+/// Builds the firmware of `board` with additional cargo features. It loads only packs that one of the keys in `trust` has
+/// signed, or any pack if there are none. This is quick if nothing has changed.
 ///
 /// # Errors
 /// [`BoardError`]: something is missing, or the compiler failed.
-pub fn build(board: BoardSpec, features: &[&str]) -> Result<Firmware, BoardError> {
-    let features = [&[board.name()], features].concat();
-    build_program(board, Source { package: "nickeldime-firmware", program: "nickeldime-firmware", features: &features })
+pub fn build(board: BoardSpec, features: &[&str], trust: &[PublicKey]) -> Result<Firmware, BoardError> {
+    let signed: &[&str] = if trust.is_empty() { &[] } else { &["signed"] };
+    let features = [&[board.name()], features, signed].concat();
+    let program = "nickeldime-firmware";
+    build_program(board, Source { package: program, program, features: &features, trust })
 }
 
 /// The package that a program for a board is built from.
@@ -47,11 +51,13 @@ pub(crate) struct Source<'a> {
     pub program: &'a str,
     /// Its cargo features.
     pub features: &'a [&'a str],
+    /// The keys that its packs must be signed with one of.
+    pub trust: &'a [PublicKey],
 }
 
 /// Builds a program for `board`.
 pub(crate) fn build_program(board: BoardSpec, source: Source<'_>) -> Result<Firmware, BoardError> {
-    let Source { package, program, features } = source;
+    let Source { package, program, features, trust } = source;
     let checkout = checkout()?;
     check_target(board.target)?;
     // Cargo gives the programs of all features one file name, so the folder is locked until this program has been
@@ -72,6 +78,10 @@ pub(crate) fn build_program(board: BoardSpec, source: Source<'_>) -> Result<Firm
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env_remove("CARGO_BUILD_TARGET")
         .stdin(Stdio::null());
+    if !trust.is_empty() {
+        let keys: Vec<String> = trust.iter().map(PublicKey::to_string).collect();
+        command.env("NICKELDIME_TRUST", keys.join(","));
+    }
     let output = command
         .output()
         .map_err(|cause| BoardError::NoTools { program: cargo.to_string_lossy().into_owned(), cause })?;
@@ -82,7 +92,9 @@ pub(crate) fn build_program(board: BoardSpec, source: Source<'_>) -> Result<Firm
     let messages = String::from_utf8_lossy(&output.stdout);
     let built = executable(&messages)
         .ok_or_else(|| BoardError::Build { output: "cargo did not say where it put the firmware".to_owned() })?;
-    let name = [&[program, board.name()], features].concat().join("-");
+    let ids: Vec<String> = trust.iter().map(PublicKey::id).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let name = [&[program, board.name()], features, &ids].concat().join("-");
     let path = built.with_file_name(name);
     let bytes = fs::read(&built).map_err(|cause| BoardError::File { path: built, cause })?;
     files::replace(&path, |out| out.write_all(&bytes))

@@ -109,7 +109,7 @@ pub fn run(args: &DemoArgs, json: bool) -> anyhow::Result<()> {
 
     say(format_args!("3/4  pack: 8-bit weights, 16-bit activations"));
     let options = PackOptions { name: "digits32 demo".into(), ..PackOptions::for_noise(NoiseMode::Const) };
-    let packed = pack_to(&student, options, NoiseMode::Const, 0, &folder.join("student.ndm"), &mut bar)?;
+    let packed = pack_to(&student, options, NoiseMode::Const, 0, None, &folder.join("student.ndm"), &mut bar)?;
     let bytes = read_pack(&packed.pack)?;
     let host = drawing.in_integers(&Pack::open(&bytes)?, &mut bar)?;
     host.write_grid(host_grid, COLUMNS)?;

@@ -101,6 +101,11 @@ pub(super) fn ask(more: &[String]) -> Vec<Found> {
 }
 
 fn model(board: &BoardInfo) -> String {
+    let loaded = loaded(board);
+    if board.trusted.is_empty() { loaded } else { format!("{loaded}, trusts {}", board.trusted.join(", ")) }
+}
+
+fn loaded(board: &BoardInfo) -> String {
     match &board.model {
         None => format!("no model, room for {} bytes", board.free),
         Some(model) => format!(

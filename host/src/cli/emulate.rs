@@ -1,5 +1,6 @@
 //! `nickeldime emulate`: runs a virtual board.
 
+use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use clap::Args;
 
 use crate::emulate::faults::Faults;
 use crate::emulate::faulty_port::FaultyPort;
-use crate::emulate::{BoardKind, VirtualBoard};
+use crate::emulate::{BoardKind, Setup, VirtualBoard};
+
+use super::key::trusted;
 
 /// Start an emulated board and print its port; it runs until Ctrl-C.
 #[derive(Debug, Args)]
@@ -21,6 +24,10 @@ pub struct EmulateArgs {
     /// many an image took. Not for pico and host.
     #[arg(long)]
     pub count: bool,
+    /// Load only packs that this key has signed; give the flag once for each key. A file that `key new` made, or another
+    /// Ed25519 key in PEM.
+    #[arg(long, value_name = "PUB")]
+    pub trust: Vec<PathBuf>,
     /// Simulate line errors: drop=0.0001,flip=..,dup=..,stall=..,reset=.. are probabilities per byte; cut-at=N cuts the
     /// line for a second after N bytes (the port comes back); seed=N makes the errors the same every time.
     #[arg(long, value_name = "FAULTS")]
@@ -41,8 +48,8 @@ pub fn run(args: &EmulateArgs, json: bool) -> anyhow::Result<()> {
         let _ = stop.send(());
     })
     .context("cannot listen for Ctrl-C")?;
-    let start = if args.count { VirtualBoard::start_counting } else { VirtualBoard::start };
-    let mut board = start(args.board)?;
+    let setup = Setup { count: args.count, trust: trusted(&args.trust)? };
+    let mut board = VirtualBoard::start_with(args.board, &setup)?;
     let line = match (args.faults, args.baud) {
         (None, None) => None,
         (faults, baud) => {

@@ -6,9 +6,13 @@ use clap::{Args, Subcommand};
 use nickeldime_boards::{BoardSpec, Load};
 use serde::Serialize;
 
-use crate::boards::{
-    self, build,
-    flash::{self, Flashed},
+use super::key::trusted;
+use crate::{
+    boards::{
+        self, build,
+        flash::{self, Flashed},
+    },
+    keys::PublicKey,
 };
 
 /// Build or flash the firmware of a board.
@@ -27,6 +31,10 @@ pub enum FirmwareAction {
         /// The board.
         #[arg(long)]
         board: String,
+        /// Load only packs that this key has signed; give the flag once for each key. A file that `key new` made, or
+        /// another Ed25519 key in PEM.
+        #[arg(long, value_name = "PUB")]
+        trust: Vec<PathBuf>,
     },
     /// Build the firmware and write it to the board: to pico and pico2 by their boot loader's volume, to others through probe-rs.
     Flash {
@@ -36,6 +44,9 @@ pub enum FirmwareAction {
         /// The folder where the boot loader's volume is mounted. Default: found by its contents.
         #[arg(long, value_name = "DIR")]
         volume: Option<PathBuf>,
+        /// Load only packs that this key has signed; give the flag once for each key.
+        #[arg(long, value_name = "PUB")]
+        trust: Vec<PathBuf>,
     },
 }
 
@@ -53,6 +64,9 @@ struct Built {
     ram_available: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     flashed: Option<String>,
+    /// The ids of the keys that packs must be signed with one of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trusted: Vec<String>,
 }
 
 /// Builds the firmware, flashes it if asked to, and prints the result.
@@ -60,14 +74,15 @@ struct Built {
 /// # Errors
 /// A tool, a target or a board is missing; the error says what to do.
 pub fn run(args: &FirmwareArgs, json: bool) -> anyhow::Result<()> {
-    let (FirmwareAction::Build { board } | FirmwareAction::Flash { board, .. }) = &args.action;
+    let (FirmwareAction::Build { board, trust } | FirmwareAction::Flash { board, trust, .. }) = &args.action;
+    let trust = trusted(trust)?;
     let board = boards::find(board)?;
     // The target is checked before a minute of building.
     let target = match &args.action {
         FirmwareAction::Build { .. } => None,
         FirmwareAction::Flash { volume, .. } => Some(flash::check(&board, volume.as_deref())?),
     };
-    let firmware = build::build(board, &[])?;
+    let firmware = build::build(board, &[], &trust)?;
     let uf2 = flash::uf2_file(&board, &firmware)?;
     let flashed = target.map(|target| target.write(&board, &firmware)).transpose()?;
     let built = Built {
@@ -81,13 +96,14 @@ pub fn run(args: &FirmwareArgs, json: bool) -> anyhow::Result<()> {
             Flashed::Volume(volume) => volume.display().to_string(),
             Flashed::Probe => "probe-rs".to_owned(),
         }),
+        trusted: trust.iter().map(PublicKey::id).collect(),
         path: firmware.path,
     };
     super::print(json, &built, || text(&built, &board))
 }
 
 fn text(built: &Built, board: &BoardSpec) -> String {
-    let Built { path, uf2, flash_bytes, flash_available, ram_bytes, ram_available, flashed, .. } = built;
+    let Built { path, uf2, flash_bytes, flash_available, ram_bytes, ram_available, flashed, trusted, .. } = built;
     let share = |part: u64, all: u32| 100.0 * part as f64 / f64::from(all);
     let mut out = format!("{}\n", path.display());
     if let Some(uf2) = uf2 {
@@ -99,12 +115,18 @@ fn text(built: &Built, board: &BoardSpec) -> String {
         share(*flash_bytes, *flash_available),
         share(*ram_bytes, *ram_available)
     );
+    if !trusted.is_empty() {
+        out += &format!("trusts  {}: loads only packs that one of them has signed\n", trusted.join(", "));
+    }
     match (flashed, board.load) {
         (Some(_), Load::Uf2 { .. }) => {
             out += "written: the board starts it now; `nickeldime devices` finds its port\n";
         }
         (Some(_), _) => out += "written and started: `nickeldime devices` finds its port\n",
-        (None, Load::Emulator) => out += &format!("`nickeldime emulate --board {}` runs it\n", board.name()),
+        (None, Load::Emulator) => {
+            let trust = if trusted.is_empty() { "" } else { " --trust PUB" };
+            out += &format!("`nickeldime emulate --board {}{trust}` runs it\n", board.name());
+        }
         (None, _) => out += &format!("`nickeldime firmware flash --board {}` writes it\n", board.name()),
     }
     out

@@ -18,6 +18,7 @@ use crate::{
     boards::fit::{Fit, Need, fits},
     draw::NoiseMode,
     hash::sha256,
+    keys,
     quantise::PackOptions,
 };
 
@@ -76,6 +77,7 @@ struct InspectedPack {
     ram_bytes: usize,
     ram: RamParts,
     sha256: String,
+    signatures: Vec<SignedBy>,
     boards: Vec<Fit>,
 }
 
@@ -165,6 +167,26 @@ fn table(boards: &[Fit]) -> String {
     out
 }
 
+/// A signature of a pack.
+#[derive(Serialize)]
+struct SignedBy {
+    public_key: String,
+    id: String,
+    /// Whether the signature is that key's, of this pack.
+    holds: bool,
+}
+
+impl SignedBy {
+    fn of(signature: &keys::Signature) -> Self {
+        Self { public_key: signature.key.to_string(), id: signature.key.id(), holds: signature.holds }
+    }
+
+    fn line(&self) -> String {
+        let holds = if self.holds { "" } else { ", which does not hold: boards that trust this key refuse the pack" };
+        format!("signed  by key {}{holds}\n", self.id)
+    }
+}
+
 fn inspect_pack(bytes: &[u8], json: bool) -> anyhow::Result<()> {
     let pack = Pack::open(bytes)?;
     let inspected = InspectedPack {
@@ -178,16 +200,18 @@ fn inspect_pack(bytes: &[u8], json: bool) -> anyhow::Result<()> {
         ram_bytes: pack.ram().total(),
         ram: pack.ram().into(),
         sha256: sha256(bytes),
+        signatures: keys::signatures(&pack).iter().map(SignedBy::of).collect(),
         boards: fits(&Need::of_pack(&pack), None, &PackOptions::for_noise(NoiseMode::Const)),
     };
     super::print(json, &inspected, || {
         format!(
-            "pack {:?}, {size}x{size}{grey}\nflash   {} bytes\nRAM     {} bytes for an image ({})\nSHA-256 {}\n{}",
+            "pack {:?}, {size}x{size}{grey}\nflash   {} bytes\nRAM     {} bytes for an image ({})\nSHA-256 {}\n{}{}",
             inspected.name,
             inspected.bytes,
             inspected.ram_bytes,
             inspected.ram,
             inspected.sha256,
+            inspected.signatures.iter().map(SignedBy::line).collect::<String>(),
             table(&inspected.boards),
             size = inspected.resolution,
             grey = grey(inspected.img_channels)

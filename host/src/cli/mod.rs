@@ -18,6 +18,7 @@ mod firmware;
 mod images;
 mod import;
 mod inspect;
+mod key;
 mod live;
 mod model;
 mod moments;
@@ -83,6 +84,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Build or flash the firmware of a board.
     Firmware(firmware::FirmwareArgs),
+    /// Make and show keys that sign packs.
+    Key(key::KeyArgs),
     /// Check the results of a backend, and measure its speed on this computer.
     Doctor(doctor::DoctorArgs),
     /// List the boards that answer on serial ports, and what they run.
@@ -117,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Sample(args) => sample::run(&args, json),
         Command::Bench(args) => bench::run(&args, json),
         Command::Firmware(args) => firmware::run(&args, json),
+        Command::Key(args) => key::run(&args, json),
         Command::Doctor(args) => doctor::run(&args, json),
         Command::Devices(args) => devices::run(&args, json),
         Command::Send(args) => send::run(&args, json),

@@ -15,6 +15,8 @@ pub enum Format {
     Pack,
     /// A page.
     Html,
+    /// A key that signs packs.
+    Key,
     /// A moving picture.
     Animation,
 }
@@ -26,6 +28,7 @@ impl Format {
             Self::Safetensors => "a safetensors file",
             Self::Pack => "a pack",
             Self::Html => "an HTML page",
+            Self::Key => "a key",
             Self::Animation => "a GIF, WebP or APNG file",
         }
     }
@@ -37,6 +40,7 @@ impl Format {
             Self::Safetensors => &["safetensors"],
             Self::Pack => &["ndm"],
             Self::Html => &["html", "htm"],
+            Self::Key => &["key", "pem"],
             Self::Animation => &["gif", "webp", "apng", "png"],
         }
     }

@@ -25,6 +25,7 @@ use crate::{
     },
     draw::NoiseMode,
     hash::sha256,
+    keys::SecretKey,
     progress::Progress,
     quantise::{LayerReport, PackOptions, PackParts, Packed, pack},
 };
@@ -32,7 +33,8 @@ use crate::{
 /// Arguments of `pack`.
 #[derive(clap::Args)]
 pub struct PackArgs {
-    /// A checkpoint (.pkl, .pt, .safetensors), or a run's folder, whose newest student is packed.
+    /// A checkpoint (.pkl, .pt, .safetensors), or a run's folder, whose newest student is packed. With --sign also a pack,
+    /// which is signed as it is.
     model: PathBuf,
     /// The pack to write.
     #[arg(short, long)]
@@ -50,6 +52,9 @@ pub struct PackArgs {
     /// The number of bits of the mapping network's weights.
     #[arg(long, value_parser = ["8", "16"], default_value = "16")]
     mapping_bits: String,
+    /// Sign the pack with this secret key, for boards that trust it; `nickeldime key new` makes one.
+    #[arg(long, value_name = "KEY")]
+    sign: Option<PathBuf>,
     /// The number of further bytes to spend on 16-bit weights, in the layers whose rounding changes the images most.
     #[arg(long, value_name = "N", default_value_t = 0)]
     extra_bytes: usize,
@@ -71,6 +76,9 @@ pub struct PackSummary {
     pub psnr_images: usize,
     /// The SHA-256 of the file, as `send` and `devices` show it.
     pub sha256: String,
+    /// The id of the key that signed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed: Option<String>,
     /// The pack's needs on a board.
     #[serde(skip)]
     pub need: Need,
@@ -81,8 +89,12 @@ pub struct PackSummary {
 
 pub fn run(args: &PackArgs, json: bool) -> anyhow::Result<()> {
     outputs::file(&args.output, Format::Pack)?;
-    let ModelFile::Checkpoint(checkpoint) = ModelFile::open(&args.model)? else {
-        bail!("{}: is a pack already", args.model.display());
+    // Before minutes of calibration.
+    let key = args.sign.as_deref().map(SecretKey::read).transpose()?;
+    let checkpoint = match (ModelFile::open(&args.model)?, &key) {
+        (ModelFile::Checkpoint(checkpoint), _) => checkpoint,
+        (ModelFile::Pack(bytes), Some(key)) => return sign(&bytes, key, &args.output, json),
+        (ModelFile::Pack(_), None) => bail!("{}: is a pack already; --sign KEY would sign it", args.model.display()),
     };
     let mapping = if args.mapping_bits == "8" { WeightWidth::I8 } else { WeightWidth::I16 };
     let options = PackOptions {
@@ -95,10 +107,38 @@ pub fn run(args: &PackArgs, json: bool) -> anyhow::Result<()> {
         fit::check(board, &checkpoint.generator.arch, 0.0, &options)
             .with_context(|| format!("{} as it is", args.model.display()))?;
     }
-    let mut packed =
-        pack_to(&checkpoint.generator, options, args.noise, args.extra_bytes, &args.output, &mut Bar::new())?;
+    let mut packed = pack_to(
+        &checkpoint.generator,
+        options,
+        args.noise,
+        args.extra_bytes,
+        key.as_ref(),
+        &args.output,
+        &mut Bar::new(),
+    )?;
     packed.fit = board.map(|board| fit::fit(&board, &packed.need));
     super::print(json, &packed, || packed.text())
+}
+
+#[derive(Serialize)]
+struct Signed {
+    pack: PathBuf,
+    pack_bytes: usize,
+    sha256: String,
+    /// The id of the key.
+    signed: String,
+}
+
+/// Signs a pack that exists, and writes the signed one.
+fn sign(pack: &[u8], key: &SecretKey, output: &Path, json: bool) -> anyhow::Result<()> {
+    Pack::open(pack)?;
+    let bytes = key.sign(pack)?;
+    files::replace(output, |out| out.write_all(&bytes)).with_context(|| output.display().to_string())?;
+    let signed =
+        Signed { pack: output.into(), pack_bytes: bytes.len(), sha256: sha256(&bytes), signed: key.public().id() };
+    super::print(json, &signed, || {
+        format!("{}\nflash  {} bytes\nsigned by key {}", output.display(), signed.pack_bytes, signed.signed)
+    })
 }
 
 /// Parses a model's name.
@@ -134,22 +174,28 @@ pub fn pack_to(
     options: PackOptions,
     noise: NoiseMode,
     extra_bytes: usize,
+    key: Option<&SecretKey>,
     output: &Path,
     progress: &mut dyn Progress,
 ) -> anyhow::Result<PackSummary> {
     let Packed { file, fidelity } = pack(weights, options, noise, extra_bytes, progress)?;
-    files::replace(output, |out| out.write_all(&file.bytes)).with_context(|| format!("{}", output.display()))?;
-    let pack = Pack::open(&file.bytes)?;
+    let bytes = match key {
+        Some(key) => key.sign(&file.bytes)?,
+        None => file.bytes,
+    };
+    files::replace(output, |out| out.write_all(&bytes)).with_context(|| format!("{}", output.display()))?;
+    let pack = Pack::open(&bytes)?;
     Ok(PackSummary {
         pack: output.into(),
-        pack_bytes: file.bytes.len(),
+        pack_bytes: bytes.len(),
         parts: file.parts,
         ram_bytes: pack.ram().total(),
         ram: pack.ram().into(),
         psnr_db: fidelity.mean_db,
         psnr_worst_db: fidelity.worst_db,
         psnr_images: fidelity.images,
-        sha256: sha256(&file.bytes),
+        sha256: sha256(&bytes),
+        signed: key.map(|key| key.public().id()),
         need: Need::of_pack(&pack),
         fit: None,
         layers: file.layers,
@@ -193,9 +239,10 @@ impl PackSummary {
         let fit = self.fit.as_ref().map(|fit| format!("\n{} (estimated)", fit.line()));
         let wide: Vec<&str> = self.layers.iter().filter(|layer| layer.bits == 16).map(|layer| &*layer.name).collect();
         let wide = if wide.is_empty() { String::new() } else { format!("\n16 bit {}", wide.join(", ")) };
+        let signed = self.signed.as_ref().map(|id| format!("\nsigned by key {id}")).unwrap_or_default();
         format!(
             "{}\nflash  {} bytes (mapping {}, affine {}, conv {}, toRGB {}, noise {}, tables {}){wide}\nRAM    {} bytes ({})\n\
-             PSNR   {:.1} dB mean, {:.1} dB worst, against the float generator over {} seeds{}",
+             PSNR   {:.1} dB mean, {:.1} dB worst, against the float generator over {} seeds{signed}{}",
             self.pack.display(),
             self.pack_bytes,
             self.parts.mapping,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use nickeldime_boards::{BOARDS, BoardSpec, QEMU_M4};
 
+use super::setup::Setup;
 #[cfg(unix)]
 use super::{emulator, in_process, reset::ResetButton, rp2040};
 use crate::boards::{self, BoardError, build};
@@ -116,35 +117,31 @@ impl VirtualBoard {
     /// # Errors
     /// A requirement is missing, or the build or the start failed.
     pub fn start(kind: BoardKind) -> Result<Self, BoardError> {
-        Self::begin(kind, false)
+        Self::start_with(kind, &Setup::default())
     }
 
-    /// [`start`](Self::start) with an emulator that counts instructions. It is slower, and its clock runs as it executes.
+    /// [`start`](Self::start) with a setup of its own.
     ///
     /// # Errors
     /// As [`start`](Self::start), and [`BoardError::NotCounted`].
-    pub fn start_counting(kind: BoardKind) -> Result<Self, BoardError> {
-        Self::begin(kind, true)
-    }
-
-    fn begin(kind: BoardKind, count: bool) -> Result<Self, BoardError> {
+    pub fn start_with(kind: BoardKind, setup: &Setup) -> Result<Self, BoardError> {
         #[cfg(unix)]
         {
             let (running, port) = match kind {
                 BoardKind::Emulated(board) if board.emulator.is_some_and(|emulator| emulator.is_rp2040js()) => {
-                    if count {
+                    if setup.count {
                         return Err(BoardError::NotCounted { board: kind.name() });
                     }
-                    let (board, port) = rp2040::Rp2040::start(board)?;
+                    let (board, port) = rp2040::Rp2040::start(board, setup)?;
                     (Running::Rp2040(board), port)
                 }
                 BoardKind::Emulated(board) => {
-                    let (emulator, port) = emulator::Emulator::start(board, count)?;
+                    let (emulator, port) = emulator::Emulator::start(board, setup)?;
                     (Running::Emulator(emulator), port)
                 }
-                BoardKind::Host if count => return Err(BoardError::NotCounted { board: kind.name() }),
+                BoardKind::Host if setup.count => return Err(BoardError::NotCounted { board: kind.name() }),
                 BoardKind::Host => {
-                    let (device, port) = in_process::InProcess::start()?;
+                    let (device, port) = in_process::InProcess::start(setup)?;
                     (Running::InProcess(device), port)
                 }
             };
@@ -152,7 +149,7 @@ impl VirtualBoard {
         }
         #[cfg(not(unix))]
         {
-            let _ = (kind, count);
+            let _ = (kind, setup);
             Err(BoardError::NotHere)
         }
     }

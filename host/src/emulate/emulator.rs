@@ -14,6 +14,7 @@ use super::process::{end, end_with_parent, read_lines};
 use super::pty;
 use super::reset::ResetButton;
 use super::rp2040;
+use super::setup::Setup;
 use crate::boards::{BoardError, build};
 
 /// Time in which QEMU must report the path of the pseudo-terminal.
@@ -47,12 +48,13 @@ fn package(program: &str) -> &'static str {
 }
 
 impl Emulator {
-    /// Builds the firmware of `board`, starts it, and returns the path of its port too. When `count` is set, its time counts
-    /// instructions, one a nanosecond, and the firmware says so.
-    pub(super) fn start(board: &BoardSpec, count: bool) -> Result<(Self, PathBuf), BoardError> {
+    /// Builds the firmware of `board`, starts it, and returns the path of its port too. When instructions are counted, its
+    /// time is theirs, one a nanosecond, and the firmware says so.
+    pub(super) fn start(board: &BoardSpec, setup: &Setup) -> Result<(Self, PathBuf), BoardError> {
         let EmulatorSpec { program, machine, features } = check(board)?;
-        let counted: (&[&str], &[&str]) = if count { (&["counted"], &["-icount", "shift=0"]) } else { (&[], &[]) };
-        let firmware = build::build(*board, &[features, counted.0].concat())?;
+        let counted: (&[&str], &[&str]) =
+            if setup.count { (&["counted"], &["-icount", "shift=0"]) } else { (&[], &[]) };
+        let firmware = build::build(*board, &[features, counted.0].concat(), &setup.trust)?;
         let failed = |said: &str| BoardError::Emulator { program, said: said.to_owned() };
         let mut command = Command::new(program);
         command

@@ -11,12 +11,16 @@ use std::time::Instant;
 
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write};
 use nickeldime_core::device::{Activity, Buffers, Clock, Device, Identity, Integers};
+use nickeldime_core::pack::Trust;
+use nickeldime_core::pack::trust::{ed25519, key_id};
 use nickeldime_core::storage::RamFlash;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::pty;
 use super::reset::ResetButton;
+use super::setup::Setup;
 use crate::boards::BoardError;
+use crate::keys::PublicKey;
 
 /// The name of this board.
 pub(super) const NAME: &str = "host";
@@ -42,14 +46,15 @@ pub(super) struct InProcess {
 
 impl InProcess {
     /// Starts a device with empty storage. Also returns the path of its port.
-    pub(super) fn start() -> Result<(Self, PathBuf), BoardError> {
+    pub(super) fn start(setup: &Setup) -> Result<(Self, PathBuf), BoardError> {
+        let trust = trust(&setup.trust);
         let (line, path) = pty::pair().map_err(BoardError::Pty)?;
         let held = pty::hold(&path).map_err(BoardError::Pty)?;
         let stop = Arc::new(AtomicBool::new(false));
         let reset = Arc::new(AtomicBool::new(false));
         let serial = Serial { line, stop: Arc::clone(&stop) };
         let pressed = Arc::clone(&reset);
-        let thread = std::thread::Builder::new().name("device".to_owned()).spawn(move || run(serial, &pressed));
+        let thread = std::thread::Builder::new().name("device".to_owned()).spawn(move || run(serial, &pressed, trust));
         let thread = thread.map_err(BoardError::Pty)?;
         Ok((Self { stop, reset, thread: Some(thread), _held: held }, path))
     }
@@ -76,7 +81,17 @@ impl Drop for InProcess {
     }
 }
 
-fn run(serial: Serial, reset: &AtomicBool) {
+/// What a device with these keys loads. They are kept until this process ends, as a board's are in its firmware.
+fn trust(keys: &[PublicKey]) -> Trust {
+    if keys.is_empty() {
+        return Trust::ANYBODY;
+    }
+    let keys: Vec<_> = keys.iter().map(|key| *key.bytes()).collect();
+    let ids: Vec<_> = keys.iter().map(key_id).collect();
+    Trust::new(Vec::leak(keys), Vec::leak(ids), ed25519)
+}
+
+fn run(serial: Serial, reset: &AtomicBool, trust: Trust) {
     let stop = Arc::clone(&serial.stop);
     // The storage is made of words, so that packs in it start at multiples of 4.
     let mut storage = vec![u32::MAX; STORAGE / 4];
@@ -90,7 +105,7 @@ fn run(serial: Serial, reset: &AtomicBool) {
         workspace: &mut workspace,
         window: WINDOW,
     };
-    let identity = Identity { board: NAME, firmware: env!("CARGO_PKG_VERSION"), restart: None, trusted: &[] };
+    let identity = Identity { board: NAME, firmware: env!("CARGO_PKG_VERSION"), restart: None, trust };
     let mut device = Device::new(identity, serial, flash, Micros(Instant::now()), Integers, buffers);
     while !stop.load(Ordering::Relaxed) {
         if reset.swap(false, Ordering::Relaxed) {

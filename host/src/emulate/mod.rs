@@ -12,6 +12,7 @@
 pub mod board;
 pub mod faults;
 pub mod reset;
+pub mod setup;
 pub mod simulated;
 
 #[cfg(unix)]
@@ -31,3 +32,4 @@ mod rp2040;
 
 pub use board::{BoardKind, VirtualBoard};
 pub use reset::ResetButton;
+pub use setup::Setup;

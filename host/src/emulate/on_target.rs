@@ -153,7 +153,7 @@ impl OnTarget {
         let measured = measured.ok_or(BoardError::NotEmulated { board: board.name() })?;
         let emulator = emulator::check(&board)?.program;
         let features = if kernels == Kernels::Portable { &["portable-kernels"] } else { measured.features };
-        let source = build::Source { package: "nickeldime-measure", program: "measure", features };
+        let source = build::Source { package: "nickeldime-measure", program: "measure", features, trust: &[] };
         let program = build::build_program(board, source)?.path;
         Ok(Self { program, emulator, measured, kernels })
     }

@@ -22,6 +22,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::process::{end, end_with_parent, read_lines};
 use super::pty;
 use super::reset::ResetButton;
+use super::setup::Setup;
 use crate::boards::{BoardError, build, uf2};
 
 /// The program and the files that it runs.
@@ -65,10 +66,10 @@ pub(super) fn check() -> Result<(), BoardError> {
 
 impl Rp2040 {
     /// Builds the firmware of `board`, starts it in the emulator, and also returns the path of its port.
-    pub(super) fn start(board: &BoardSpec) -> Result<(Self, PathBuf), BoardError> {
+    pub(super) fn start(board: &BoardSpec, setup: &Setup) -> Result<(Self, PathBuf), BoardError> {
         check()?;
         let features = board.emulator.map_or(&[][..], |emulator| emulator.features);
-        let firmware = build::build(*board, features)?;
+        let firmware = build::build(*board, features, &setup.trust)?;
         let failed = |said: &str| BoardError::Emulator { program: NODE, said: said.to_owned() };
         // A file of its own: the one that is flashed has no features of tests.
         let mut file = tempfile::NamedTempFile::new().map_err(|error| failed(&error.to_string()))?;

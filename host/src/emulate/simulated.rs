@@ -14,6 +14,7 @@ use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write};
 use embedded_storage::nor_flash::{ErrorType as FlashError, NorFlash, ReadNorFlash};
 use nickeldime_core::device::{Activity, Buffers, Device, Engine, Identity, NoClock};
 use nickeldime_core::link::Sha256Hash;
+use nickeldime_core::pack::Trust;
 use nickeldime_core::storage::{FailingFlash, MappedFlash, RamFlash};
 use nickeldime_link::wire::Wire;
 
@@ -313,7 +314,7 @@ struct Inner<F, E> {
 }
 
 const IDENTITY: Identity =
-    Identity { board: "simulated", firmware: env!("CARGO_PKG_VERSION"), restart: None, trusted: &[] };
+    Identity { board: "simulated", firmware: env!("CARGO_PKG_VERSION"), restart: None, trust: Trust::ANYBODY };
 
 impl<F: MappedFlash + Supply, E: Engine + Copy> Inner<F, E> {
     fn start(&mut self, serial: Port, flash: F, buffers: Buffers<'static>) {

@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 
+use nickeldime_core::hex::Hex;
 use nickeldime_core::link::{DeviceError, PROTOCOL_VERSION};
 use thiserror::Error;
 
@@ -148,6 +149,11 @@ pub fn explain(error: &DeviceError) -> String {
             format!("the latent has {given} bytes, the model wants {wanted} (or more than the board has room for)")
         }
         DeviceError::NotGenerated(error) => format!("the model made no image: {error}"),
+        DeviceError::Untrusted { wanted } => format!(
+            "it loads only packs that a key it trusts has signed, and none of them signed this one. It wants key {}: sign \
+             the pack with it (`nickeldime pack --sign KEY`). The board keeps its old model",
+            Hex(wanted)
+        ),
         DeviceError::NotErased => "its flash is not as empty as it was".to_owned(),
         other => format!("{other:?}"),
     }

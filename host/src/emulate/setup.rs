@@ -1,0 +1,12 @@
+//! How a virtual board is started.
+
+use crate::keys::PublicKey;
+
+/// How a virtual board is started. The default counts nothing and trusts everybody.
+#[derive(Clone, Default)]
+pub struct Setup {
+    /// The emulator counts instructions. It is slower, and its clock runs as it executes.
+    pub count: bool,
+    /// The keys that a pack must be signed with one of; none for a board that loads any pack.
+    pub trust: Vec<PublicKey>,
+}
