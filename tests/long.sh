@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# What takes too long for every change: the core's tests under Miri, and every fuzz target from its kept corpus.
+# What takes too long for every change: the link's long tests, the core's tests under Miri, and every fuzz target from its
+# kept corpus.
 #   FUZZ_SECONDS=3600 tests/long.sh     an hour for each target; 60 seconds unless set
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 rustup toolchain install nightly --profile minimal --component miri --component rust-src
 command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+
+echo "== the link: more schedules and images than every change waits for"
+cargo test --release -p nickeldime --test link -- --ignored --nocapture --test-threads 1
 
 echo "== Miri"
 bash tests/miri.sh

@@ -867,6 +867,95 @@ fn pieces_of_another_sample_or_another_model_are_refused() {
     assert_eq!(bench.refused(pieces(id, &new, 32)), DeviceError::NoSample, "after a restart");
 }
 
+/// The alphabet of the check below: an image, pieces of it that belong to one of the packs, and what comes between.
+#[derive(Clone, Copy, Debug)]
+enum Between {
+    Sample,
+    Pieces(usize),
+    Replace,
+    Numbers,
+    Erase,
+    Reset,
+}
+
+const BETWEEN: [Between; 7] = [
+    Between::Sample,
+    Between::Pieces(0),
+    Between::Pieces(1),
+    Between::Replace,
+    Between::Numbers,
+    Between::Erase,
+    Between::Reset,
+];
+
+#[test]
+fn every_sequence_of_six_messages_about_images_is_answered_as_it_is_meant() {
+    let packs = [pack(0, 1, 130), pack(0, 2, 130)];
+    let images = packs.each_ref().map(|bytes| pieces_of(bytes, Latent::Seed(7)));
+    let done = |which: usize| Told::Plain(Answer::Done { rows: 8, sha256: sha(&images[which].concat()), ticks: 0 });
+    let row = |which: usize, number: usize| {
+        Told::Row(number as u16 / 3, number as u16 % 3 * 32, images[which][number].clone())
+    };
+    let start = Bench::with_model(&packs[0]).device.into_parts().1.release();
+    let mut bench = Bench::empty();
+    let mut recovered = 0;
+    let all = BETWEEN.len().pow(6);
+    for sequence in (0..all).step_by(if cfg!(miri) { all / 9 } else { 1 }) {
+        bench = bench.with_flash(Flash::new(start.clone()));
+        // Which pack is loaded, and which one the remembered image is of.
+        let (mut loaded, mut remembered) = (Some(0), None);
+        let words = (0..6).map(|place| BETWEEN[sequence / BETWEEN.len().pow(place) % BETWEEN.len()]);
+        let said = || words.clone().collect::<Vec<_>>();
+        for word in words.clone() {
+            let refused = |error| vec![Told::Plain(Answer::Error(error))];
+            let (ask, wanted) = match word {
+                Between::Sample => {
+                    let ask = Ask::Sample { latent: LatentSource::Seed(7), psi: 0, noise: Noise::None, piece: 32 };
+                    remembered = loaded.or(remembered);
+                    let image = |which| (0..24).map(|number| row(which, number)).chain([done(which)]).collect();
+                    (ask, loaded.map_or_else(|| refused(DeviceError::NoModel), image))
+                }
+                Between::Pieces(of) => {
+                    let model = sha(&packs[of]);
+                    let ask = Ask::Pieces { sample: 9, model, piece: 32, first: 8, wanted: &[0b100] };
+                    let wanted = match (loaded, remembered) {
+                        (None, _) => refused(DeviceError::NoModel),
+                        (Some(which), _) if which != of => refused(DeviceError::ModelChanged),
+                        (_, Some(which)) if which == of => vec![row(of, 10), done(of)],
+                        _ => refused(DeviceError::NoSample),
+                    };
+                    recovered += usize::from(wanted.len() == 2);
+                    (ask, wanted)
+                }
+                Between::Numbers => {
+                    // They take the place of the image's own.
+                    remembered = None;
+                    let ask = Ask::StoreLatent { first: 0, numbers: &[0; 4] };
+                    (ask, vec![Told::Plain(Answer::Stored { end: 1 })])
+                }
+                Between::Erase => {
+                    (loaded, remembered) = (None, None);
+                    (Ask::Erase, vec![Told::Plain(Answer::Erased)])
+                }
+                Between::Replace => {
+                    let other = loaded.map_or(0, |which| 1 - which);
+                    (loaded, remembered) = (Some(other), None);
+                    bench.upload(&packs[other]);
+                    continue;
+                }
+                Between::Reset => {
+                    remembered = None;
+                    bench = bench.reset();
+                    continue;
+                }
+            };
+            let told: Vec<Told> = bench.deliver(&Bench::frame(9, ask)).into_iter().map(|(_, told)| told).collect();
+            assert_eq!(told, wanted, "{:?}", said());
+        }
+    }
+    assert!(cfg!(miri) || recovered > 1000, "{recovered}");
+}
+
 #[test]
 fn an_image_is_cancelled_within_a_row() {
     let bytes = pack(0, 1, 500);

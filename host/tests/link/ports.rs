@@ -83,8 +83,8 @@ fn small_packs(folder: &Path) -> [(PathBuf, Vec<u8>); 3] {
     })
 }
 
-#[test]
-fn twenty_schedules_of_faults_on_an_emulated_board_end_with_a_whole_model() {
+/// Schedules of faults on the emulated board: uploads, each until it has succeeded.
+fn schedules(count: u64) {
     let kind = BoardKind::roomy();
     if let Err(missing) = kind.check() {
         eprintln!("not tested on {kind}: {missing}");
@@ -97,7 +97,7 @@ fn twenty_schedules_of_faults_on_an_emulated_board_end_with_a_whole_model() {
     let port = text(board.port()).to_owned();
     Client::open(&port).expect("answers").upload(&packs[0], &mut |_, _| {}).expect("fits");
     let (mut tries, mut resets) = (0, 0);
-    for schedule in 0..20 {
+    for schedule in 0..count {
         let mut random = Stream::new(schedule, "emulated", 0);
         // Where the new one goes lies the one before the old one, which is a third.
         let (old, new) = (schedule as usize % 3, (schedule as usize + 1) % 3);
@@ -142,7 +142,46 @@ fn twenty_schedules_of_faults_on_an_emulated_board_end_with_a_whole_model() {
             assert_eq!(which, old);
         }
     }
-    println!("20 schedules, {resets} of them with resets, {tries} runs of the client");
+    println!("{count} schedules, {resets} of them with resets, {tries} runs of the client");
+}
+
+// A schedule takes half a minute: the board's time is real.
+#[test]
+fn schedules_of_faults_on_an_emulated_board_end_with_a_whole_model() {
+    schedules(4);
+}
+
+#[test]
+#[ignore = "minutes: run by name"]
+fn twenty_schedules_of_faults_on_an_emulated_board_end_with_a_whole_model() {
+    schedules(20);
+}
+
+/// Images of 32x32 from the emulated board, over a line that drops, flips and doubles 3 of 10,000 bytes each, both ways.
+fn images_on_a_bad_line(count: u64) {
+    let kind = BoardKind::roomy();
+    if let Err(missing) = kind.check() {
+        eprintln!("not tested on {kind}: {missing}");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [(_, pack), ..] = small_packs(folder.path());
+    let board = VirtualBoard::start(kind).expect("starts");
+    Client::open(text(board.port())).expect("answers").upload(&pack, &mut |_, _| {}).expect("fits");
+    let faults = Faults { drop: 3e-4, flip: 3e-4, dup: 3e-4, seed: 1, ..Faults::NONE };
+    let line = FaultyPort::start(board.port(), board.reset_button(), faults, None, None).expect("a port");
+    let mut client = Client::open(text(&line.port())).expect("answers");
+    let started = Instant::now();
+    for number in 0..count {
+        let image = client.sample(&seed(number), &mut all_rows).unwrap_or_else(|e| panic!("image {number}: {e}"));
+        assert!(image.pixels == preview(&pack, &seed(number)), "image {number}");
+    }
+    println!("{count} of {count} images over a bad line in {:.0?}", started.elapsed());
+}
+
+#[test]
+fn a_hundred_images_of_an_emulated_board_survive_a_bad_line() {
+    images_on_a_bad_line(100);
 }
 
 /// Samples of two seeds' worth of models, one after the other on one connection and on new ones.

@@ -19,6 +19,8 @@ struct Fake {
     samples: u32,
     /// Appended to the hello.
     more: &'static [u8],
+    /// Says the hello of protocol 2 in place of its own.
+    second: bool,
 }
 
 const HONEST: Model<'static> = Model {
@@ -36,7 +38,7 @@ fn fake(resolution: u16, rows: &[(u16, u16, usize)]) -> Fake {
     let rows = rows.iter().map(|&(y, x, len)| (y, x, vec![7; len])).collect();
     let model = Model { resolution, ..HONEST };
     let reader = FrameReader::new(vec![0; 8192]);
-    Fake { reader, to_host: VecDeque::new(), model, rows, samples: 0, more: &[] }
+    Fake { reader, to_host: VecDeque::new(), model, rows, samples: 0, more: &[], second: false }
 }
 
 impl Fake {
@@ -46,6 +48,10 @@ impl Fake {
         if matches!(answer, Answer::Hello(_)) {
             message.extend(self.more);
         }
+        self.frame(message);
+    }
+
+    fn frame(&mut self, mut message: Vec<u8>) {
         // COBS of the message and its CRC-32, bit by bit.
         let crc = !message.iter().fold(!0u32, |crc, &byte| {
             (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
@@ -69,6 +75,13 @@ impl Fake {
 
     fn answer(&mut self, id: u32, ask: Ask<'_>) {
         match ask {
+            Ask::Hello { .. } if self.second => {
+                // A reply (1) that is a hello (0), with the fields of that version.
+                let fields = ((2_u16, 3_u16, "qemu-m4", "0.1.0"), [4_000_000_u32; 4], 64_u16, 1000_u32, None::<&str>);
+                let mut buf = [0; 128];
+                let message = postcard::to_slice(&(1_u32, id, 0_u32, fields), &mut buf).expect("fits").to_vec();
+                self.frame(message);
+            }
             Ask::Hello { .. } => self.say(
                 id,
                 Answer::Hello(Hello {
@@ -150,6 +163,16 @@ fn a_hello_of_the_same_version_with_more_in_it_is_not_called_old() {
     longer.more = &[1, 2];
     let error = open(longer).expect_err("refused");
     assert!(matches!(error.link(), Some(LinkError::OddHello { .. })), "{error}");
+}
+
+#[test]
+fn a_board_of_protocol_2_is_met_with_a_sentence() {
+    let mut old = fake(8, &[]);
+    old.second = true;
+    let error = open(old).expect_err("refused");
+    assert_eq!(error.link(), Some(&LinkError::WrongProtocol { device: 2 }));
+    let said = error.to_string();
+    assert!(said.contains("protocol version 2, this program 3") && said.contains("firmware"), "{said}");
 }
 
 #[test]
