@@ -2,7 +2,7 @@
 
 use nickeldime::draw::{NoiseMode, Preview, render};
 use nickeldime::quantise::{
-    Calibration, Fidelity, PackFile, PackOptions, PackWriteError, choose_16_bit_layers, psnr, write_pack,
+    Calibration, Fidelity, LOOKS, PackFile, PackOptions, PackWriteError, choose_16_bit_layers, psnr, write_pack,
 };
 use nickeldime_checkpoint::model::weights::GeneratorWeights;
 use nickeldime_core::generator::{Latent, Noise, Sample};
@@ -21,7 +21,7 @@ fn z_of(seed: u64, len: usize) -> Vec<f64> {
 
 /// Calibration over seeds that no test looks at.
 fn calibrate(g: &GeneratorWeights, noise: OracleNoise<'_>, seeds: u64) -> Calibration {
-    let mut calibration = Calibration::new();
+    let mut calibration = Calibration::new(LOOKS);
     for seed in 1_000_000..1_000_000 + seeds {
         let w = mapping(g, &z_of(seed, g.arch.z_dim), 1.0);
         synthesis(g, &w, noise, &mut |name, values| calibration.observe(name, values));
@@ -79,7 +79,7 @@ fn integers_stay_near_the_float_teacher() {
 fn rounding_looks_at_the_outputs_and_wider_weights_go_where_the_images_show_them() {
     let g = teacher();
     let seeds: Vec<u64> = (1_000_000..1_000_064).collect();
-    let calibration = Preview::new(&g).unwrap().calibrate(&seeds, NoiseMode::Const, &mut |_| {});
+    let calibration = Preview::new(&g).unwrap().calibrate(&seeds, LOOKS, NoiseMode::Const, &mut |_| {});
     let mean = |pack: &PackFile, seeds| fidelity(&g, &pack.bytes, Noise::Const, seeds).mean_db;
     let options = options("teacher");
     let nearest = write_pack(&g, &calibrate(&g, OracleNoise::Const, 8), &options).unwrap();
@@ -213,7 +213,7 @@ fn what_cannot_be_packed_is_refused_by_name() {
     let refused = |g: &GeneratorWeights, calibration: &Calibration, name: &str| {
         write_pack(g, calibration, &options(name)).map(|_| ()).unwrap_err().to_string()
     };
-    assert!(refused(&g, &Calibration::new(), "x").contains("b4.img was never observed"));
+    assert!(refused(&g, &Calibration::new(LOOKS), "x").contains("b4.img was never observed"));
     assert!(refused(&g, &calibration, &"x".repeat(65)).contains("name's length"));
     let mut missing = g.clone();
     missing.tensors.remove("synthesis.b8.conv0.bias");

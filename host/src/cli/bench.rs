@@ -17,7 +17,7 @@ use super::model::ModelFile;
 use crate::{
     draw::{NoiseMode, Preview},
     emulate::on_target::{self, ImageCost, Kernels, MeasuredLayer, OnTarget, Stage},
-    quantise::{PackOptions, write_pack},
+    quantise::{LOOKS, PackOptions, write_pack},
 };
 
 /// The number of images that the host's measurement draws.
@@ -111,7 +111,7 @@ fn random_pack(arch: &str, ratio: f64) -> anyhow::Result<(String, Vec<u8>)> {
     let arch = GeneratorArch::preset(arch).context("a preset")?.pruned(ratio)?;
     let weights: GeneratorWeights = initial::like_trained(&arch, 0);
     let seeds: Vec<u64> = (0..CALIBRATION_SEEDS).collect();
-    let calibration = Preview::new(&weights)?.calibrate(&seeds, NoiseMode::Random, &mut |_| {});
+    let calibration = Preview::new(&weights)?.calibrate(&seeds, LOOKS, NoiseMode::Random, &mut |_| {});
     Ok((name, write_pack(&weights, &calibration, &PackOptions::for_noise(NoiseMode::Random))?.bytes))
 }
 

@@ -97,9 +97,16 @@ impl Preview {
         self.generator.images(latents, psi, noise, going_on)
     }
 
-    /// Measures the activations over the images of `seeds`, for the quantiser, with this noise and without truncation.
-    pub fn calibrate(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration {
-        self.generator.calibrate(seeds, noise, progress)
+    /// Measures the activations over the images of `seeds`, for the quantiser, with this noise and without truncation. In
+    /// each batch of feature maps, `looks` inputs of every convolution are looked at.
+    pub fn calibrate(
+        &self,
+        seeds: &[u64],
+        looks: usize,
+        noise: NoiseMode,
+        progress: &mut dyn FnMut(usize),
+    ) -> Calibration {
+        self.generator.calibrate(seeds, looks, noise, progress)
     }
 }
 
@@ -113,7 +120,7 @@ trait Draw {
         going_on: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Vec<Vec<f32>>, DrawError>;
 
-    fn calibrate(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration;
+    fn calibrate(&self, seeds: &[u64], looks: usize, noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration;
 }
 
 struct OnBackend<B: Backend> {
@@ -144,8 +151,8 @@ impl<B: Backend> Draw for OnBackend<B> {
         Ok(images)
     }
 
-    fn calibrate(&self, seeds: &[u64], noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration {
-        let mut calibration = Calibration::new();
+    fn calibrate(&self, seeds: &[u64], looks: usize, noise: NoiseMode, progress: &mut dyn FnMut(usize)) -> Calibration {
+        let mut calibration = Calibration::new(looks);
         for (i, seeds) in seeds.chunks(BATCH).enumerate() {
             let ws = self.generator.ws(latents(seeds, self.arch.z_dim, &Default::default()));
             let noise = self.noise(noise, seeds);

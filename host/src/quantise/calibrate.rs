@@ -14,8 +14,8 @@ pub const HEADROOM: f64 = 2.0;
 /// Largest number of inputs of a convolution (9 times its channels) whose moments are kept. Their memory grows with its
 /// square.
 const WIDEST: usize = 1500;
-/// Number of inputs that are looked at in a batch of a convolution's feature maps.
-const LOOKS: usize = 256;
+/// Number of inputs that are looked at in a batch of a convolution's feature maps, unless another is given.
+pub const LOOKS: usize = 256;
 
 /// A batch of feature maps, `[batch, channels, size, size]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,16 +54,17 @@ pub enum Kind {
 /// The largest magnitude of every activation over the calibration latents, by name: `b8.conv0.mid` (demodulated, before
 /// the resampling filter), `b8.conv0.out`, `b8.conv1.out`, `b8.img`, ...; other names are ignored. If they were
 /// observed, also the second moments of the inputs of `b8.conv0`, `b8.conv1`, `b8.torgb`, ...
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
+    looks: usize,
     largest: BTreeMap<String, f32>,
     moments: BTreeMap<String, Gram>,
 }
 
 impl Calibration {
-    /// A calibration without observations.
-    pub fn new() -> Self {
-        Self::default()
+    /// A calibration without observations, which will look at `looks` inputs in a batch of a convolution's feature maps.
+    pub fn new(looks: usize) -> Self {
+        Self { looks, largest: BTreeMap::new(), moments: BTreeMap::new() }
     }
 
     /// Adds a batch of an activation's values, in any order. If a value is not finite, [`Calibration::largest`] gives
@@ -95,7 +96,7 @@ impl Calibration {
         let batch = factors.len() / maps.channels;
         let size = if kind == Kind::Doubling { 2 * maps.size } else { maps.size };
         let mut stream = Stream::new(moments.count() as u64, "calibration", 0);
-        let inputs = LOOKS.min(batch * size * size);
+        let inputs = self.looks.min(batch * size * size);
         let mut seen = Array2::zeros((inputs, width));
         for mut row in seen.rows_mut() {
             let n = stream.below(batch);

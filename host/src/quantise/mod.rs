@@ -13,7 +13,7 @@ pub mod rounding;
 pub mod write;
 
 pub use budget::choose_16_bit_layers;
-pub use calibrate::{Calibration, Kind, Maps};
+pub use calibrate::{Calibration, Kind, LOOKS, Maps};
 pub use fidelity::{Fidelity, psnr};
 pub use moments::Gram;
 pub use outline::Outline;

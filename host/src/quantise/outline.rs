@@ -128,6 +128,7 @@ impl<'a> Layout<'a> {
 mod tests {
     use super::*;
     use crate::draw::{NoiseMode, Preview};
+    use crate::quantise::LOOKS;
     use crate::quantise::write_pack;
     use nickeldime_checkpoint::model::arch::{GREY, RGB};
     use nickeldime_checkpoint::model::initial;
@@ -149,7 +150,7 @@ mod tests {
                 conv_clamp: Some(256.0),
             };
             let weights = initial::like_trained(&arch, 1);
-            let calibration = Preview::new(&weights).unwrap().calibrate(&[0, 1], NoiseMode::Const, &mut |_| {});
+            let calibration = Preview::new(&weights).unwrap().calibrate(&[0, 1], LOOKS, NoiseMode::Const, &mut |_| {});
             let written = write_pack(&weights, &calibration, options).unwrap();
             let outline = Outline::of(&arch, options).unwrap();
             let off = written.bytes.len().abs_diff(outline.bytes);

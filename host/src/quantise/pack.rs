@@ -10,6 +10,7 @@ use nickeldime_core::{
 
 use super::{
     budget::choose_16_bit_layers,
+    calibrate::LOOKS,
     fidelity::{Fidelity, psnr},
     write::{PackFile, PackOptions, PackWriteError, write_pack},
 };
@@ -20,8 +21,9 @@ use crate::{
 
 /// The psi 1.0 in the device's Q14.
 const PSI_ONE: i16 = 1 << 14;
-/// Number of latents for calibration.
-const CALIBRATION_SEEDS: u64 = 256;
+/// Numbers of latents for calibration: the most, for images of up to 64x64, and the fewest. An image of more pixels has as
+/// much more to look at, so as many fewer of them say the same.
+const CALIBRATION_SEEDS: std::ops::RangeInclusive<usize> = 96..=256;
 /// Seeds of the latents that the fidelity is measured on, which differ from those of the calibration.
 const FIDELITY_SEEDS: std::ops::Range<u64> = 1_000_000..1_000_064;
 
@@ -67,7 +69,7 @@ impl PackOptions {
     }
 }
 
-/// Packs a generator: calibrates over 256 latents, chooses the layers for which `extra_bytes` pay for 16-bit weights,
+/// Packs a generator: calibrates over 256 latents (fewer for large images), chooses the layers for which `extra_bytes` pay for 16-bit weights,
 /// writes the pack, and compares its images with the float generator's.
 ///
 /// # Errors
@@ -80,9 +82,13 @@ pub fn pack(
     progress: &mut dyn Progress,
 ) -> Result<Packed, PackingError> {
     let preview = Preview::new(weights)?;
-    progress.begin("calibrating", "img", CALIBRATION_SEEDS);
-    let seeds: Vec<u64> = (0..CALIBRATION_SEEDS).collect();
-    let calibration = preview.calibrate(&seeds, noise, &mut |done| progress.at(done as u64, ""));
+    let resolution = weights.arch.resolution();
+    let (few, many) = (*CALIBRATION_SEEDS.start(), *CALIBRATION_SEEDS.end());
+    let images = (many * 64 * 64 / (resolution * resolution)).clamp(few, many);
+    progress.begin("calibrating", "img", images as u64);
+    let seeds: Vec<u64> = (0..images as u64).collect();
+    // As many inputs in all, whatever the number of images.
+    let calibration = preview.calibrate(&seeds, LOOKS * many / images, noise, &mut |done| progress.at(done as u64, ""));
     progress.end();
     if extra_bytes > 0 {
         let sight = FidelityReference::new(&preview, TRIAL_SEEDS, noise, "choosing", progress)?;
