@@ -4,7 +4,10 @@ use ed25519_dalek::{Signer, SigningKey};
 use nickeldime_core::hash::sha256;
 use nickeldime_core::pack::layout::{HASH_LEN, SIGNATURE_LEN};
 use nickeldime_core::pack::trust::{Trust, ed25519, key_id};
-use nickeldime_core::pack::{Pack, write::signed};
+use nickeldime_core::pack::{
+    Pack,
+    write::{SignHash, signed},
+};
 use nickeldime_core::storage::{MappedFlash, RamFlash, Storage, StorageError};
 use nickeldime_testkit::packs::{Aligned, random_pack, tiny};
 
@@ -39,7 +42,7 @@ fn sign(pack: &[u8], seeds: &[u8]) -> Vec<u8> {
             }
         })
         .collect();
-    let signers: Vec<&dyn Fn(&[u8; HASH_LEN]) -> [u8; SIGNATURE_LEN]> = signers.iter().map(|s| s as _).collect();
+    let signers: Vec<SignHash<'_>> = signers.iter().map(|s| s as _).collect();
     signed(pack, &signers).unwrap()
 }
 

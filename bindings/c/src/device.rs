@@ -77,7 +77,12 @@ unsafe fn machine(board: &Board) -> Result<Machine<'static, Serial, Flash, NoClo
     if board.receive_bytes < ND_RECEIVE_BYTES || board.send_bytes < ND_SEND_BYTES {
         return Err(Status::Buffer);
     }
-    let identity = Identity { board: name, firmware: env!("CARGO_PKG_VERSION"), restart: None, trusted: &[] };
+    let identity = Identity {
+        board: name,
+        firmware: env!("CARGO_PKG_VERSION"),
+        restart: None,
+        trust: nickeldime_core::pack::Trust::ANYBODY,
+    };
     let user = board.user;
     let flash = Flash { user, bytes: board.flash, count: board.flash_bytes, erase, program };
     // SAFETY: the caller's promise.

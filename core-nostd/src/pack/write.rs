@@ -98,11 +98,14 @@ pub fn with_signatures(pack: &[u8], count: usize) -> Result<Vec<u8>, PackError> 
     sealed(contents.to_vec(), count)
 }
 
-/// The same pack with these signatures: each function is given the hash, and returns a public key and its signature.
+/// Signs a pack's hash: returns a public key of 32 bytes, and its signature of 64.
+pub type SignHash<'a> = &'a dyn Fn(&[u8; HASH_LEN]) -> [u8; SIGNATURE_LEN];
+
+/// The same pack with these signatures.
 ///
 /// # Errors
 /// [`PackError::Layout`] for bytes that are not a pack or for too many signatures.
-pub fn signed(pack: &[u8], signers: &[&dyn Fn(&[u8; HASH_LEN]) -> [u8; SIGNATURE_LEN]]) -> Result<Vec<u8>, PackError> {
+pub fn signed(pack: &[u8], signers: &[SignHash<'_>]) -> Result<Vec<u8>, PackError> {
     let mut pack = with_signatures(pack, signers.len())?;
     let hash = super::parts::Parts::of(&pack)?.hash;
     let first = pack.len() - signers.len() * SIGNATURE_LEN;

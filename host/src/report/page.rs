@@ -86,8 +86,11 @@ const METRICS_NOTE: &str = "Every mark is one measurement; the lines only lead t
 const LOGITS_NOTE: &str = "The training of both critics is in balance where their mean logits on real images and on the \
                            student's images are near 0. All plots have the same vertical axis.";
 
+/// What is said about a run.
+type Say = fn(&RunData) -> Fact;
+
 /// What the page says of each run before its results.
-const TOPICS: [(&str, fn(&RunData) -> Fact); 3] =
+const TOPICS: [(&str, Say); 3] =
     [("Embeddings", embeddings), ("Substitutions", substitutions), ("Measured", measured_in)];
 
 /// The first lines of the page: the embeddings that distributions were matched in, what stands in for parts of a
