@@ -8,7 +8,7 @@ use super::{
     dime::MomentTarget,
     error::CompressError,
     mmd::{Bank, Mmd},
-    moments::{GlobalMoments, Sampling, embed_teacher, fingerprint},
+    moments::{GlobalMoments, Sampling, embed_images, fingerprint},
 };
 use crate::{embed::EmbedderWeights, metrics::cache::FeatureCache, progress::Progress};
 
@@ -67,17 +67,32 @@ pub fn banks<B: Backend>(
     if let Some(known) = known {
         return Ok(known);
     }
+    let banks = features::<B>(teacher, embedders, sampling, device, ("teacher features", progress))?;
+    for (embedder, bank) in embedders.iter().zip(&banks) {
+        cache.put(&key(embedder), bank)?;
+    }
+    Ok(banks)
+}
+
+/// The features `[images, features]` of a model's images in every embedding, in the embedders' order.
+///
+/// # Errors
+/// The stage's `progress` asked to stop.
+pub(super) fn features<B: Backend>(
+    model: &GeneratorWeights,
+    embedders: &[EmbedderWeights],
+    sampling: Sampling,
+    device: &B::Device,
+    stage: (&str, &mut dyn Progress),
+) -> Result<Vec<Array2<f32>>, CompressError> {
     let mut values: Vec<Vec<f32>> = vec![Vec::new(); embedders.len()];
-    embed_teacher::<B>(teacher, embedders, sampling, device, ("teacher features", progress), |index, features| {
+    embed_images::<B>(model, embedders, sampling, device, stage, |index, features| {
         if let Some(values) = values.get_mut(index) {
             values.extend(features.into_data().iter::<f32>());
         }
     })?;
-    let bank = |(embedder, values): (&EmbedderWeights, Vec<f32>)| {
-        let shape = (samples, embedder.spec.kind.features());
-        let bank = Array2::from_shape_vec(shape, values).unwrap_or_default();
-        cache.put(&key(embedder), &bank)?;
-        Ok(bank)
+    let table = |(embedder, values): (&EmbedderWeights, Vec<f32>)| {
+        Array2::from_shape_vec((sampling.samples, embedder.spec.kind.features()), values).unwrap_or_default()
     };
-    embedders.iter().zip(values).map(bank).collect()
+    Ok(embedders.iter().zip(values).map(table).collect())
 }

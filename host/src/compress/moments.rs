@@ -101,7 +101,7 @@ impl GlobalMoments {
         }
         let mut sums: Vec<[Vec<f64>; 2]> =
             embedders.iter().map(|e| [0, 1].map(|_| vec![0.0; e.spec.kind.features()])).collect();
-        embed_teacher::<B>(teacher, embedders, sampling, device, ("global moments", progress), |index, features| {
+        embed_images::<B>(teacher, embedders, sampling, device, ("global moments", progress), |index, features| {
             if let Some(sums) = sums.get_mut(index) {
                 add(sums, features);
             }
@@ -233,27 +233,27 @@ impl GlobalMoments {
     }
 }
 
-/// Draws the teacher's images in batches and passes the features `[images, features]` of every batch to a function,
+/// Draws a model's images in batches and passes the features `[images, features]` of every batch to a function,
 /// together with the embedding's position in the list.
 ///
 /// # Errors
 /// The stage's `progress` asked to stop.
-pub fn embed_teacher<B: Backend>(
-    teacher: &GeneratorWeights,
+pub fn embed_images<B: Backend>(
+    model: &GeneratorWeights,
     embedders: &[EmbedderWeights],
     Sampling { samples, seed, batch }: Sampling,
     device: &B::Device,
     (what, progress): (&str, &mut dyn Progress),
     mut see: impl FnMut(usize, Tensor<B, 2>),
 ) -> Result<(), CompressError> {
-    let generator: Generator<B> = names::load(Generator::new(&teacher.arch, device), &teacher.tensors)?;
+    let generator: Generator<B> = names::load(Generator::new(&model.arch, device), &model.tensors)?;
     let networks: Result<Vec<_>, _> = embedders.iter().map(|weights| weights.build::<B>(device)).collect();
     let networks = networks?;
     progress.begin(what, "img", samples as u64);
     for start in (0..samples).step_by(batch.max(1)) {
         let end = samples.min(start + batch.max(1));
         let seeds: Vec<u64> = (start..end).map(|i| seed.wrapping_add(i as u64)).collect();
-        let ws = generator.ws(latents(&seeds, teacher.arch.z_dim, device));
+        let ws = generator.ws(latents(&seeds, model.arch.z_dim, device));
         let images = generator.synthesise(ws, &Noise::Const);
         for (index, network) in networks.iter().enumerate() {
             see(index, network.features(images.clone()));

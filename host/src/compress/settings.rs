@@ -223,7 +223,7 @@ impl Settings {
             ),
             (
                 self.starts.is_none_or(|n| (1..=MAX_STARTS).contains(&n)),
-                format!("starts: must be between 1 and {MAX_STARTS}"),
+                format!("starts {}: must be between 1 and {MAX_STARTS}", self.starts.unwrap_or_default()),
             ),
             (
                 self.dime_batch.is_none_or(|n| n > 0 && batch % n == 0),

@@ -2,12 +2,8 @@
 
 use burn::{
     module::AutodiffModule,
-    tensor::{
-        Tensor, TensorData,
-        backend::{AutodiffBackend, Backend},
-    },
+    tensor::{Tensor, TensorData, backend::AutodiffBackend},
 };
-use ndarray::Array2;
 use nickeldime_checkpoint::{
     model::{
         initial,
@@ -17,6 +13,7 @@ use nickeldime_checkpoint::{
 };
 
 use super::{
+    bank::features,
     baselines::{
         diversity::{self, Components, Through, add_spread, sensitivity},
         slimming::{self, Reading},
@@ -27,18 +24,14 @@ use super::{
     inputs::{Inputs, Players},
     iterate::train,
     method::{Criterion, CriticStart, StudentStart},
+    moments::Sampling,
     prune::{self, ContentAware, Kept, Scores},
     settings::{Refine, Settings},
 };
 use crate::{
     embed::{Embedder, EmbedderWeights, spec::Kind},
     metrics::fid_of_few,
-    nets::{
-        draws::latents,
-        generator::{Generator, Noise},
-        names,
-        tap::NoTap,
-    },
+    nets::{draws::latents, generator::Generator, names, tap::NoTap},
     progress::Progress,
 };
 
@@ -136,21 +129,25 @@ fn nearest_start<A: AutodiffBackend>(
     device: &A::Device,
     progress: &mut dyn Progress,
 ) -> Result<GeneratorWeights, CompressError> {
-    let mut start = |seed| {
+    let start = |seed, progress: &mut dyn Progress| {
         let scores = scores::<A>(dense, inputs, &Settings { seed, ..settings.clone() }, device, progress)?;
         let kept: Kept = prune::kept(&dense.arch, &scores, settings.ratio)?;
         Ok::<_, CompressError>(prune::cut(dense, &kept, settings.ratio)?)
     };
     if settings.starts() == 1 {
-        return start(settings.seed);
+        return start(settings.seed, progress);
     }
-    let embedded = |model: &GeneratorWeights| features::<A::InnerBackend>(model, inputs.embeds, device);
-    let teacher = embedded(&inputs.teacher.generator)?;
+    // Every model draws the same latents.
+    let sampling = Sampling { samples: COMPARED, seed: 0, batch: SCORE_BATCH };
+    let embedded = |model: &GeneratorWeights, progress: &mut dyn Progress| {
+        features::<A::InnerBackend>(model, inputs.embeds, sampling, device, ("comparing starts", progress))
+    };
+    let teacher = embedded(&inputs.teacher.generator, progress)?;
     let mut nearest: Option<(f64, GeneratorWeights)> = None;
     for seed in 0..settings.starts() as u64 {
-        let student = start(seed)?;
+        let student = start(seed, progress)?;
         let mut distance = 0.0;
-        for (ours, theirs) in embedded(&student)?.iter().zip(&teacher) {
+        for (ours, theirs) in embedded(&student, progress)?.iter().zip(&teacher) {
             distance += fid_of_few(ours.view(), theirs.view()).map_err(CompressError::Starts)?;
         }
         if nearest.as_ref().is_none_or(|(least, _)| distance < *least) {
@@ -158,27 +155,6 @@ fn nearest_start<A: AutodiffBackend>(
         }
     }
     nearest.map(|(_, student)| student).ok_or(CompressError::Stopped)
-}
-
-/// The features `[COMPARED, features]` of a model's images in each embedding. Every model draws the same latents.
-fn features<B: Backend>(
-    model: &GeneratorWeights,
-    embedders: &[EmbedderWeights],
-    device: &B::Device,
-) -> Result<Vec<Array2<f32>>, CompressError> {
-    let generator = names::load(Generator::<B>::new(&model.arch, device), &model.tensors)?;
-    let networks = embedders.iter().map(|weights| weights.build::<B>(device)).collect::<Result<Vec<_>, _>>()?;
-    let mut values = vec![Vec::new(); networks.len()];
-    let seeds: Vec<u64> = (0..COMPARED as u64).collect();
-    for seeds in seeds.chunks(SCORE_BATCH) {
-        let images = generator.synthesise(generator.ws(latents(seeds, model.arch.z_dim, device)), &Noise::Const);
-        for (network, values) in networks.iter().zip(&mut values) {
-            values.extend(network.features(images.clone()).into_data().iter::<f32>());
-        }
-    }
-    let table =
-        |values: Vec<f32>| Array2::from_shape_vec((COMPARED, values.len() / COMPARED), values).unwrap_or_default();
-    Ok(values.into_iter().map(table).collect())
 }
 
 fn scores<A: AutodiffBackend>(
