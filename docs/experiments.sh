@@ -24,15 +24,19 @@ moments=$out/moments.safetensors
 measure() { "$NICKELDIME" eval "$@" --features "small=$judge" --samples 2000; }
 
 run() { # NAME METHOD SEED KIMG
-    local run=$out/$1 dime=()
+    local run=$out/$1 looks=()
     [ -f "$run/eval.jsonl" ] && return
     if [ -f "$run/run.json" ]; then
         "$NICKELDIME" compress --resume -o "$run"
     else
-        [[ $2 == *dime ]] && dime=("${embed[@]}" --moments "$moments")
+        case $2 in
+            *dime) looks=("${embed[@]}" --moments "$moments") ;;
+            cagc | itgc | dcp | gs | stylekd) looks=("${embed[@]}") ;;
+        esac
+        # One start, which the run's seed draws: several would be the same for every seed.
         "$NICKELDIME" compress --teacher $digits/teacher-digits32.pkl --data $digits/digits32.zip --mirror false \
             --ratio 0.85 --batch 16 --lr 0.0025 --gamma 0.1 --snapshot-kimg 1 \
-            --method "$2" --seed "$3" --kimg "$4" "${dime[@]}" -o "$run"
+            --starts 1 --method "$2" --seed "$3" --kimg "$4" "${looks[@]}" -o "$run"
     fi
     measure "$run" --snapshots --teacher --log
 }
@@ -47,6 +51,13 @@ for seed in 1 2; do
     run nickel-dime-$seed nickel-dime $seed 14
     run gan-$seed gan $seed 14
 done
+rivals=()
+for method in cagc dcp gs stylekd itgc; do
+    for seed in 0 1 2; do
+        run $method-$seed $method $seed 6
+        rivals+=("$method-$seed")
+    done
+done
 
 methods=("$out"/gan "$out"/l1 "$out"/dime "$out"/nickel "$out"/nickel-dime)
 "$NICKELDIME" report "${methods[@]}" -o "$out/report.html" --svg >&2
@@ -60,7 +71,7 @@ draw "$out/nickel-dime" nickel-dime
 
 # FID against images seen, and everything at the end of each run.
 names=(gan gan-1 gan-2 l1 dime nickel nickel-dime nickel-dime-1 nickel-dime-2)
-label() { [[ $1 == *-[12] ]] && echo "${1%-*}, ${1##*-}" || echo "$1, 0"; }
+label() { [[ $1 == *-[012] ]] && echo "${1%-*}, ${1##*-}" || echo "$1, 0"; }
 values() { grep -o "\"$1\":[0-9.e-]*" | cut -d: -f2 | xargs -r printf "%.$2f\n"; }
 students() { grep -v '"teacher":true' "$out/$1/eval.jsonl"; }
 # Other seeds, another classifier, the teacher's critic.
@@ -77,7 +88,7 @@ end() { # NAME MODEL LINE
 
 echo "| method, seed | 0 kimg | 1 | 2 | 3 | 4 | 5 | 6 | 8 | 10 | 12 | 14 |"
 echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-for name in "${names[@]}"; do
+for name in "${names[@]}" "${rivals[@]}"; do
     mapfile -t fids < <(students "$name" | values fid 0)
     row="| $(label "$name") |"
     for kimg in 0 1 2 3 4 5 6 8 10 12 14; do row+=" ${fids[kimg]:-} |"; done
