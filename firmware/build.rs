@@ -63,7 +63,7 @@ fn trust() {
     let (count, ids) = (keys.len(), ids.join(", "));
     let code = format!(
         "const KEYS: [[u8; 32]; {count}] = {keys:?};\nconst IDS: [[u8; 8]; {count}] = [{ids}];\n\
-         /// What this firmware loads: packs that one of the keys has signed.\n\
+         /// The keys that this firmware trusts: it loads packs that one of them has signed.\n\
          pub const TRUST: Trust = Trust::new(&KEYS, &IDS, ed25519);\n"
     );
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));

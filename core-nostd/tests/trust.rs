@@ -80,7 +80,7 @@ fn only_a_whole_signature_of_a_trusted_key_loads() {
     moved[from..].copy_from_slice(&other[other.len() - SIGNATURE_LEN..]);
     refused(&mut storage, &moved, "the signature of another pack");
     // A flipped bit anywhere: in the contents, the hash, the key, the signature.
-    for bit in (0..good.len() * 8).step_by(if cfg!(miri) { 4099 } else { 7 }) {
+    for bit in (0..good.len() * 8).step_by(if cfg!(miri) { 4099 } else { 1 }) {
         let mut flipped = good.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         refused(&mut storage, &flipped, &format!("bit {bit}"));

@@ -5,7 +5,7 @@ use nickeldime_core::pack::Trust;
 #[cfg(feature = "signed")]
 use nickeldime_core::pack::trust::{ed25519, key_id};
 
-/// What this firmware loads: any pack, or packs that one of the keys has signed.
+/// The keys that this firmware trusts: none in particular, so it loads any pack.
 #[cfg(not(feature = "signed"))]
 pub const TRUST: Trust = Trust::ANYBODY;
 

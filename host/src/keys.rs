@@ -16,8 +16,8 @@ use ed25519_dalek::pkcs8::{
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use nickeldime_core::hex::Hex;
 use nickeldime_core::pack::layout::{HASH_LEN, SIGNATURE_LEN};
-use nickeldime_core::pack::trust::{KEY_LEN, ed25519, key_id};
-use nickeldime_core::pack::{Pack, PackError, content_hash, write::signed};
+use nickeldime_core::pack::trust::{KEY_LEN, ed25519, key_id, split};
+use nickeldime_core::pack::{Pack, PackError, write::signed};
 
 /// Errors of making and reading keys.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum KeyError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         cause: io::Error,
     },
     /// A new file could not be written.
@@ -36,7 +36,7 @@ pub enum KeyError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         cause: io::Error,
     },
     /// The file is no key.
@@ -162,9 +162,8 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError::Encode`]: the bytes are no point of the curve.
     pub fn pem(&self) -> Result<String, KeyError> {
-        let failed = |problem: String| KeyError::Encode(problem);
-        let key = VerifyingKey::from_bytes(&self.0).map_err(|e| failed(e.to_string()))?;
-        key.to_public_key_pem(LineEnding::LF).map_err(|e| failed(e.to_string()))
+        let key = VerifyingKey::from_bytes(&self.0).map_err(|e| KeyError::Encode(e.to_string()))?;
+        key.to_public_key_pem(LineEnding::LF).map_err(|e| KeyError::Encode(e.to_string()))
     }
 }
 
@@ -188,19 +187,17 @@ impl fmt::Display for PublicKey {
 pub struct Signature {
     /// The key that it names.
     pub key: PublicKey,
-    /// Whether it is that key's, of this pack.
+    /// True if it is that key's signature of this pack.
     pub holds: bool,
 }
 
 /// The signatures of a pack.
 pub fn signatures(pack: &Pack<'_>) -> Vec<Signature> {
-    let hash = content_hash(pack.bytes());
-    let of = |signed: &[u8; SIGNATURE_LEN]| {
-        let (key, signature) = signed.split_first_chunk::<KEY_LEN>()?;
-        let holds = ed25519(key, &hash, signature.first_chunk()?);
-        Some(Signature { key: PublicKey(*key), holds })
+    let of = |entry| {
+        let (key, signature) = split(entry);
+        Signature { key: PublicKey(*key), holds: ed25519(key, &pack.sha256(), signature) }
     };
-    pack.signatures().iter().filter_map(of).collect()
+    pack.signatures().iter().map(of).collect()
 }
 
 fn text(path: &Path, needed: &'static str) -> Result<String, KeyError> {

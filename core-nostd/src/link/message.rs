@@ -234,7 +234,8 @@ pub enum Answer<'a> {
         rows: u16,
     },
     /// The request was refused or failed; the loaded model is untouched. After [`DeviceError::HashMismatch`],
-    /// [`DeviceError::BadPack`], [`DeviceError::WorkspaceTooSmall`] and [`DeviceError::Storage`] an upload is forgotten.
+    /// [`DeviceError::BadPack`], [`DeviceError::WorkspaceTooSmall`], [`DeviceError::Untrusted`] and [`DeviceError::Storage`]
+    /// an upload is forgotten.
     Error(DeviceError),
     /// The answer to [`Ask::UploadSurvey`].
     Survey {

@@ -172,7 +172,7 @@ fn table(boards: &[Fit]) -> String {
 struct SignedBy {
     public_key: String,
     id: String,
-    /// Whether the signature is that key's, of this pack.
+    /// True if it is that key's signature of this pack.
     holds: bool,
 }
 

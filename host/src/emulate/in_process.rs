@@ -81,7 +81,7 @@ impl Drop for InProcess {
     }
 }
 
-/// What a device with these keys loads. They are kept until this process ends, as a board's are in its firmware.
+/// The trust of a device in these keys, which are kept until this process ends, as a board's are in its firmware.
 fn trust(keys: &[PublicKey]) -> Trust {
     if keys.is_empty() {
         return Trust::ANYBODY;

@@ -1,8 +1,8 @@
-//! How a virtual board is started.
+//! The setup that a virtual board is started with.
 
 use crate::keys::PublicKey;
 
-/// How a virtual board is started. The default counts nothing and trusts everybody.
+/// The setup that a virtual board is started with. The default counts nothing and trusts everybody.
 #[derive(Clone, Default)]
 pub struct Setup {
     /// The emulator counts instructions. It is slower, and its clock runs as it executes.

@@ -128,8 +128,7 @@ impl<'a> Layout<'a> {
 mod tests {
     use super::*;
     use crate::draw::{NoiseMode, Preview};
-    use crate::quantise::LOOKS;
-    use crate::quantise::write_pack;
+    use crate::quantise::{LOOKS, write_pack};
     use nickeldime_checkpoint::model::arch::{GREY, RGB};
     use nickeldime_checkpoint::model::initial;
     use nickeldime_core::pack::Pack;

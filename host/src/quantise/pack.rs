@@ -69,8 +69,8 @@ impl PackOptions {
     }
 }
 
-/// Packs a generator: calibrates over 256 latents (fewer for large images), chooses the layers for which `extra_bytes` pay for 16-bit weights,
-/// writes the pack, and compares its images with the float generator's.
+/// Packs a generator: calibrates over 256 latents (fewer for large images), chooses the layers for which `extra_bytes` pay
+/// for 16-bit weights, writes the pack, and compares its images with the float generator's.
 ///
 /// # Errors
 /// Weights that do not fit a pack; `progress` asked to stop.

@@ -83,13 +83,15 @@ fn small_packs(folder: &Path) -> [(PathBuf, Vec<u8>); 3] {
     })
 }
 
+/// The emulated board with the most memory, where its emulator is installed.
+fn emulated() -> Option<BoardKind> {
+    let kind = BoardKind::roomy();
+    kind.check().inspect_err(|missing| eprintln!("not tested on {kind}: {missing}")).ok().map(|()| kind)
+}
+
 /// Schedules of faults on the emulated board: uploads, each until it has succeeded.
 fn schedules(count: u64) {
-    let kind = BoardKind::roomy();
-    if let Err(missing) = kind.check() {
-        eprintln!("not tested on {kind}: {missing}");
-        return;
-    }
+    let Some(kind) = emulated() else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let packs = small_packs(folder.path()).map(|(_, bytes)| bytes);
     let hashes = packs.each_ref().map(Sha256::digest);
@@ -157,13 +159,10 @@ fn twenty_schedules_of_faults_on_an_emulated_board_end_with_a_whole_model() {
     schedules(20);
 }
 
-/// Images of 32x32 from the emulated board, over a line that drops, flips and doubles 3 of 10,000 bytes each, both ways.
-fn images_on_a_bad_line(count: u64) {
-    let kind = BoardKind::roomy();
-    if let Err(missing) = kind.check() {
-        eprintln!("not tested on {kind}: {missing}");
-        return;
-    }
+// The line drops, flips and doubles 3 of 10,000 bytes each, both ways.
+#[test]
+fn a_hundred_images_of_an_emulated_board_survive_a_bad_line() {
+    let Some(kind) = emulated() else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let [(_, pack), ..] = small_packs(folder.path());
     let board = VirtualBoard::start(kind).expect("starts");
@@ -172,16 +171,11 @@ fn images_on_a_bad_line(count: u64) {
     let line = FaultyPort::start(board.port(), board.reset_button(), faults, None, None).expect("a port");
     let mut client = Client::open(text(&line.port())).expect("answers");
     let started = Instant::now();
-    for number in 0..count {
+    for number in 0..100 {
         let image = client.sample(&seed(number), &mut all_rows).unwrap_or_else(|e| panic!("image {number}: {e}"));
         assert!(image.pixels == preview(&pack, &seed(number)), "image {number}");
     }
-    println!("{count} of {count} images over a bad line in {:.0?}", started.elapsed());
-}
-
-#[test]
-fn a_hundred_images_of_an_emulated_board_survive_a_bad_line() {
-    images_on_a_bad_line(100);
+    println!("100 of 100 images over a bad line in {:.0?}", started.elapsed());
 }
 
 /// Samples of two seeds' worth of models, one after the other on one connection and on new ones.
